@@ -1,0 +1,69 @@
+# The face of every habit of this project: `make` lists them.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+# The first Python on the path that is new enough. Looked up only when a recipe needs it; override: make PYTHON=...
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$each"; break; }; done)
+
+# Extra arguments: make test ARGS='-k retry -x'
+ARGS ?=
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-fast lint format types check bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## create .venv with the package and the development tools (once)
+	@echo '$(VENV) is ready. To have flowlang on your path: . $(BIN)/activate'
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	@python='$(PYTHON)'; \
+	if [ -z "$$python" ]; then \
+		echo 'FlowLang needs Python 3.11 or newer; none was found. Name one with: make setup PYTHON=/path/to/python3' >&2; exit 1; fi; \
+	if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$python cannot make virtual environments. On Debian and Ubuntu: apt install python$$version-venv" >&2; exit 1; fi; \
+	echo "Setting up $(VENV) with $$("$$python" --version) ..."; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --requirement requirements-dev.txt
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+demo: $(STAMP) ## run the main example: import a file of facts into SQLite and ask it questions
+	@mkdir -p build
+	@$(BIN)/python -m compileall -q src
+	$(BIN)/flowlang run examples/nobel.yaml -i database=build/nobel.db $(ARGS)
+
+test: $(STAMP) ## run the whole test suite, in random order on all cores
+	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-fast: $(STAMP) ## run the tests except the slow ones
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+
+lint: $(STAMP) ## look for mistakes and departures from the style (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## mend what ruff can mend, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## check the types of src, strictly (mypy)
+	$(BIN)/mypy
+
+check: lint types test ## everything a change must pass; the same as .ci/run
+
+bench: $(STAMP) ## measure against the floors and targets (ARGS='--write docs/benchmarks.md' to publish)
+	@$(BIN)/python -m compileall -q src bench
+	$(BIN)/python bench/run.py $(ARGS)
+
+clean: ## remove what builds, tests and runs left behind; .venv stays
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
