@@ -1,0 +1,86 @@
+"""The types of calls, and what is wrong with their arguments."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from flowlang.diagnostics import nearest
+from flowlang.expressions import codes, hints
+from flowlang.expressions.functions import FUNCTIONS, Function
+from flowlang.expressions.narrowing import path_key
+from flowlang.expressions.path_rules import base_type
+from flowlang.expressions.types import ANY, Type, accepts
+from flowlang.expressions.walk import Walk
+
+
+def call(walk: Walk, node: ast.Call) -> Type:
+    name = node.func.id if isinstance(node.func, ast.Name) else ""
+    function = FUNCTIONS.get(name)
+    if function is None:
+        for each in (*node.args, *(keyword.value for keyword in node.keywords)):
+            walk.type_of(each)
+        guess = hints.FUNCTION_WORDS.get(name) or nearest(name, FUNCTIONS)
+        fix = f"did you mean `{guess}`?" if guess else "the functions are listed by `flowlang explain functions`"
+        walk.report(
+            codes.UNKNOWN_FUNCTION, node.func, f"there is no function `{name}`", suggestion=fix, replacement=guess
+        )
+        return ANY
+    given = _arguments(walk, node, function)
+    return ANY if given is None else function.returned(given)
+
+
+def _arguments(walk: Walk, node: ast.Call, function: Function) -> list[Type] | None:
+    """The types of the arguments in the order of the parameters; None when they do not fit."""
+    by_name = {each.name: each for each in function.parameters if not each.variadic and not function.lazy}
+    positional = list(function.parameters)
+    matched = []
+    taken: set[str] = set()
+    fits = True
+    for at, argument in enumerate(node.args):
+        last = positional[-1] if positional else None
+        target = positional[at] if at < len(positional) else last if last is not None and last.variadic else None
+        found = base_type(walk, argument, function.lazy and at == 0)
+        if target is None:
+            most = len(positional)
+            walk.report(codes.ARGUMENTS, argument, f"`{function.name}` takes {most} argument{'s' * (most != 1)}",
+                        notes=(f"`{function.signature}`",))  # fmt: skip
+            fits = False
+            continue
+        taken.add(target.name)
+        matched.append(_fitting(walk, argument, found, target, function, at))
+    for keyword in node.keywords:
+        found = walk.type_of(keyword.value)
+        target = by_name.get(keyword.arg or "")
+        if target is None or target.name in taken:
+            said = "is given twice" if target else "is not one of its arguments"
+            guess = nearest(keyword.arg or "", by_name)
+            walk.report(codes.ARGUMENTS, keyword, f"`{function.name}`: `{keyword.arg}` {said}", notes=(f"`{function.signature}`",),  # noqa: E501
+                        suggestion=f"did you mean `{guess}`?" if guess and not target else None)  # fmt: skip
+            fits = False
+            continue
+        taken.add(target.name)
+        matched.append(_fitting(walk, keyword.value, found, target, function, 1))
+    missing = [each.name for each in function.parameters if not each.optional and each.name not in taken]
+    if missing and fits:
+        shown = " and ".join(f"`{each}`" for each in missing)
+        walk.report(codes.ARGUMENTS, node, f"`{function.name}` needs {shown}", notes=(f"`{function.signature}`",))
+        return None
+    return matched if fits else None
+
+
+def _fitting(walk: Walk, node: ast.expr, found: Type, target: Any, function: Function, at: int) -> Type:
+    if any(accepts(each, found) for each in target.types) or (function.lazy and at == 0):
+        return found
+    wanted = " or ".join(str(each) for each in target.types)
+    shown = walk.text(node)
+    if found.nullable and any(accepts(each, found.not_null()) for each in target.types):
+        if path_key(node) not in walk.present:
+            fix = f"give it a value for that case: `default({shown}, …)`"
+            walk.report(
+                codes.NULL_VALUE, node, f"`{function.name}` needs {wanted}, `{shown}` may be null", suggestion=fix
+            )
+        return found.not_null()
+    suggestion = "a stream is read by `for_each`, row by row" if found.kind == "stream" else None
+    walk.report(codes.MISMATCH, node, f"`{function.name}` needs {wanted}, `{shown}` is {found}", suggestion=suggestion)
+    return found

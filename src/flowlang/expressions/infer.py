@@ -1,0 +1,96 @@
+"""The type of an expression before the run, and what is certainly wrong with it.
+
+Unknown is `any` and is never reported. Everything an expression reads taints it: its type is secret when a root
+or a field it touches is.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from flowlang.expressions import call_rules, codes, operator_rules, path_rules
+from flowlang.expressions.narrowing import path_key
+from flowlang.expressions.syntax import Expression, Template
+from flowlang.expressions.types import BOOLEAN, STRING, Type
+from flowlang.expressions.walk import Binding, Inference, Names, Rule, Walk
+
+_RULES: dict[type, Rule] = {
+    ast.Name: path_rules.name,
+    ast.Attribute: path_rules.attribute,
+    ast.Subscript: path_rules.subscript,
+    ast.Constant: operator_rules.constant,
+    ast.BinOp: operator_rules.binary,
+    ast.UnaryOp: operator_rules.unary,
+    ast.BoolOp: operator_rules.logic,
+    ast.Compare: operator_rules.compare,
+    ast.IfExp: operator_rules.choice,
+    ast.List: operator_rules.list_display,
+    ast.Dict: operator_rules.dict_display,
+    ast.ListComp: operator_rules.comprehension,
+    ast.DictComp: operator_rules.comprehension,
+    ast.GeneratorExp: operator_rules.comprehension,
+    ast.Call: call_rules.call,
+}
+
+
+def infer(
+    expression: Expression, names: Names, *, expected: Type | None = None, present: frozenset[str] = frozenset()
+) -> Inference:
+    """The type of `expression` where `names` can be read.
+
+    `expected`: what its place wants, reported when it cannot fit. `present`: keys of paths (`narrowing.proven`)
+    that a condition around this place has shown to be there.
+    """
+    walk = Walk(expression, names, present, _RULES)
+    found = walk.type_of(expression.tree)
+    if expected is not None and not walk.problems:
+        walk.check_expected(expression.tree, found, expected)
+    return walk.result(found)
+
+
+def infer_condition(expression: Expression, names: Names, *, present: frozenset[str] = frozenset()) -> Inference:
+    """Like `infer`; the expression must be a boolean."""
+    walk = Walk(expression, names, present, _RULES)
+    walk.test(expression.tree)
+    return walk.result(BOOLEAN)
+
+
+def infer_template(
+    template: Template, names: Names, *, expected: Type | None = None, present: frozenset[str] = frozenset()
+) -> Inference:
+    """The type of a scalar: that of its expression when it is exactly one, else text."""
+    whole = template.whole
+    if whole is not None:
+        return infer(whole, names, expected=expected, present=present)
+    parts = [_infer_part(each, names, present) for each in template.expressions]
+    secret = any(each.secret for each in parts)
+    return Inference(
+        replace(STRING, secret=True) if secret else STRING,
+        tuple(problem for each in parts for problem in each.problems),
+        frozenset[str]().union(*(each.reads for each in parts)),
+        secret,
+        {node: known for each in parts for node, known in each.types.items()},
+        {name: known for each in parts for name, known in each.bindings.items()},
+    )
+
+
+def _infer_part(expression: Expression, names: Names, present: frozenset[str]) -> Inference:
+    walk = Walk(expression, names, present, _RULES)
+    found = walk.type_of(expression.tree)
+    shown = walk.text(expression.tree)
+    if found.kind in ("null", "bytes", "array", "object", "stream"):
+        fix = None if found.kind in ("stream", "null") else f"did you mean `${{json({shown})}}`?"
+        walk.report(codes.NOT_TEXT, expression.tree, f"{_article(found)} cannot be put into text", suggestion=fix)
+    elif found.nullable and path_key(expression.tree) not in present:
+        message = f"`{shown}` may be null, which cannot be put into text"
+        fix = f"give it a value for that case: `${{default({shown}, '…')}}`"
+        walk.report(codes.NULL_VALUE, expression.tree, message, suggestion=fix, severity="warning")
+    return walk.result(found)
+
+
+def _article(given: Type) -> str:
+    return f"{'an' if given.kind[0] in 'aeiou' else 'a'} {given}" if given.kind != "null" else "null"
+
+
+__all__ = ["Binding", "Inference", "Names", "infer", "infer_condition", "infer_template"]

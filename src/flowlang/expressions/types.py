@@ -1,0 +1,184 @@
+"""The types that the check reasons with. `ANY` means unknown: it fits everywhere and is never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+from flowlang.records import frozen
+
+Kind = Literal[
+    "any",
+    "null",
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "decimal",
+    "bytes",
+    "timestamp",
+    "date",
+    "time",
+    "duration",
+    "uuid",
+    "object",
+    "array",
+    "stream",
+    "identifier",
+    "sql",
+]
+
+
+@frozen
+class Type:
+    """A type.
+
+    `items` is the element type of an array or stream; `fields` are the known keys of an object, None when
+    nothing is known about them; `open` says that an object may have further keys; `nullable` that null is
+    allowed beside `kind`; `enum` lists the only possible values, when they are known; `secret` marks a value
+    that must be masked wherever it goes.
+    """
+
+    kind: Kind
+    items: Type | None = None
+    fields: Mapping[str, Type] | None = None
+    open: bool = False
+    nullable: bool = False
+    enum: tuple[object, ...] | None = None
+    secret: bool = False
+
+    def __str__(self) -> str:
+        name: str = self.kind
+        if self.kind in ("array", "stream") and self.items is not None and self.items.kind != "any":
+            name = f"{self.kind} of {self.items}"
+        return f"{name} or null" if self.nullable and self.kind not in ("any", "null") else name
+
+    def or_null(self) -> Type:
+        return self if self.nullable or self.kind in ("any", "null") else replace(self, nullable=True)
+
+    def not_null(self) -> Type:
+        return replace(self, nullable=False) if self.nullable else self
+
+
+ANY = Type("any")
+NULL = Type("null")
+STRING = Type("string")
+INTEGER = Type("integer")
+NUMBER = Type("number")
+BOOLEAN = Type("boolean")
+DECIMAL = Type("decimal")
+BYTES = Type("bytes")
+TIMESTAMP = Type("timestamp")
+DATE = Type("date")
+TIME = Type("time")
+DURATION = Type("duration")
+UUID = Type("uuid")
+OBJECT = Type("object")
+ARRAY = Type("array")
+IDENTIFIER = Type("identifier")
+SQL = Type("sql")  # only ever wanted, never given: a text whose expressions are bound
+
+NUMERIC: frozenset[str] = frozenset({"integer", "number", "decimal"})
+
+
+def array(items: Type) -> Type:
+    return Type("array", items=items)
+
+
+def stream(items: Type) -> Type:
+    return Type("stream", items=items)
+
+
+def record(fields: Mapping[str, Type], *, open: bool = False) -> Type:  # noqa: A002 - the name of the field
+    return Type("object", fields=MappingProxyType(dict(fields)), open=open)
+
+
+def accepts(expected: Type, given: Type) -> bool:
+    """Whether a value of type `given` may stand where `expected` is wanted. Unknown is always accepted."""
+    if expected.kind == "any" or given.kind == "any":
+        return True
+    if given.kind == "null":
+        return expected.nullable or expected.kind == "null"
+    if given.nullable and not expected.nullable:
+        return False
+    if expected.kind == given.kind:
+        return _parts_accept(expected, given)
+    widening = {
+        "number": NUMERIC,
+        "decimal": NUMERIC,
+        "string": {"identifier"},
+        "sql": {"string"},
+        "date": {"timestamp"},
+    }
+    return given.kind in widening.get(expected.kind, ())
+
+
+def _parts_accept(expected: Type, given: Type) -> bool:
+    if expected.items is not None and given.items is not None:
+        return accepts(expected.items, given.items)
+    if expected.fields and given.fields is not None and not given.open:
+        shared = expected.fields.keys() & given.fields.keys()
+        return all(accepts(expected.fields[name], given.fields[name]) for name in shared)
+    return True
+
+
+def union(*types: Type) -> Type:
+    """The narrowest type that all of `types` fit."""
+    nullable = any(each.nullable or each.kind == "null" for each in types)
+    solid = [each.not_null() for each in types if each.kind != "null"]
+    if not solid:
+        return NULL
+    first = solid[0]
+    for each in solid[1:]:
+        first = _join(first, each)
+    secret = any(each.secret for each in types)
+    joined = first.or_null() if nullable else first
+    return replace(joined, secret=True) if secret and not joined.secret else joined
+
+
+def _join(a: Type, b: Type) -> Type:
+    if a == b:
+        return a
+    if a.kind == b.kind and a.kind in ("array", "stream"):
+        return Type(a.kind, items=union(a.items or ANY, b.items or ANY))
+    if a.kind == b.kind == "object":
+        if a.fields is None or b.fields is None:
+            return OBJECT
+        return record(
+            {name: union(a.fields[name], b.fields[name]) for name in a.fields.keys() & b.fields.keys()}, open=True
+        )
+    if a.kind == b.kind:
+        return Type(a.kind)
+    if {a.kind, b.kind} == {"integer", "number"}:
+        return NUMBER
+    return ANY
+
+
+def type_of(value: object) -> Type:
+    """The type of a plain value, as a literal in a flow has it."""
+    import datetime
+    import decimal
+    import uuid
+
+    if value is None:
+        return NULL
+    if isinstance(value, Mapping):
+        return record({str(key): type_of(each) for key, each in value.items()})
+    if isinstance(value, (list, tuple)):
+        return array(union(*map(type_of, value)) if value else ANY)
+    table: list[tuple[type, Type]] = [
+        (bool, BOOLEAN),
+        (int, INTEGER),
+        (float, NUMBER),
+        (str, STRING),
+        (bytes, BYTES),
+        (decimal.Decimal, DECIMAL),
+        (datetime.datetime, TIMESTAMP),
+        (datetime.date, DATE),
+        (datetime.time, TIME),
+        (datetime.timedelta, DURATION),
+        (uuid.UUID, UUID),
+    ]
+    return next((known for python, known in table if isinstance(value, python)), ANY)
