@@ -1,0 +1,94 @@
+"""A stream: rows that arrive in batches, once, for one consumer, never whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from flowlang.exceptions import FlowExecutionError
+
+
+class Stream:
+    """Rows on their way.
+
+    `source` yields lists of rows. `on_close` runs exactly once: when the stream is exhausted, fails, or is
+    closed; a stream from a service gives its lease back there.
+    """
+
+    __slots__ = ("_source", "_on_close", "_taken", "_closed", "count")
+
+    def __init__(
+        self, source: AsyncIterator[list[Any]], on_close: Callable[[BaseException | None], Awaitable[None]] | None = None
+    ) -> None:
+        self._source = source
+        self._on_close = on_close
+        self._taken = False
+        self._closed = False
+        self.count = 0  # rows handed out so far
+
+    async def batches(self, size: int | None = None) -> AsyncIterator[list[Any]]:
+        """The rows in lists: as they arrive, or regrouped to exactly `size` rows (the last may be shorter)."""
+        if self._taken or self._closed:
+            raise FlowExecutionError(
+                "this stream has already been read: a stream has one consumer", error_class="validation"
+            )
+        self._taken = True
+        error: BaseException | None = None
+        try:
+            async for batch in self._source if size is None else regrouped(self._source, size):
+                self.count += len(batch)
+                yield batch
+        except GeneratorExit:
+            raise
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            await self._finish(error)
+
+    async def rows(self) -> AsyncIterator[Any]:
+        """The rows one by one."""
+        batches = self.batches()
+        try:
+            async for batch in batches:
+                for row in batch:
+                    yield row
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def aclose(self) -> None:
+        """Give everything back. Closing twice does nothing."""
+        await self._finish(None)
+
+    async def _finish(self, error: BaseException | None) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            close = getattr(self._source, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            if self._on_close is not None:
+                await self._on_close(error)
+
+    def __repr__(self) -> str:
+        return f"<stream, {self.count} rows read{', closed' if self._closed else ''}>"
+
+
+async def regrouped(source: AsyncIterator[list[Any]], size: int) -> AsyncIterator[list[Any]]:
+    """The same rows in lists of exactly `size` (the last may be shorter)."""
+    held: list[Any] = []
+    async for batch in source:
+        if not held and len(batch) == size:
+            yield batch
+            continue
+        held.extend(batch)
+        start = 0
+        while len(held) - start >= size:
+            yield held[start : start + size]
+            start += size
+        if start:
+            del held[:start]
+    if held:
+        yield held

@@ -1,0 +1,49 @@
+"""Values with a meaning of their own: SQL text with its bound values, identifiers, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, TypeVar
+
+T = TypeVar("T")
+
+
+class SecretMark:
+    """The mark inside `Secret[T]`."""
+
+
+Secret = Annotated[T, SecretMark()]
+"""`Secret[str]` on a parameter: the value is masked in every event, error and log."""
+
+
+class Ident(str):
+    """The name of a table or column, as `ident(x)` makes it. A plugin quotes it and never binds it."""
+
+    __slots__ = ()
+
+
+class Sql:
+    """A SQL text whose expressions are values, never text.
+
+    `texts` has one more part than `values`: the statement is `texts[0] value texts[1] value … texts[n]`.
+    An `Ident` among the values is a quoted name, a list expands to its items; everything else is bound.
+    """
+
+    __slots__ = ("texts", "values")
+
+    def __init__(self, texts: tuple[str, ...], values: tuple[object, ...] = ()) -> None:
+        if len(texts) != len(values) + 1:
+            raise ValueError("a Sql needs exactly one text more than values")
+        self.texts = tuple(texts)
+        self.values = tuple(values)
+
+    @classmethod
+    def of(cls, text: str | Sql) -> Sql:
+        return text if isinstance(text, Sql) else cls((text,))
+
+    def __iter__(self) -> Iterator[tuple[str, object]]:
+        """The pairs of a text and the value that follows it (the last text has none)."""
+        return zip(self.texts, self.values)
+
+    def __repr__(self) -> str:
+        return f"Sql({'⟨…⟩'.join(self.texts)!r})"
