@@ -1,0 +1,74 @@
+"""The import of one plugin: which of the classes that register meanwhile is the one that was looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowlang.connections._discovery import Candidate
+from flowlang.connections.base import ConnectionPlugin
+from flowlang.exceptions import PluginError
+from flowlang.records import frozen
+
+
+@frozen
+class Loading:
+    """The import of a candidate that is under way; `found` collects what registers itself meanwhile.
+
+    `history` is what registered at any time: a module that was imported before does not register again.
+    """
+
+    candidate: Candidate
+    found: list[ConnectionPlugin]
+    history: Mapping[type, ConnectionPlugin]
+
+    def accepts(self, plugin: ConnectionPlugin, candidates: Mapping[str, list[Candidate]]) -> bool:
+        """Whether `plugin` belongs to this import: by name, or as a sibling from the same package, which is found
+        again by its own entry point."""
+        if plugin.name == self.candidate.name:
+            return True
+        siblings = candidates.get(plugin.name, ())
+        if any(each.source == self.candidate.source and not each.built_in for each in siblings):
+            return True
+        if _package(type(plugin).__module__) != _package(self.candidate.target):
+            return False  # a plugin of somebody else, imported on the way
+        raise PluginError(self._misnamed(plugin))
+
+    def chosen(self, target: Any) -> ConnectionPlugin:
+        """The plugin that the imported `target` stands for. Raises `PluginError` when there is none."""
+        from flowlang.connections._contract import prototype_of
+
+        if isinstance(target, (type, ConnectionPlugin)):
+            plugin = prototype_of(target)
+            if plugin.name != self.candidate.name:
+                raise PluginError(self._misnamed(plugin))
+            return plugin
+        if not hasattr(target, "__path__") and not hasattr(target, "__file__"):
+            raise PluginError(f"`{self.candidate.target}` is neither a plugin's class, an instance of it, nor a module")
+        name, package = self.candidate.name, _package(self.candidate.target)
+        known = self.history.values()
+        before = [each for each in known if each.name == name and _package(type(each).__module__) == package]
+        found = [each for each in self.found if each.name == name]
+        by_class = {type(each): each for each in found or before[-1:]}
+        if len(by_class) == 1:
+            return next(iter(by_class.values()))
+        if by_class:
+            raise PluginError(f"`{self.candidate.target}` registers {len(by_class)} plugins named {name!r}")
+        raise PluginError(
+            f"`{self.candidate.target}` registers no plugin: its __init__.py has to call plugin_registry.register(...)"
+        )
+
+    def _misnamed(self, plugin: ConnectionPlugin) -> str:
+        place = "folder" if self.candidate.built_in else "entry point"
+        kind = type(plugin)
+        return (
+            f"the {place} is called {self.candidate.name!r} but the plugin {kind.__module__}.{kind.__qualname__} "
+            f"has the name {plugin.name!r}; they must be the same"
+        )
+
+
+def _package(module: str) -> str:
+    """The folder of a built-in, the top-level package of any other module."""
+    module = module.partition(":")[0].strip()
+    depth = 3 if module.startswith("flowlang.connections.") else 1
+    return ".".join(module.split(".")[:depth])

@@ -1,0 +1,482 @@
+"""SQL as text: where its literals, comments and placeholders are, and how values get into it.
+
+Nothing here parses SQL. A scanner splits a statement into quoted runs, comments, words and marks, which is
+enough to tell a placeholder from a question mark inside a literal, and to say where in a statement an
+expression of a flow stands. The check asks `holes`, a plugin at run time asks `render`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from flowlang.exceptions import FlowExecutionError
+from flowlang.records import frozen
+from flowlang.tasks.values import Ident, Sql
+
+ParamStyle = Literal["qmark", "numeric", "format"]
+HoleKind = Literal["value", "in_literal", "in_comment", "identifier", "statement"]
+
+_HOLE = "\0"  # stands for an expression while a statement is scanned; no SQL text may hold one itself
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words after which a name is expected, never a value.
+_NAME_FOLLOWS = _words(
+    "FROM INTO UPDATE JOIN TABLE VIEW INDEX TRIGGER SCHEMA DATABASE SEQUENCE COLUMN CONSTRAINT REFERENCES "
+    "EXISTS BY AS SET COLLATE TRUNCATE SAVEPOINT PRAGMA ATTACH DETACH ANALYZE REINDEX ONLY RENAME "
+    "DESCRIBE"
+)
+_CLAUSES = _words(
+    "SELECT FROM WHERE SET VALUES BY HAVING LIMIT OFFSET ON USING RETURNING INTO UPDATE JOIN UNION EXCEPT "
+    "INTERSECT WHEN THEN ELSE CASE FETCH WINDOW TABLE REFERENCES"
+)
+_NAME_LISTS = frozenset({"FROM", "BY", "SET", "UPDATE"})  # clauses whose commas are followed by names
+_COLUMN_LISTS = frozenset({"INTO", "REFERENCES", "TABLE"})  # clauses whose brackets hold names
+_OPENS_NAMES = frozenset({"CONFLICT", "KEY", "UNIQUE", "USING"})  # words whose brackets do
+_FROM_IS_SYNTAX = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})  # `FROM` inside these takes a value
+_WRITES = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\Z")
+
+
+@frozen
+class Dialect:
+    """How one family of databases writes SQL.
+
+    `paramstyle`: `qmark` (`?`), `numeric` (`$1`) or `format` (`%s`). `quote` opens and closes a quoted name.
+    `empty_list` is what `IN (…)` holds for an empty list; None when the database has no form that is also
+    right after `NOT`, then an empty `IN` becomes `IN (NULL)` and an empty `NOT IN` is refused.
+    `longest_name`: characters of a table or column name, None when there is no bound.
+    """
+
+    name: str
+    paramstyle: ParamStyle
+    quote: str = '"'
+    empty_list: str | None = None
+    longest_name: int | None = None
+    backslash_escapes: bool = False
+    dollar_quotes: bool = False
+    brackets: bool = False
+    backticks: bool = False
+    nested_comments: bool = False
+    mysql_comments: bool = False  # `#` begins one, and `--` only before white space
+    escape_strings: bool = False  # E'…', in which a backslash escapes
+    foreign_marks: str | None = None  # a pattern for placeholders that the driver knows and FlowLang does not
+    pattern: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", _pattern(self))
+
+    @property
+    def mark(self) -> str:
+        """A placeholder as authors write it."""
+        return {"qmark": "?", "numeric": "$1", "format": "%s"}[self.paramstyle]
+
+
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    """One pattern for all tokens. Possessive throughout: its time is linear in the text, also when unterminated."""
+    plain = r"'[^']*+(?:''[^']*+)*+'?+"
+    escaped = r"'(?:[^'\\]++|''|\\.)*+'?+"
+    line = r"(?:\#|--(?=\s|\Z))[^\n]*+" if dialect.mysql_comments else r"--[^\n]*+"
+    parts = [rf"(?P<comment>{line}|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+)"]
+    parts.append(f"(?P<literal>{escaped if dialect.backslash_escapes else plain}")
+    if dialect.escape_strings:
+        parts[-1] += f"|[eE]{escaped}"
+    if dialect.dollar_quotes:
+        parts[-1] += r"|\$(?P<tag>[^\W\d]\w*|)\$(?:.*?\$(?P=tag)\$|.*)"
+    parts[-1] += ")"
+    quoted = r'"(?:[^"\\]++|""|\\.)*+"?+' if dialect.backslash_escapes else r'"[^"]*+(?:""[^"]*+)*+"?+'
+    parts.append(f"(?P<name>{quoted}")
+    if dialect.backticks:
+        parts[-1] += r"|`[^`]*+(?:``[^`]*+)*+`?+"
+    if dialect.brackets:
+        parts[-1] += r"|\[[^\]]*+\]?+"
+    parts[-1] += ")"
+    if dialect.foreign_marks:
+        parts.append(f"(?P<foreign>{dialect.foreign_marks})")
+    marks = {"qmark": r"\?", "numeric": r"\$\d+", "format": r"%s(?!\w)"}[dialect.paramstyle]
+    parts.append(f"(?P<mark>{marks})")
+    parts.append(r"(?P<hole>\0)")
+    parts.append(r"(?P<word>[\w$]+)")
+    parts.append(r"(?P<other>[^\s\w])")
+    return re.compile("|".join(parts), re.DOTALL)
+
+
+@frozen
+class Token:
+    """A piece of a statement: `kind` is a group of the dialect's pattern, `start` and `end` count characters."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def scan(text: str, dialect: Dialect) -> Iterator[Token]:
+    """The tokens of a statement in order, comments among them, white space left out."""
+    position = 0
+    while (match := dialect.pattern.search(text, position)) is not None:
+        kind = match.lastgroup or "other"
+        start, end = match.span()
+        if kind == "comment" and dialect.nested_comments and text.startswith("/*", start):
+            end = _nested_comment_end(text, start)
+        yield Token(kind, text[start:end], start, end)
+        position = end
+
+
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+
+def _nested_comment_end(text: str, start: int) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return len(text)
+
+
+@frozen
+class Hole:
+    """Where an expression stands in a statement.
+
+    `quote` is the character that opens the literal or quoted name around it (kind `in_literal`). `in_list`:
+    it stands directly in the brackets of `IN (…)`, or right after `IN`; `alone`: with nothing else there;
+    `negated`: after `NOT IN`.
+    """
+
+    kind: HoleKind
+    quote: str = ""
+    in_list: bool = False
+    alone: bool = False
+    bare: bool = False  # right after IN, without brackets
+    negated: bool = False
+
+
+def holes(texts: Sequence[str], dialect: Dialect | None = None) -> list[Hole]:
+    """What each expression of a SQL template is to the statement, in order; one less than `texts`.
+
+    `value`: it will be bound. `in_literal`, `in_comment`: it stands inside quotes or a comment and can never
+    be bound. `identifier`: the name of a table or column is wanted there, `ident(x)`. `statement`: it is the
+    whole statement.
+    """
+    return list(_template(tuple(texts), dialect or GENERIC).holes)
+
+
+def writes(text: str, dialect: Dialect | None = None) -> bool:
+    """Whether a statement may change something, judged by its words: anything but a plain SELECT, VALUES, SHOW …"""
+    words = [token.text.upper() for token in scan(text, dialect or GENERIC) if token.kind == "word"]
+    if not words or words[0] not in ("SELECT", "WITH", "VALUES", "SHOW", "DESCRIBE", "EXPLAIN"):
+        return bool(words)
+    return any(_WRITES.match(word) for word in words[1:]) or "INTO" in words
+
+
+def leading_word(sql: Sql | str, dialect: Dialect) -> str:
+    """The first word of a statement in capitals, comments passed over; empty when there is none."""
+    return _template(sql.texts if isinstance(sql, Sql) else (sql,), dialect).leading
+
+
+@dataclass(slots=True)
+class _Place:
+    """One level of brackets while holes are classified: what opened it, and the clause reached inside."""
+
+    opener: str = ""
+    clause: str = ""
+    in_list: bool = False
+    negated: bool = False
+    names: bool = False
+
+
+def _classify(tokens: list[Token], joined: str) -> tuple[list[Hole], list[Hole]]:
+    """What each expression and each of the author's placeholders is, in order."""
+    found: list[Hole] = []
+    marks: list[Hole] = []
+    solid = [token for token in tokens if token.kind != "comment" and token.text != ";"]
+    whole = len(solid) == 1 and solid[0].kind == "hole"
+    places = [_Place()]
+    before: list[str] = ["", "", ""]  # the three words or marks before, the nearest last
+    following = iter([*solid[1:], None])
+    for token in tokens:
+        inside = token.text.count(_HOLE)
+        if token.kind == "comment":
+            found.extend([Hole("in_comment")] * inside)
+            continue
+        after = next(following, None) if token.text != ";" else None
+        if token.kind in ("literal", "name"):
+            found.extend([Hole("in_literal", quote=_quote_of(token.text))] * inside)
+        elif token.kind == "hole":
+            found.append(Hole("statement") if whole else _hole(token, after, before, places[-1], joined))
+        elif token.kind == "mark":
+            marks.append(_hole(token, after, before, places[-1], joined))
+        _enter(token, before, places)
+        before = [before[1], before[2], token.text.upper() if token.kind in ("word", "other") else token.kind]
+    return found, marks
+
+
+def _quote_of(text: str) -> str:
+    if text[0] != "$":
+        return text[1] if text[0] in "eE" else text[0]
+    return text[: text.index("$", 1) + 1]
+
+
+def _enter(token: Token, before: list[str], places: list[_Place]) -> None:
+    """Follow brackets and clauses."""
+    here = places[-1]
+    if token.text == "(":
+        last = before[2]
+        names = last in _OPENS_NAMES or here.clause in _COLUMN_LISTS
+        places.append(_Place(opener=last, in_list=last == "IN", negated=before[1:] == ["NOT", "IN"], names=names))
+    elif token.text == ")":
+        if len(places) > 1:
+            places.pop()
+    elif token.kind == "word" and token.text.upper() in _CLAUSES:
+        here.clause = token.text.upper()
+        here.names = False
+
+
+def _hole(token: Token, after: Token | None, before: list[str], place: _Place, joined: str) -> Hole:
+    last = before[2]
+    follows = after.text if after is not None else ""
+    if _touches_name(joined, token) or _wants_name(last, before, place, follows):
+        return Hole("identifier")
+    bare = last == "IN"
+    if bare or (place.in_list and last in ("(", ",")):
+        alone = bare or (last == "(" and follows == ")")
+        negated = before[1] == "NOT" if bare else place.negated
+        return Hole("value", in_list=True, alone=alone, bare=bare, negated=negated)
+    return Hole("value")
+
+
+def _touches_name(joined: str, token: Token) -> bool:
+    """Glued to a word or a dot (`logs_${day}`, `${schema}.t`): part of a name."""
+    return bool(re.match(r"[\w.$]", joined[token.start - 1 : token.start])) or bool(
+        re.match(r"[\w.]", joined[token.end : token.end + 1])
+    )
+
+
+def _wants_name(last: str, before: list[str], place: _Place, follows: str) -> bool:
+    if last == "FROM":
+        distinct = before[1] == "DISTINCT" and before[0] in ("IS", "NOT")
+        return not distinct and place.opener not in _FROM_IS_SYNTAX
+    if last in _NAME_FOLLOWS:
+        return True
+    if place.names and last in ("(", ","):
+        return True
+    if last != "," or place.clause not in _NAME_LISTS:
+        return False
+    return follows == "=" if place.clause in ("SET", "UPDATE") else True
+
+
+@frozen
+class _Template:
+    """A scanned statement, ready to be filled.
+
+    `pieces` alternates: text, then a hole (its index among the values, 0 and up) or a user's placeholder
+    (`~index` among the params), text, … . `text` and `sources` are the result when every value stays one
+    placeholder.
+    """
+
+    pieces: tuple[str, ...]
+    sources: tuple[int, ...]
+    holes: tuple[Hole, ...]
+    marks: tuple[Hole, ...]
+    expected: int  # how many params the statement asks for
+    text: str
+    problem: str | None
+    leading: str  # the first word, in capitals
+
+
+@lru_cache(maxsize=1024)
+def _template(texts: tuple[str, ...], dialect: Dialect) -> _Template:
+    joined = _HOLE.join(texts)
+    if joined.count(_HOLE) != len(texts) - 1:
+        unknown = (Hole("value"),) * (len(texts) - 1)
+        return _Template(("",), (), unknown, (), 0, "", "the statement holds a NUL character", "")
+    tokens = list(scan(joined, dialect))
+    pieces: list[str] = []
+    sources: list[int] = []
+    position = hole = mark = highest = 0
+    for token in tokens:
+        if token.kind == "hole" or (token.kind == "mark" and dialect.paramstyle != "numeric"):
+            pieces.append(joined[position : token.start])
+            position = token.end
+            sources.append(hole if token.kind == "hole" else ~mark)
+            mark += token.kind == "mark"
+        elif token.kind == "mark":
+            highest = max(highest, int(token.text[1:]))
+        hole += token.text.count(_HOLE)
+    pieces.append(joined[position:])
+    expected = highest if dialect.paramstyle == "numeric" else mark
+    if dialect.paramstyle == "format" and sources:
+        pieces = [_percent_signs(piece) for piece in pieces]
+    text = _joined(pieces, sources, expected, dialect)
+    found, marks = _classify(tokens, joined)
+    problem = _problem(tokens, found, dialect)
+    leading = next((token.text.upper() for token in tokens if token.kind != "comment"), "")
+    return _Template(tuple(pieces), tuple(sources), tuple(found), tuple(marks), expected, text, problem, leading)
+
+
+def _problem(tokens: list[Token], found: list[Hole], dialect: Dialect) -> str | None:
+    """Why no such statement can be filled."""
+    for token in tokens:
+        if token.kind == "foreign":
+            return f"`{token.text}` is no placeholder of FlowLang: write `{dialect.mark}`, or an expression `${{…}}`"
+    for hole in found:
+        if hole.kind == "in_literal":
+            return f"an expression stands between quotes ({hole.quote}): leave the quotes out, it is bound"
+        if hole.kind == "in_comment":
+            return "an expression stands inside a comment of the statement"
+        if hole.kind == "statement":
+            return "the whole statement is one expression: its text must be written in the flow"
+    return None
+
+
+def _percent_signs(piece: str) -> str:
+    """A driver with `%s` placeholders reads `%` as their start wherever it stands."""
+    return piece.replace("%", "%%")
+
+
+def _joined(pieces: Sequence[str], sources: Sequence[int], expected: int, dialect: Dialect) -> str:
+    if dialect.paramstyle == "numeric":
+        between = [f"${expected + 1 + index}" for index in range(len(sources))]
+    else:
+        between = [dialect.mark] * len(sources)
+    return "".join(part for pair in zip(pieces, [*between, ""]) for part in pair)
+
+
+def render(sql: Sql | str, params: Sequence[object] | None, dialect: Dialect) -> tuple[str, list[Any]]:
+    """The statement as the driver takes it, and the values to bind, in order.
+
+    Expressions and `params` are bound in the order of the text. With `$n`, the author's numbers keep meaning
+    `params` and expressions get the numbers after them. A list in `IN (…)` becomes one placeholder an item
+    (anywhere else it is one value); an `Ident` becomes a quoted name.
+
+    Raises FlowExecutionError (`validation`): another number of params than placeholders; an expression inside
+    a literal or a comment, or in place of the whole statement.
+    """
+    if isinstance(sql, Sql):
+        template, values = _template(sql.texts, dialect), sql.values
+    else:
+        template, values = _template((sql,), dialect), ()
+    given: Sequence[object] = () if params is None else params
+    if template.problem is not None:
+        raise _invalid(template.problem)
+    if isinstance(given, (str, bytes, dict)) or len(given) != template.expected:
+        raise _wrong_count(template.expected, given, dialect)
+    if not template.sources:
+        return template.text, list(given)
+    if any(isinstance(each, (Ident, list, tuple)) for each in (*values, *given)):
+        return _expanded(template, values, given, dialect)
+    if dialect.paramstyle == "numeric":
+        return template.text, [*given, *values]
+    return template.text, [values[source] if source >= 0 else given[~source] for source in template.sources]
+
+
+def _expanded(
+    template: _Template, values: Sequence[object], given: Sequence[object], dialect: Dialect
+) -> tuple[str, list[Any]]:
+    """Fill a template some of whose values are names or lists."""
+    text: list[str] = []
+    bound: list[Any] = list(given) if dialect.paramstyle == "numeric" else []
+    for piece, source in zip(template.pieces, template.sources):
+        text.append(piece)
+        if source < 0:
+            value, hole = given[~source], template.marks[~source]
+        else:
+            value, hole = values[source], template.holes[source]
+        if isinstance(value, Ident):
+            if source < 0:
+                raise _invalid("a name cannot be one of `params`: put `${ident(…)}` into the statement itself")
+            quoted = quote_name(value, dialect)
+            text.append(_percent_signs(quoted) if dialect.paramstyle == "format" else quoted)
+        elif isinstance(value, (list, tuple)) and hole.in_list:
+            text.append(_list_marks(value, hole, len(bound), dialect))
+            bound.extend(value)
+        else:
+            text.append(_mark(len(bound), dialect))
+            bound.append(value)
+    text.append(template.pieces[-1])
+    return "".join(text), bound
+
+
+def _mark(position: int, dialect: Dialect) -> str:
+    return f"${position + 1}" if dialect.paramstyle == "numeric" else dialect.mark
+
+
+def _list_marks(items: Sequence[object], hole: Hole, bound: int, dialect: Dialect) -> str:
+    if items:
+        marks = ", ".join(_mark(bound + index, dialect) for index in range(len(items)))
+    elif hole.alone and dialect.empty_list is not None:
+        marks = dialect.empty_list
+    elif hole.negated:
+        raise _invalid("the list after NOT IN is empty: leave the condition out with an `if` when there is nothing")
+    else:
+        marks = "NULL"  # equal to nothing
+    return f"({marks})" if hole.bare else marks
+
+
+def quote_name(name: str, dialect: Dialect) -> str:
+    """`name` quoted for the dialect. A dot separates parts: `shop.orders` is table `orders` in `shop`.
+
+    Raises FlowExecutionError (`validation`): an empty part, a NUL, a part longer than the database allows.
+    """
+    if not isinstance(name, str):
+        raise _invalid(f"a name of a table or column must be text, not {type(name).__name__}")
+    return ".".join(_quoted_part(part, name, dialect) for part in name.split("."))
+
+
+def _quoted_part(part: str, name: str, dialect: Dialect) -> str:
+    if not part or "\0" in part:
+        raise _invalid(f"{name!r} is no name of a table or column: a part of it is empty or holds a NUL")
+    if dialect.longest_name is not None and len(part) > dialect.longest_name:
+        limit = f"{dialect.name} allows {dialect.longest_name}"
+        raise _invalid(f"the name {part[:20]!r}… has {len(part)} characters; {limit}")
+    quote = dialect.quote
+    return f"{quote}{part.replace(quote, quote * 2)}{quote}"
+
+
+def quote_column(name: str, dialect: Dialect) -> str:
+    """One column name, quoted whole: a dot in it is part of the name."""
+    if not isinstance(name, str):
+        raise _invalid(f"a column name must be text, not {type(name).__name__}")
+    return _quoted_part(name, name, dialect)
+
+
+def _wrong_count(expected: int, given: Sequence[object], dialect: Dialect) -> FlowExecutionError:
+    if isinstance(given, (str, bytes, dict)):
+        return _invalid(f"`params` must be a list, not {type(given).__name__}")
+    noun = "placeholder" if expected == 1 else "placeholders"
+    return _invalid(
+        f"the statement has {expected} {noun} ({dialect.mark}) and `params` has {len(given)}"
+        f" {'value' if len(given) == 1 else 'values'}"
+    )
+
+
+def _invalid(message: str) -> FlowExecutionError:
+    return FlowExecutionError(message, error_class="validation")
+
+
+GENERIC = Dialect("SQL", "qmark", backticks=True, dollar_quotes=True)
+"""What the check uses when it does not know which database a statement goes to."""
+
+SQLITE = Dialect(
+    "SQLite",
+    "qmark",
+    # Not the standard's double quotes: SQLite takes "x" for a text when there is no column x.
+    quote="`",
+    empty_list="",
+    backticks=True,
+    brackets=True,
+    foreign_marks=r"\?\d+|[:@][^\W\d]\w*|\$[^\W\d]\w*",
+)
+POSTGRES = Dialect(
+    "PostgreSQL", "numeric", longest_name=63, dollar_quotes=True, nested_comments=True, escape_strings=True
+)
+MYSQL = Dialect(
+    "MySQL", "format", quote="`", longest_name=64, backslash_escapes=True, backticks=True, mysql_comments=True
+)
