@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.machinery import PathFinder
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,8 @@ def _provider_folders(folder: str) -> Iterator[str]:
 def entry_points() -> Iterator[Candidate]:
     """The entry points of the group in all installed packages; a package whose metadata is broken becomes one
     candidate with a problem and does not hide the others."""
+    if not _any_declared():
+        return
     from importlib import metadata
 
     seen: set[str] = set()
@@ -121,6 +124,34 @@ def entry_points() -> Iterator[Candidate]:
         # Of two copies of a package on the path, the first is the one that is imported.
         front = _attempt(lambda: metadata.distribution(name)) if name else each  # noqa: B023
         yield from _of_distribution(front or each, name)
+
+
+def _any_declared() -> bool:
+    """Whether any package may name our group. Where every entry of the path is a folder this is seen in the
+    `entry_points.txt` files themselves, at a tenth of what importing the metadata machinery costs."""
+    if any(hasattr(each, "find_distributions") and each is not PathFinder for each in sys.meta_path):
+        return True
+    return any(map(_declares, dict.fromkeys(sys.path)))
+
+
+def _declares(folder: str) -> bool:
+    try:
+        names = os.listdir(folder or ".")
+    except NotADirectoryError:
+        return True  # an archive: only the metadata machinery can look into it
+    except OSError:
+        return False
+    for name in names:
+        if name.endswith((".dist-info", ".egg-info")):
+            try:
+                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:
+                    if GROUP.encode() in file.read():
+                        return True
+            except OSError:  # most packages have none
+                continue
+        elif name.endswith(".egg"):
+            return True
+    return False
 
 
 def _of_distribution(distribution: Distribution, name: str) -> Iterator[Candidate]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, unquote_plus
 
 from flowlang.connections._schema import Path, Schema, is_secret, property_schema
 
@@ -67,6 +66,8 @@ def _paths(schema: object, value: Any, path: Path, root: Schema) -> Iterator[Pat
 
 def _inside(text: str) -> Iterator[str]:
     """The secrets inside a URL or a connection string (`host=… password=…`), as written and decoded."""
+    from urllib.parse import unquote, unquote_plus
+
     url = _URL.fullmatch(text)
     if url is not None:
         web = text[:4].lower() == "http"

@@ -10,19 +10,28 @@ import types
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from operator import itemgetter
-from typing import Any, ClassVar, Literal, NotRequired, TypedDict
+from typing import Any, ClassVar, NotRequired, TypedDict
 
-from flowlang.connections._sql_text import Dialect, leading_word, quote_column, quote_name, render
+from flowlang.connections._sql_records import (
+    Insert,
+    OnConflict,
+    Update,
+    check_batch_size,
+    check_conflict,
+    columns_of,
+    invalid,
+    listed,
+)
+from flowlang.connections._sql_text import Dialect, leading_word, quote_name, render
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import FlowExecutionError
-from flowlang.records import frozen
 from flowlang.tasks.decorator import task
 from flowlang.tasks.stream import Stream
 from flowlang.tasks.values import Ident, Sql
 
+__all__ = ["Insert", "Row", "SqlPlugin", "StatementResult", "Update", "invalid", "unique_columns"]
+
 Row = dict[str, Any]
-OnConflict = Literal["error", "ignore", "update"]
 
 
 class QueryResult(TypedDict):
@@ -73,108 +82,6 @@ class BatchUpdateResult(TypedDict):
     updated_count: int
     batches: int
     table: str
-
-
-@frozen
-class Insert:
-    """Records on their way into a table: the same columns for all of them."""
-
-    dialect: Dialect
-    table: str
-    columns: tuple[str, ...]
-    on_conflict: OnConflict
-    key_fields: tuple[str, ...]
-    batch_size: int
-
-    def tuples(self, records: Sequence[Mapping[str, Any]], first: int) -> list[tuple[Any, ...]]:
-        """The values of `records` in the order of `columns`; `first` is the number of the first of them."""
-        return same_columns(records, self.columns, first)
-
-    def statement(self, rows: int, mark: Callable[[int], str] | None = None) -> str:
-        """The INSERT for so many rows at once. `mark(n)` writes the n-th placeholder, by default the dialect's."""
-        width = len(self.columns)
-        if mark is None:
-            values = ", ".join([f"({', '.join([self.dialect.mark] * width)})"] * rows)
-        else:
-            lines = (", ".join(mark(row * width + column) for column in range(width)) for row in range(rows))
-            values = ", ".join(f"({line})" for line in lines)
-        names = ", ".join(quote_column(column, self.dialect) for column in self.columns)
-        table = quote_name(self.table, self.dialect)
-        return f"INSERT INTO {table} ({names}) VALUES {values}{self.conflict_clause()}"  # noqa: S608 - names are quoted
-
-    def conflict_clause(self) -> str:
-        """The clause of standard upserts (PostgreSQL, SQLite), empty for `on_conflict: error`."""
-        if self.on_conflict == "error":
-            return ""
-        keys = ", ".join(quote_column(key, self.dialect) for key in self.key_fields)
-        target = f" ON CONFLICT ({keys})" if keys else " ON CONFLICT"
-        if self.on_conflict == "ignore":
-            return f"{target} DO NOTHING"
-        changed = [column for column in self.columns if column not in self.key_fields] or list(self.key_fields)
-        quoted = (quote_column(column, self.dialect) for column in changed)
-        return f"{target} DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in quoted)}"
-
-
-@frozen
-class Update:
-    """Records that change rows found by a key. The key's value comes last in each tuple."""
-
-    dialect: Dialect
-    table: str
-    columns: tuple[str, ...]
-    key_field: str
-    batch_size: int
-
-    def tuples(self, records: Sequence[Mapping[str, Any]], first: int) -> list[tuple[Any, ...]]:
-        """The values of `records` as the statement takes them: the changed columns, then the key."""
-        rows = same_columns(records, (*self.columns, self.key_field), first)
-        if any(row[-1] is None for row in rows):
-            number = first + next(index for index, row in enumerate(rows) if row[-1] is None)
-            raise invalid(f"record {number} has no key: `{self.key_field}` is null and would match no row")
-        return rows
-
-    def statement(self, mark: Callable[[int], str] | None = None) -> str:
-        """The UPDATE of one row."""
-        marked = mark or (lambda _: self.dialect.mark)
-        columns = [quote_column(column, self.dialect) for column in self.columns]
-        assignments = ", ".join(f"{column} = {marked(index)}" for index, column in enumerate(columns))
-        key = f"{quote_column(self.key_field, self.dialect)} = {marked(len(columns))}"
-        table = quote_name(self.table, self.dialect)
-        return f"UPDATE {table} SET {assignments} WHERE {key}"  # noqa: S608 - names are quoted
-
-
-def same_columns(records: Sequence[Mapping[str, Any]], columns: tuple[str, ...], first: int) -> list[tuple[Any, ...]]:
-    """The values of `columns` of each record. Records with other keys are refused, naming record and key.
-
-    All loops run in C: this is done for every record of every batch.
-    """
-    pick: Callable[[Any], Any] = itemgetter(*columns)
-    try:
-        rows = list(map(pick, records)) if len(columns) > 1 else list(zip(map(pick, records)))
-        if all(map(len(columns).__eq__, map(len, records))):
-            return rows
-    except (KeyError, TypeError, IndexError):
-        pass  # what exactly is wrong is said below
-    raise _other_keys(records, columns, first)
-
-
-def _other_keys(records: Sequence[Any], columns: tuple[str, ...], first: int) -> FlowExecutionError:
-    expected = set(columns)
-    for number, record in enumerate(records, first):
-        if not isinstance(record, Mapping):
-            return invalid(f"record {number} is {type(record).__name__}, not an object")
-        missing = [column for column in columns if column not in record]
-        if missing:
-            return invalid(f"record {number} has no `{missing[0]}`, which the first record has: all need the same keys")
-        more = [key for key in record if key not in expected]
-        if more:
-            return invalid(f"record {number} has `{more[0]}`, which the first record has not: all need the same keys")
-    return invalid("the records do not all have the same keys")
-
-
-def invalid(message: str) -> FlowExecutionError:
-    """What the flow asks for cannot be done; trying again changes nothing."""
-    return FlowExecutionError(message, error_class="validation")
 
 
 def unique_columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -386,14 +293,14 @@ class SqlPlugin(ConnectionPlugin):
                 on_conflict: update
                 key_fields: [id]
         """
-        _check_conflict(on_conflict, key_fields)
+        check_conflict(on_conflict, key_fields)
         quote_name(table, self.dialect)
 
         def plan(columns: tuple[str, ...]) -> Insert:
             keys = tuple(key_fields or ())
             for key in keys:
                 if key not in columns:
-                    raise invalid(f"`key_fields` names `{key}`, which the records have not: {_listed(columns)}")
+                    raise invalid(f"`key_fields` names `{key}`, which the records have not: {listed(columns)}")
             return Insert(self.dialect, table, columns, on_conflict, keys, batch_size)
 
         count, batches = await self._write(connection, records, batch_size, plan, self.insert)
@@ -438,7 +345,7 @@ class SqlPlugin(ConnectionPlugin):
         def plan(columns: tuple[str, ...]) -> Update:
             changed = tuple(column for column in columns if column != key_field)
             if key_field not in columns:
-                raise invalid(f"record 1 has no `{key_field}`, the key that finds its row: {_listed(columns)}")
+                raise invalid(f"record 1 has no `{key_field}`, the key that finds its row: {listed(columns)}")
             if not changed:
                 raise invalid(f"the records hold nothing but the key `{key_field}`: there is nothing to set")
             return Update(self.dialect, table, changed, key_field, batch_size)
@@ -470,7 +377,7 @@ class SqlPlugin(ConnectionPlugin):
                 connection: db
                 query: SELECT id, payload FROM events
         """
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         text, values = self._rendered(query, params)
         async with aclosing(self.batches(connection, text, values, batch_size)) as batches:
             async for batch in batches:
@@ -509,7 +416,7 @@ class SqlPlugin(ConnectionPlugin):
         write: Callable[[Any, Any, list[Row], int], Any],
     ) -> tuple[int, int]:
         """Write a list or a stream in one transaction. Returns the rows written and the batches it took."""
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         if isinstance(records, Stream):
             async with aclosing(records.batches(batch_size)) as batches:  # type: ignore[type-var]
                 return await self._write_batches(connection, batches, plan, write)
@@ -517,7 +424,7 @@ class SqlPlugin(ConnectionPlugin):
             raise invalid(f"the records must be a list or a stream, not {type(records).__name__}")
         if not records:
             return 0, 0
-        job = plan(_columns(records[0]))
+        job = plan(columns_of(records[0]))
         async with self.transaction_on(connection):
             count = await write(connection, job, list(records), 1)
         return count, -(-len(records) // batch_size)
@@ -532,7 +439,7 @@ class SqlPlugin(ConnectionPlugin):
         begun = [batch async for batch in _first(batches)]
         if not begun:
             return 0, 0
-        job, count, number, first = plan(_columns(begun[0][0])), 0, 0, 1
+        job, count, number, first = plan(columns_of(begun[0][0])), 0, 0, 1
         async with self.transaction_on(connection):
             async for batch in _again(begun, batches):
                 count += await write(connection, job, batch, first)
@@ -559,33 +466,6 @@ async def _again(begun: list[list[Row]], batches: AsyncIterator[list[Row]]) -> A
     async for batch in batches:
         if batch:
             yield batch
-
-
-def _columns(record: Any) -> tuple[str, ...]:
-    if not isinstance(record, Mapping):
-        raise invalid(f"record 1 is {type(record).__name__}, not an object")
-    if not record:
-        raise invalid("record 1 is empty: its keys say which columns are written")
-    for key in record:
-        if not isinstance(key, str):
-            raise invalid(f"record 1 has the key {key!r}: column names are text")
-    return tuple(record)
-
-
-def _check_conflict(on_conflict: str, key_fields: list[str] | None) -> None:
-    if on_conflict not in ("error", "ignore", "update"):
-        raise invalid(f"`on_conflict` is {on_conflict!r}; it may be `error`, `ignore` or `update`")
-    if on_conflict == "update" and not key_fields:
-        raise invalid("`on_conflict: update` needs `key_fields`: the columns that say which row exists already")
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise invalid(f"`batch_size` is {batch_size}: it must be 1 or more")
-
-
-def _listed(columns: Sequence[str]) -> str:
-    return "they have " + ", ".join(f"`{column}`" for column in columns)
 
 
 def _documented(function: types.FunctionType, plugin: type[SqlPlugin]) -> types.FunctionType:

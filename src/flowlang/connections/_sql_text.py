@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -67,10 +67,6 @@ class Dialect:
     mysql_comments: bool = False  # `#` begins one, and `--` only before white space
     escape_strings: bool = False  # E'…', in which a backslash escapes
     foreign_marks: str | None = None  # a pattern for placeholders that the driver knows and FlowLang does not
-    pattern: re.Pattern[str] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", _pattern(self))
 
     @property
     def mark(self) -> str:
@@ -78,6 +74,7 @@ class Dialect:
         return {"qmark": "?", "numeric": "$1", "format": "%s"}[self.paramstyle]
 
 
+@lru_cache
 def _pattern(dialect: Dialect) -> re.Pattern[str]:
     """One pattern for all tokens. Possessive throughout: its time is linear in the text, also when unterminated."""
     plain = r"'[^']*+(?:''[^']*+)*+'?+"
@@ -119,8 +116,8 @@ class Token:
 
 def scan(text: str, dialect: Dialect) -> Iterator[Token]:
     """The tokens of a statement in order, comments among them, white space left out."""
-    position = 0
-    while (match := dialect.pattern.search(text, position)) is not None:
+    pattern, position = _pattern(dialect), 0
+    while (match := pattern.search(text, position)) is not None:
         kind = match.lastgroup or "other"
         start, end = match.span()
         if kind == "comment" and dialect.nested_comments and text.startswith("/*", start):

@@ -10,7 +10,7 @@ from flowlang.expressions import codes, hints
 from flowlang.expressions.functions import FUNCTIONS, Function
 from flowlang.expressions.narrowing import path_key
 from flowlang.expressions.path_rules import base_type
-from flowlang.expressions.types import ANY, Type, accepts
+from flowlang.expressions.types import ANY, Type, accepts, holds_secret
 from flowlang.expressions.walk import Walk
 
 
@@ -27,6 +27,8 @@ def call(walk: Walk, node: ast.Call) -> Type:
         )
         return ANY
     given = _arguments(walk, node, function)
+    if given is not None and any(map(holds_secret, given)):
+        walk.secret = True
     return ANY if given is None else function.returned(given)
 
 

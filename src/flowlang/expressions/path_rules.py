@@ -144,7 +144,7 @@ def _member(
     found = None if base.fields is None else base.fields.get(key)
     if found is None:
         if base.fields is None or base.open:
-            found = ANY
+            found = base.items or ANY
         else:
             if not soft or isinstance(node.value, ast.Name):
                 _unknown_field(walk, node.value, base.fields, key, span)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
@@ -38,7 +38,7 @@ class Type:
     `items` is the element type of an array or stream; `fields` are the known keys of an object, None when
     nothing is known about them; `open` says that an object may have further keys; `nullable` that null is
     allowed beside `kind`; `enum` lists the only possible values, when they are known; `secret` marks a value
-    that must be masked wherever it goes.
+    that must be masked wherever it goes; `required` are the fields that a literal object must have.
     """
 
     kind: Kind
@@ -48,6 +48,7 @@ class Type:
     nullable: bool = False
     enum: tuple[object, ...] | None = None
     secret: bool = False
+    required: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         name: str = self.kind
@@ -91,8 +92,30 @@ def stream(items: Type) -> Type:
     return Type("stream", items=items)
 
 
-def record(fields: Mapping[str, Type], *, open: bool = False) -> Type:  # noqa: A002 - the name of the field
-    return Type("object", fields=MappingProxyType(dict(fields)), open=open)
+def record(
+    fields: Mapping[str, Type], *, open: bool = False, required: frozenset[str] = frozenset()  # noqa: A002 - the field
+) -> Type:
+    return Type("object", fields=MappingProxyType(dict(fields)), open=open, required=required)
+
+
+def holds(given: Type, mark: Callable[[Type], bool], depth: int = 0) -> bool:
+    """Whether `mark` is true of a type or of any part of it."""
+    if mark(given):
+        return True
+    if depth > 16:
+        return False
+    if given.items is not None and holds(given.items, mark, depth + 1):
+        return True
+    return given.fields is not None and any(holds(each, mark, depth + 1) for each in given.fields.values())
+
+
+def holds_secret(given: Type) -> bool:
+    """Whether a value of this type, taken as a whole, shows something secret."""
+    return holds(given, lambda each: each.secret)
+
+
+def holds_stream(given: Type) -> bool:
+    return holds(given, lambda each: each.kind == "stream")
 
 
 def accepts(expected: Type, given: Type) -> bool:

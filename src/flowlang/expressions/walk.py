@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from flowlang.expressions import codes, hints
 from flowlang.expressions.narrowing import path_key
 from flowlang.expressions.syntax import Expression, Problem
-from flowlang.expressions.types import ANY, BOOLEAN, NUMERIC, Type, accepts
+from flowlang.expressions.types import ANY, BOOLEAN, NUMERIC, Type, accepts, holds_secret
 from flowlang.records import frozen
 
 State = Literal["ready", "maybe", "later", "hidden"]
@@ -82,6 +82,7 @@ class Walk:
         self.secret = False
 
     def result(self, found: Type) -> Inference:
+        self.secret = self.secret or holds_secret(found)
         if self.secret and not found.secret:
             found = replace(found, secret=True)
         return Inference(

@@ -92,6 +92,8 @@ def _by_text(text: str) -> Classified:
 
 def translated(error: BaseException) -> FlowExecutionError:
     """The error a task raises for one of the driver's; `raise … from error` keeps the driver's own."""
+    if isinstance(error, InterruptedError):
+        return FlowExecutionError("the connection was closed before the statement began", error_class="cancelled")
     known = verdict(error)
     if known is None:  # the driver's own refusals of a value: OverflowError, UnicodeEncodeError, ValueError
         return FlowExecutionError(_of_value(error), error_class="validation")

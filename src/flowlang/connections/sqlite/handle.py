@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,8 +25,8 @@ _BUSY_SLICE = 0.1  # seconds SQLite itself waits for a lock; between two slices 
 _BUSY_PAUSE = 0.005  # seconds, where SQLite gives up at once
 _ROWS_PER_STATEMENT = 100  # longer INSERTs gain nothing more
 _TAINTING = frozenset({"PRAGMA", "ATTACH", "DETACH"})
-# What the driver raises for its own errors, and for values it refuses.
-_DRIVER_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
+# What the driver raises for its own errors and for values it refuses, and the worker for a call it never began.
+_DRIVER_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, InterruptedError)
 
 
 @frozen
@@ -215,10 +216,10 @@ class Handle:
         while True:
             try:
                 return cursor.execute(text, values)
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 spent = time.monotonic() - begun
                 if not is_busy(error) or spent >= self.settings.timeout or self._worker.giving_up:
-                    cursor.close()
+                    cursor.close()  # the error keeps it alive, and it would keep the file open
                     raise
             time.sleep(_BUSY_PAUSE)
 
@@ -305,7 +306,8 @@ class Handle:
             rows = update.tuples(records[start : start + update.batch_size], first + start)
             flat = iter(flattened(rows, columns, first + start))
             try:
-                count += self._db.executemany(text, zip(*[flat] * len(columns))).rowcount
+                with closing(self._db.cursor()) as cursor:
+                    count += cursor.executemany(text, zip(*[flat] * len(columns))).rowcount
             except (OverflowError, UnicodeEncodeError):
                 checked(rows, columns, first + start)
                 raise

@@ -1,0 +1,195 @@
+"""The kinds of finding about what a flow file says, each with its page."""
+
+from __future__ import annotations
+
+from flowlang.diagnostics import code
+
+UNKNOWN_KEY = code(
+    "unknown-key",
+    """A key that this place does not know.
+
+    Every object of a flow has a fixed set of keys, so that a mistyped one is not silently without effect.
+
+        flow: Report
+        step:                # `steps`
+          - log: Hello
+    """,
+)
+MISSING_KEY = code(
+    "missing-key",
+    """A key that must be there is not.
+
+        outputs:
+          - name: total      # `value` is missing
+        outputs:
+          - name: total
+            value: ${sum.total}
+    """,
+)
+WRONG_TYPE = code(
+    "wrong-type",
+    """A value is not of the kind that its key expects.
+
+    YAML 1.2 knows `true` and `false` only: `yes`, `no`, `on` and `off` are text. Quoted numbers are text, too.
+
+        lazy: no
+        lazy: false
+    """,
+)
+NOT_CONSTANT = code(
+    "not-constant",
+    """An expression stands where only a written value can.
+
+    Time limits, numbers of attempts, names of tasks and connections are fixed before the run.
+
+        timeout: ${inputs.limit}
+        timeout: 30s
+    """,
+)
+DURATION = code(
+    "not-a-duration",
+    """A text is not a length of time.
+
+    There are `250ms`, `5s`, `2m`, `1h`, `1d`, ISO 8601 (`PT5S`) and plain numbers, which are seconds.
+
+        delay: 5 seconds
+        delay: 5s
+    """,
+)
+UNKNOWN_WORD = code(
+    "unknown-word",
+    """A value is not one of the words that its key knows.
+
+        backoff: exponentional
+        backoff: exponential
+    """,
+)
+OUT_OF_RANGE = code(
+    "out-of-range",
+    """A number is smaller or larger than its key allows.
+
+        max_attempts: 0      # the first attempt counts
+        max_attempts: 1
+    """,
+)
+BAD_NAME = code(
+    "bad-name",
+    """A name cannot be used in expressions.
+
+    Names of steps, inputs, loop variables and connections consist of letters, digits and `_`, do not begin with
+    a digit or `_`, and are neither a word of the expression language nor a root such as `inputs`.
+
+        id: fetch-user       # `${fetch-user.rows}` would subtract
+        id: fetch_user
+    """,
+)
+LOOKALIKE = code(
+    "look-alike-name",
+    """A name mixes letters of several alphabets, so that it looks like another name.
+
+    Cyrillic and Greek have letters that cannot be told from Latin ones. Write the name in one alphabet.
+    """,
+)
+ALREADY_DEFINED = code(
+    "already-defined",
+    """A name is given twice.
+
+    Each step of a flow has its own id, except in branches of one `if` or `switch`, of which only one runs. Inputs,
+    outputs and connections have names of their own, too.
+    """,
+)
+GIVEN_TWICE = code(
+    "given-twice",
+    """A part of a step is written in two places.
+
+    Modifiers may stand inside or beside the key of a task, parameters inside it or in its `inputs`: in one of them.
+
+        - redis_get: {id: read, key: k, timeout: 5s}
+          timeout: 10s
+    """,
+)
+NO_VERB = code(
+    "no-verb",
+    """A step does nothing.
+
+    A step has the name of a task, `task`, or one of `set`, `if`, `switch`, `for_each`, `parallel`, `subflow`,
+    `exit`, `raise` and `log`.
+
+        - id: greet
+        - id: greet
+          log: Hello
+    """,
+)
+SEVERAL_VERBS = code(
+    "several-verbs",
+    """A step does more than one thing.
+
+    One step has one task or verb. Begin the second with a dash of its own.
+
+        - log: Hello
+          set: {a: 1}
+        - log: Hello
+        - set: {a: 1}
+    """,
+)
+NOT_YET = code(
+    "not-yet",
+    """A word of the language that this version does not run.
+
+    `while`, `until`, `transaction`, `try`, `wait`, `triggers`, `concurrency`, `cache`, `idempotency_key` and
+    `exactly_once` come with a later release.
+    """,
+)
+COMPUTED_KEY = code(
+    "computed-key",
+    """An expression stands in a key, where nothing is computed.
+
+    Keys are fixed. Build an object with computed keys in an expression:
+
+        payload: {"${inputs.field}": 1}
+        payload: "${{inputs.field: 1}}"
+    """,
+)
+NOT_AN_EXPRESSION = code(
+    "not-computed",
+    """Text stands where only a computed value makes sense.
+
+    Outside conditions only what stands in `${…}` is computed.
+
+        for_each: load.rows
+        for_each: ${load.rows}
+    """,
+)
+UNUSED_DEFAULT = code(
+    "unused-default",
+    """A default is never used.
+
+    A required input is always given, so its default is never read. Remove one of the two.
+
+        - {name: n, type: integer, required: true, default: 5}
+        - {name: n, type: integer, default: 5}
+    """,
+)
+BAD_DEFAULT = code(
+    "bad-default",
+    """A default breaks the rules of its own input.
+
+        - {name: n, type: integer, default: many}
+        - {name: n, type: integer, default: 5}
+    """,
+)
+BAD_RULE = code(
+    "bad-rule",
+    """A rule of an input cannot be met, or does not fit its type.
+
+    `minimum` and `maximum` are for numbers, `pattern` for strings, `min_length` and `max_length` for strings and
+    arrays, `items` for arrays, `properties` for objects; a minimum is not above its maximum.
+    """,
+)
+BAD_PATTERN = code(
+    "bad-pattern",
+    """A pattern is not a regular expression that is run in linear time.
+
+    Look-around and back-references are not part of it: they can take exponential time on hostile text.
+    """,
+)

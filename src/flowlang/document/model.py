@@ -1,0 +1,312 @@
+"""The model of a flow: what a flow file says, part by part, each with the place where it says so.
+
+Everything here is frozen data. Nothing is resolved: a step names its task, a reference names its step. The
+check (`flowlang.checking`) turns this model into a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Literal
+
+from flowlang.diagnostics import Span
+from flowlang.document.nodes import Scalar
+from flowlang.expressions.syntax import Expression, Template
+from flowlang.expressions.types import Type
+from flowlang.records import frozen
+
+# ---------------------------------------------------------------- values
+
+
+@frozen
+class Name:
+    """A word in the file: a step id, an input's name, an output's name."""
+
+    text: str
+    span: Span
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@frozen
+class Constant:
+    """A scalar without expressions: str, int, float, bool or None."""
+
+    value: object
+    span: Span
+    scalar: Scalar
+
+
+@frozen
+class Computed:
+    """A scalar with `${…}` in it. `template.parts` are texts and expressions; exactly one expression and
+    nothing else keeps its native type. `scalar.locate(start, end)` turns offsets into a span."""
+
+    template: Template
+    span: Span
+    scalar: Scalar
+
+
+@frozen
+class ListValue:
+    items: tuple[Value, ...]
+    span: Span
+
+
+@frozen
+class ObjectValue:
+    entries: tuple[tuple[Name, Value], ...]
+    span: Span
+
+
+Value = Constant | Computed | ListValue | ObjectValue
+
+
+@frozen
+class Condition:
+    """A whole text that is one expression (`if`, `elif`, `while`, `until`)."""
+
+    expression: Expression
+    span: Span
+    scalar: Scalar
+
+
+@frozen
+class ConditionGroup:
+    """`any` / `all` / `none` of several conditions."""
+
+    kind: Literal["any", "all", "none"]
+    members: tuple[Guard, ...]
+    span: Span
+
+
+Guard = Condition | ConditionGroup
+
+# ---------------------------------------------------------------- the top level
+
+
+@frozen
+class Input:
+    """A declared input. `type` is its declared type, null included when it is optional without a default."""
+
+    name: Name
+    type: Type
+    type_name: str
+    required: bool
+    has_default: bool
+    default: object
+    description: str | None
+    secret: bool
+    enum: tuple[object, ...] | None
+    pattern: str | None
+    minimum: float | None
+    maximum: float | None
+    min_length: int | None
+    max_length: int | None
+    items: Mapping[str, object] | None
+    properties: Mapping[str, object] | None
+    span: Span
+
+
+@frozen
+class Connection:
+    """A named connection. `config` holds what is left for the plugin, the host's own keys taken out.
+
+    `host_spans` has the span of each host key that was written (`lazy`, `connect_timeout`, `acquire_timeout`),
+    and `host_values` its value, so that a plugin that declares such a key itself still gets it."""
+
+    name: Name
+    type: Name
+    config: ObjectValue
+    lazy: bool
+    connect_timeout: float
+    acquire_timeout: float
+    host_entries: tuple[tuple[Name, Value], ...]
+    span: Span
+
+
+@frozen
+class Retry:
+    """A retry policy. Times are seconds; `on` and `unless` are error classes."""
+
+    max_attempts: int = 3
+    delay: float = 1.0
+    backoff: Literal["constant", "linear", "exponential"] = "exponential"
+    multiplier: float = 2.0
+    max_delay: float = 60.0
+    jitter: bool = True
+    max_elapsed: float | None = None
+    attempt_timeout: float | None = None
+    on: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+@frozen
+class Defaults:
+    retry: Retry | None = None
+    timeout: float | None = None
+
+
+@frozen
+class Output:
+    name: Name
+    value: Value
+    type: Type | None
+    type_name: str | None
+    description: str | None
+    span: Span
+
+
+# ---------------------------------------------------------------- steps
+
+
+@frozen
+class Modifiers:
+    """What every step may carry. `timeout` is seconds."""
+
+    id: Name | None = None
+    description: str | None = None
+    guard: Guard | None = None
+    timeout: float | None = None
+    retry: Retry | None = None
+    on_error: tuple[Step, ...] | None = None
+    continue_on_error: bool = False
+    spans: Mapping[str, Span] = field(default_factory=dict)  # of each modifier's key that was written
+
+
+@frozen
+class TaskStep:
+    """One operation. `arguments` are the task's parameters; `selected` the outputs asked for, None for all."""
+
+    task: Name
+    arguments: tuple[tuple[Name, Value], ...]
+    connection: Name | None
+    selected: tuple[Name, ...] | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class SetStep:
+    values: tuple[tuple[Name, Value], ...]
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class IfStep:
+    """`branches` are (`if` and each `elif`): a guard and its steps."""
+
+    branches: tuple[tuple[Guard, tuple[Step, ...]], ...]
+    otherwise: tuple[Step, ...] | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class Case:
+    """`when` has one value or several; any equal one selects the case."""
+
+    when: tuple[Value, ...]
+    steps: tuple[Step, ...]
+    span: Span
+
+
+@frozen
+class SwitchStep:
+    subject: Value
+    cases: tuple[Case, ...]
+    default: tuple[Step, ...] | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class ForEachStep:
+    items: Value
+    variable: Name
+    body: tuple[Step, ...]
+    collect: Value | None
+    max_concurrency: int
+    batch_size: int | None
+    max_failures: int
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class ParallelStep:
+    branches: tuple[tuple[Step, ...], ...]
+    max_concurrency: int | None
+    fail_fast: bool
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class SubflowStep:
+    """`flow` is a name or a path, relative to this flow's folder."""
+
+    flow: Name
+    arguments: tuple[tuple[Name, Value], ...]
+    selected: tuple[Name, ...] | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class ExitStep:
+    """Ends the run early. `outputs` replaces the flow's outputs when it is given."""
+
+    reason: Value | None
+    status: Literal["success", "failure"]
+    outputs: tuple[tuple[Name, Value], ...] | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class RaiseStep:
+    error_class: Name | None
+    message: Value
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class LogStep:
+    message: Value
+    modifiers: Modifiers
+    span: Span
+
+
+Step = (
+    TaskStep | SetStep | IfStep | SwitchStep | ForEachStep | ParallelStep | SubflowStep | ExitStep | RaiseStep | LogStep
+)
+
+
+@frozen
+class Flow:
+    """One flow file. `file` is its path as given (or a label for a text); `text` is what was read."""
+
+    name: Name
+    description: str | None
+    version: str | None
+    plugins: tuple[tuple[Name, Name], ...]
+    connections: tuple[Connection, ...]
+    tasks: tuple[Name, ...]
+    inputs: tuple[Input, ...]
+    vars: tuple[tuple[Name, Value], ...]
+    defaults: Defaults
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+    timeout: float | None
+    on_cancel: tuple[Step, ...]
+    finally_: tuple[Step, ...]
+    file: str
+    text: str
+    span: Span
+    unread: frozenset[str] = frozenset()  # ids that stand in steps which could not be made: reading them is no finding

@@ -1,0 +1,129 @@
+"""What every step may carry beside what it does: `id`, `if`, `timeout`, `retry`, `on_error` and their kin."""
+
+from __future__ import annotations
+
+from typing import Literal, Self, cast
+
+from flowlang.document import codes
+from flowlang.document.context import Context
+from flowlang.document.fields import Fields, wrong_type
+from flowlang.document.guards import read_guard
+from flowlang.document.model import Modifiers, Name, Retry
+from flowlang.document.nodes import Mapping, Node, Scalar
+from flowlang.exceptions import ERROR_CLASSES
+
+COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
+SERVICE = ("connection", "outputs")
+LATER = ("cache", "idempotency_key", "exactly_once")
+ALIASES = {
+    "when": "if",
+    "name": "id",
+    "register": "id",
+    "on_failure": "on_error",
+    "rescue": "on_error",
+    "catch": "on_error",
+    "retries": "retry",
+    "ignore_errors": "continue_on_error",
+    "args": "inputs",
+    "with": "inputs",
+    "params": "inputs",
+}
+Backoff = Literal["constant", "linear", "exponential"]
+_BACKOFF = ("constant", "linear", "exponential")
+_RETRY = (
+    "max_attempts",
+    "delay",
+    "backoff",
+    "multiplier",
+    "max_delay",
+    "jitter",
+    "max_elapsed",
+    "attempt_timeout",
+    "on",
+    "unless",
+)
+_RETRY_ALIASES = {"attempts": "max_attempts", "times": "max_attempts", "limit": "max_attempts", "factor": "multiplier"}
+
+
+class StepFields(Fields):
+    """The keys of a step. Its id is read first, so that the steps inside it come after it."""
+
+    def begin(self) -> Self:
+        self.name = self._id()
+        if self.name is not None:
+            self.context.define(self.name)
+        return self
+
+    def _id(self) -> Name | None:
+        node = self.node("id")
+        if node is None:
+            return None
+        if not isinstance(node, Scalar) or not isinstance(node.value, str) or "${" in node.text or not node.text:
+            wrong_type(self.context, "id", node, "a name")
+            return None
+        return self.context.name(node, "step")
+
+    def modifiers(self, *, guard: bool = True) -> Modifiers:
+        """The modifiers of the step. `guard`: whether `if` is one (it is not where it is the verb)."""
+        from flowlang.document.steps import read_steps
+
+        context = self.context
+        for key in LATER:
+            if key in self:
+                not_yet(context, key, self.entries[key][0])
+        condition = self.node("if") if guard else None
+        description = self.text("description")
+        retry = self.node("retry")
+        keys = [each for each in (*COMMON, *SERVICE) if each in self and (guard or each != "if")]
+        return Modifiers(
+            id=self.name,
+            description=description.text if description else None,
+            guard=read_guard(context, "if", condition) if condition is not None else None,
+            timeout=self.duration("timeout"),
+            retry=read_retry(context, retry) if retry is not None else None,
+            on_error=read_steps(self, "on_error") if "on_error" in self else None,
+            continue_on_error=self.boolean("continue_on_error", False),
+            spans={each: self.span(each) for each in keys},
+        )
+
+
+def not_yet(context: Context, word: str, key: Scalar) -> None:
+    if key.text != word:  # a mistyped word of the future is reported as that
+        return
+    message = f"`{word}` belongs to the language, but this version of FlowLang does not run it"
+    context.findings.add(codes.NOT_YET, message, key.span)
+
+
+def read_retry(context: Context, node: Node) -> Retry | None:
+    """`retry: 3`, or the whole policy."""
+    if not isinstance(node, Mapping):
+        if isinstance(node, Scalar) and type(node.value) is int:
+            if node.value >= 1:
+                return Retry(max_attempts=node.value, span=node.span)
+            message = f"`retry` is at least 1, the first attempt; this is {node.text}"
+            context.findings.add(codes.OUT_OF_RANGE, message, node.span)
+            return None
+        wrong_type(context, "retry", node, "a number of attempts or an object")
+        return None
+    fields = Fields(context, node, "a retry policy", _RETRY, also=_RETRY_ALIASES)
+    plain = Retry()
+    backoff = fields.word("backoff", _BACKOFF) or plain.backoff
+    classes = tuple(ERROR_CLASSES)
+
+    def seconds(key: str, default: float) -> float:
+        value = fields.duration(key)
+        return default if value is None else value
+
+    return Retry(
+        max_attempts=fields.integer("max_attempts", least=1) or plain.max_attempts,
+        delay=seconds("delay", plain.delay),
+        backoff=cast("Backoff", backoff),
+        multiplier=fields.number("multiplier", least=1) or plain.multiplier,
+        max_delay=seconds("max_delay", plain.max_delay),
+        jitter=fields.boolean("jitter", plain.jitter),
+        max_elapsed=fields.duration("max_elapsed"),
+        attempt_timeout=fields.duration("attempt_timeout"),
+        on=fields.words("on", classes),
+        unless=fields.words("unless", classes),
+        span=node.span,
+    )
