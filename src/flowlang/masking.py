@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 6
@@ -22,6 +21,8 @@ _BUDGET = 20_000  # values looked at in one event; what lies beyond is withheld,
 
 def forms(secret: str) -> set[str]:
     """The ways a secret may be written: plain, URL-encoded, JSON, hex, base64 at each of its three offsets."""
+    from urllib.parse import quote, quote_plus
+
     raw = secret.encode("utf-8", "surrogatepass")
     found = {
         secret,
@@ -95,7 +96,10 @@ class Masker:
         """`value` with every text inside scrubbed; the very same object when nothing had to change."""
         if not self._needles:
             return value
-        return self._walk(value, [_BUDGET])
+        try:
+            return self._walk(value, [_BUDGET])
+        except RecursionError:
+            return MASK  # nested too deeply to be looked through
 
     def _walk(self, value: Any, budget: list[int]) -> Any:
         budget[0] -= 1
@@ -114,7 +118,7 @@ class Masker:
             items = [self._walk(each, budget) for each in value]
             if all(a is b for a, b in zip(items, value)):
                 return value
-            return items if isinstance(value, list) else type(value)(items)
+            return items if isinstance(value, list) else _like(value, items)
         if isinstance(value, bytes):
             clean = self.text(value.decode("latin-1"))
             return value if MASK not in clean else clean.encode("latin-1")
@@ -126,5 +130,17 @@ class Masker:
                 if new is not old:
                     changed[each.name] = new
             return replace(value, **changed) if changed else value
-        clean = self.text(str(value))
-        return value if clean == str(value) else clean
+        try:
+            text = str(value)
+        except Exception:  # noqa: BLE001 - foreign code; what cannot be read is not shown
+            return MASK
+        clean = self.text(text)
+        return value if clean == text else clean
+
+
+def _like(value: tuple[Any, ...] | set[Any] | frozenset[Any], items: list[Any]) -> Any:
+    """`items` in a container of the kind of `value`; a subclass, which may want other arguments, becomes its base."""
+    for kind in (tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind(items)
+    return items

@@ -173,7 +173,7 @@ async def test_transaction_words_are_refused(db: Database, text: str) -> None:
         await db.call("execute", query=text)
 
 
-@pytest.mark.parametrize("count", [1, 2, 99, 100, 101, 1000, 2503])
+@pytest.mark.parametrize("count", [1, 2, 199, 200, 201, 1000, 2503])
 async def test_batch_insert_writes_every_record(db: Database, count: int) -> None:
     """Whatever the number of records is beside the size of a statement and of a batch."""
     records = [{"id": number, "v": f"v{number}"} for number in range(count)]

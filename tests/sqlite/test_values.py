@@ -31,7 +31,7 @@ MAP: list[tuple[Any, Any]] = [
     (bytearray(b"a"), b"a"),
     (Decimal("12.30"), "12.30"),
     (Decimal("1E+30"), "1E+30"),
-    (datetime.datetime(2026, 3, 1, 12, 30, 0, 5), "2026-03-01T12:30:00.000005"),
+    (datetime.datetime(2026, 3, 1, 12, 30, 0, 5), "2026-03-01T12:30:00.000005"),  # noqa: DTZ001 - one without
     (datetime.datetime(2026, 3, 1, 12, 30, tzinfo=ZONE), "2026-03-01T12:30:00+02:00"),
     (datetime.date(2026, 3, 1), "2026-03-01"),
     (datetime.time(12, 30), "12:30:00"),

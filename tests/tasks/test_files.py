@@ -16,7 +16,8 @@ import pytest
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks import files
-from flowlang.tasks.files import FILES_ROOT, csv_read, csv_write, file_read, file_write, json_read, json_write
+from flowlang.tasks.files import csv_read, csv_write, file_read, file_write, json_read, json_write
+from flowlang.tasks.places import FILES_ROOT
 from flowlang.tasks.signature import spec_of
 from flowlang.tasks.stream import Stream
 
@@ -39,6 +40,10 @@ async def rows(path: str, **options: Any) -> list[dict[str, Any]]:
 async def stream_of(*batches: list[Any]) -> AsyncIterator[list[Any]]:
     for batch in batches:
         yield batch
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
 
 
 # ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +110,7 @@ async def test_missing_files_and_folders_have_a_class(root: Path, path: str, err
         with pytest.raises(FlowExecutionError) as caught:
             await attempt
         assert caught.value.error_class == error_class
-    assert [each.name for each in root.iterdir()] == ["sub"]
+    assert files_in(root) == ["sub"]
 
 
 async def test_pipes_and_devices_are_refused(root: Path) -> None:
@@ -154,7 +159,7 @@ async def test_writing_replaces_and_keeps_the_mode(root: Path) -> None:
     await file_write("a.txt", "new")
     assert (root / "a.txt").read_text() == "new"
     assert stat.S_IMODE((root / "a.txt").stat().st_mode) == 0o640
-    assert [each.name for each in root.iterdir()] == ["a.txt"]
+    assert files_in(root) == ["a.txt"]
 
 
 async def test_a_failed_write_leaves_the_old_file(root: Path) -> None:
@@ -165,22 +170,26 @@ async def test_a_failed_write_leaves_the_old_file(root: Path) -> None:
         yield [{"a": 1}]
         raise RuntimeError("broke")
 
+    begun = asyncio.Event()
+
     async def endless() -> AsyncIterator[list[Any]]:
         while True:
             yield [{"a": 1}]
-            await asyncio.sleep(0)
+            begun.set()
 
     with pytest.raises(FlowExecutionError):
         await csv_write("a.csv", [{"a": 1}] * 1500 + [{"b": 1}])
     with pytest.raises(RuntimeError):
         await csv_write("a.csv", Stream(broken()))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await csv_write("a.csv", Stream(endless()))
+    writing = asyncio.create_task(csv_write("a.csv", Stream(endless())))
+    await begun.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
     with pytest.raises(FlowExecutionError):
         await json_write("a.csv", float("nan"))
     assert (root / "a.csv").read_text() == "old"
-    assert [each.name for each in root.iterdir()] == ["a.csv"]
+    assert files_in(root) == ["a.csv"]
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────

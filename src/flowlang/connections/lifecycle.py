@@ -2,26 +2,54 @@
 
     ConnectionSlot (a name in the flow)  ── live ──▶  Live (an opened instance, its bound tasks, its leases)
 
-A slot outlives its `Live`: when a single client breaks, the next lease opens a fresh instance.
+A slot outlives its `Live`: when a single client breaks, the next lease opens a fresh instance. The broken one is
+closed when the last of its leases is back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
 
 from flowlang.connections.base import ConnectionPlugin
 
 CLOSE_TIMEOUT = 10.0  # seconds for one `disconnect()`
+RELEASE_TIMEOUT = 10.0  # seconds; giving a lease back may not hold a run up for longer
 _LOG = logging.getLogger("flowlang.connections")
+T = TypeVar("T")
+
+
+class Opener(Protocol):
+    """Opens a slot that is not open; `once` forbids retries, because whoever asks has its own."""
+
+    def __call__(self, slot: ConnectionSlot, *, once: bool = False) -> Awaitable[Live]: ...
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end, whatever happens to this task; a cancellation that came meanwhile goes on afterwards."""
+    task = asyncio.ensure_future(work)
+    interrupted = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            interrupted = True
+    if interrupted:
+        if not task.cancelled():
+            task.exception()  # seen; the cancellation says more
+        raise asyncio.CancelledError
+    return task.result()
 
 
 class Live:
-    """An opened plugin instance. `client` is what `connect()` returned; `leases` counts those that are out."""
+    """An opened plugin instance. `client` is what `connect()` returned; `leases` counts those that are out.
 
-    __slots__ = ("client", "discard", "get", "leases", "plugin", "release", "retired", "tasks")
+    `discards` tells whether the plugin has a discard of its own, and not the release that stands in for it.
+    """
+
+    __slots__ = ("client", "discard", "discards", "get", "leases", "plugin", "release", "tasks")
 
     def __init__(self, plugin: ConnectionPlugin, client: Any) -> None:
         self.plugin = plugin
@@ -30,14 +58,19 @@ class Live:
         self.get: Callable[[], Awaitable[Any]] = plugin.get_connection
         self.release: Callable[[Any], Awaitable[None]] = plugin.release_connection
         self.discard: Callable[[Any], Awaitable[None]] = plugin.discard_connection
+        self.discards = type(plugin).discard_connection is not ConnectionPlugin.discard_connection
         self.leases = 0
-        self.retired = False
+
+
+async def _open_plainly(slot: ConnectionSlot, *, once: bool = False) -> Live:
+    return await slot.open()
 
 
 class ConnectionSlot:
     """One named connection of one run.
 
-    `config` is ready to be handed to `connect()`. `report(name, problem)` hears of an instance that was closed.
+    `config` is ready to be handed to `connect()`. `report(name, type, problem)` hears of an instance that was
+    closed. `describe` makes a text fit to be shown.
     """
 
     def __init__(
@@ -60,16 +93,19 @@ class ConnectionSlot:
         self.live: Live | None = None
         self.lock = asyncio.Lock()
         self.held_by_streams: list[int] = []
-        self.opener: Callable[[ConnectionSlot], Awaitable[Live]] = ConnectionSlot.open  # the engine adds retries
-        self._prototype = type(prototype)
+        self.opener: Opener = _open_plainly  # the engine adds retries
+        self._prototype = prototype
         self._config = config
         self._report = report
         self._describe = describe
         self._retired: list[Live] = []
 
-    def acquire_limit(self, timeout: float) -> float:
-        """Seconds to wait for a lease, when the step itself may take `timeout` (0: as long as it likes)."""
-        return timeout if 0.0 < timeout < self.acquire_timeout else self.acquire_timeout
+    @property
+    def plugin(self) -> ConnectionPlugin:
+        """The opened instance, or while there is none the registered one, which knows the same of errors."""
+        return self.live.plugin if self.live is not None else self._prototype
+
+    # ------------------------------------------------------------ opening and closing
 
     async def open(self) -> Live:
         """Open a fresh instance, once: one attempt, under the connection's own limit.
@@ -78,26 +114,21 @@ class ConnectionSlot:
         """
         from copy import deepcopy
 
-        plugin = self._prototype()
+        plugin = type(self._prototype)()
+        limit = asyncio.timeout(self.connect_timeout)
         try:
-            async with asyncio.timeout(self.connect_timeout):
+            async with limit:
                 client = await plugin.connect(deepcopy(dict(self._config)))
-        except BaseException:
-            await self._disconnect(plugin)
+            live = Live(plugin, client)
+        except GeneratorExit:
+            raise  # the event loop is gone: nothing can be awaited any more
+        except BaseException as error:
+            await uninterrupted(self._disconnect(plugin))
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise TimeoutError(f"no connection within {self.connect_timeout:g} s") from error.__cause__
             raise
-        self.live = Live(plugin, client)
-        return self.live
-
-    async def broke(self, live: Live, connection: Any) -> None:
-        """A lease of `live` was found broken. A single client is replaced on the next lease; a pool looks after
-        its own handles."""
-        if connection is live.client and self.live is live:
-            self.live = None
-            live.retired = True
-            self._retired.append(live)
-        if live.retired and live.leases <= 0 and live in self._retired:
-            self._retired.remove(live)
-            await self._closed(live.plugin)
+        self.live = live
+        return live
 
     async def close(self) -> None:
         """Close whatever is open. It never raises for a plugin's trouble; that is reported."""
@@ -115,25 +146,103 @@ class ConnectionSlot:
 
     async def _disconnect(self, plugin: ConnectionPlugin) -> str | None:
         """`disconnect()` once, under its own limit. Returns what went wrong, in words."""
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await plugin.disconnect()
-        except TimeoutError:
-            problem = f"closing took longer than {CLOSE_TIMEOUT:g} s and was given up"
-        except Exception as error:
-            problem = self._describe(f"{type(error).__name__}: {error}")
-        else:
-            return None
-        _LOG.warning("connection %s (%s): %s", self.name, self.type, problem)
+        problem = await self._tried(CLOSE_TIMEOUT, plugin.disconnect)
+        if problem is not None:
+            self._warn("closing", problem)
         return problem
+
+    # ------------------------------------------------------------ leases
+
+    def acquire_limit(self, timeout: float) -> float:
+        """Seconds to wait for a lease, when the step itself may take `timeout` (0: as long as it likes)."""
+        return timeout if 0.0 < timeout < self.acquire_timeout else self.acquire_timeout
+
+    async def give_back(self, live: Live, connection: Any, *, broken: bool) -> None:
+        """Return a lease: discarded when the handle may be broken, else released. It is seen through to its end,
+        also when the task that asks is cancelled meanwhile, and raises for nothing else."""
+        live.leases -= 1
+        await uninterrupted(self._returned(live, connection, broken=broken))
+
+    async def drop(self, live: Live, connection: Any) -> None:
+        """A release did not come to its end, so nobody knows the state of the handle. The lease is counted back."""
+        await uninterrupted(self._dropped(live, connection))
+
+    async def _sweep(self) -> None:
+        """Close the retired instances whose last lease is back."""
+        for live in [each for each in self._retired if each.leases <= 0]:
+            self._retired.remove(live)
+            await self._closed(live.plugin)
+
+    async def _returned(self, live: Live, connection: Any, *, broken: bool) -> None:
+        problem = await self._tried(RELEASE_TIMEOUT, live.discard if broken else live.release, connection)
+        if problem is not None:
+            self._warn("a lease could not be given back", problem)
+        if problem is not None and not broken:
+            await self._dropped(live, connection)
+        elif broken:
+            self._retire(live, connection)
+        await self._sweep()
+
+    async def _dropped(self, live: Live, connection: Any) -> None:
+        if live.discards:
+            problem = await self._tried(RELEASE_TIMEOUT, live.discard, connection)
+            if problem is not None:
+                self._warn("a lease could not be discarded", problem)
+        self._retire(live, connection)
+        await self._sweep()
+
+    def _retire(self, live: Live, connection: Any) -> None:
+        """A handle of `live` was found broken. A single client is replaced on the next lease; a pool looks after
+        its own handles."""
+        if connection is live.client and self.live is live:
+            self.live = None
+            self._retired.append(live)
+            live.release = self._releasing_last(live)
+
+    def _releasing_last(self, live: Live) -> Callable[[Any], Awaitable[None]]:
+        """The release of a retired instance: the last one closes it."""
+        plainly = live.release
+
+        async def release(connection: Any) -> None:
+            try:
+                await plainly(connection)
+            finally:
+                await uninterrupted(self._sweep())
+
+        return release
+
+    # ------------------------------------------------------------ trouble
+
+    async def _tried(self, limit: float, action: Callable[..., Awaitable[None]], *args: Any) -> str | None:
+        """Await one of the plugin's acts of tidying up. Returns what went wrong, in words; a plugin's defect there
+        must not become the run's."""
+        timer = asyncio.timeout(limit)
+        try:
+            async with timer:
+                await action(*args)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return self._told(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code; told, and never hiding the run's own end
+            if timer.expired():
+                return f"it took longer than {limit:g} s and was given up"
+            return self._told(error)
+        return None
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Something went wrong beside the flow's own business: it is logged, masked, and the run goes on."""
-        text = self._describe(f"{type(error).__name__}: {error}")
-        _LOG.warning("connection %s (%s): %s: %s", self.name, self.type, what, text)
+        self._warn(what, self._told(error))
 
-    def exhausted(self, live: Live | None) -> tuple[str, ...]:
-        """What to say when no lease came in time."""
+    def _told(self, error: BaseException) -> str:
+        return self._describe(f"{type(error).__name__}: {error}")
+
+    def _warn(self, what: str, problem: str) -> None:
+        _LOG.warning("connection %s (%s): %s: %s", self.name, self.type, what, problem)
+
+    def exhausted(self, live: Live | None, waited: float) -> tuple[str, ...]:
+        """What to say when no lease came within `waited` seconds."""
         out = live.leases if live is not None else 0
-        note = f"no handle of `{self.name}` came free within {self.acquire_timeout:g} s; {out} in use: the pool is exhausted"
+        note = f"no handle of `{self.name}` came free within {waited:g} s; {out} in use: the pool is exhausted"
         return (note, "raise the pool's size, or `acquire_timeout`, or run fewer steps at once")

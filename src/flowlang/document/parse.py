@@ -113,21 +113,21 @@ def _connections(fields: Fields) -> tuple[Connection, ...]:
     node = fields.object("connections", "an object of names and connections")
     if node is None:
         return ()
-    return tuple(
-        [_connection(fields.context, key, value) for key, value in node.entries if _is_config(fields, key, value)]
-    )
+    return tuple([_connection(fields.context, key, value) for key, value in node.entries])
 
 
-def _is_config(fields: Fields, key: Scalar, value: Node) -> bool:
-    if isinstance(value, Mapping):
-        return True
+def _unread_connection(context: Context, key: Scalar, value: Node) -> Connection:
+    """A connection of no known type, in place of one that cannot be made: steps may name it."""
     word = value.text if isinstance(value, Scalar) and value.text.isidentifier() else None
-    wrong_type(fields.context, key.text, value, "an object with `type`", word and f"did you mean `{{type: {word}}}`?")
-    return False
+    wrong_type(context, key.text, value, "an object with `type`", word and f"did you mean `{{type: {word}}}`?")
+    nothing = ObjectValue((), value.span)
+    name = context.name(key, "connection")
+    return Connection(name, Name("", key.span), nothing, False, _TIMEOUT, _TIMEOUT, (), value.span)
 
 
 def _connection(context: Context, key: Scalar, node: Node) -> Connection:
-    assert isinstance(node, Mapping)
+    if not isinstance(node, Mapping):
+        return _unread_connection(context, key, node)
     name = context.name(key, "connection")
     fields = _connection_fields(context, key, node)
     kind = fields.text("type")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -37,8 +38,20 @@ def _not_ready(walk: Walk, node: ast.Name, binding: Binding, soft: bool) -> None
         walk.report(codes.LATER, node, message, suggestion=binding.remedy or "move the step that reads it below")
     elif not soft and node.id not in walk.present:
         message = f"{binding.label} may be skipped" + (f" ({binding.why})" if binding.why else "")
-        fix = binding.remedy or f"read it as `${{default({node.id}.…, …)}}`"
+        instead = f"`${{default({_path_at(walk, node)}, …)}}`"
+        fix = f"{binding.remedy}, or read it as {instead}" if binding.remedy else f"read it as {instead}"
         walk.report(codes.MAYBE, node, message, suggestion=fix)
+
+
+_KEYS = re.compile(r"(?:\.\w+|\[[^\[\]]*\])*")
+
+
+def _path_at(walk: Walk, node: ast.Name) -> str:
+    """The path that begins with `node`, as it is written."""
+    start, end = (each - walk.expression.offset for each in walk.expression.span_of(node))
+    source = walk.expression.source
+    keys = "".join(_KEYS.findall(source, end)[:1])
+    return source[start:end] + keys if keys and source.startswith(keys, end) else f"{node.id}.…"
 
 
 def _unknown_root(walk: Walk, node: ast.Name) -> None:
@@ -133,13 +146,13 @@ def _member(
     """The type at `key` of something of type `base`."""
     if base.kind == "any":
         return replace(ANY, secret=True) if base.secret else ANY
-    shown = walk.text(node.value)
     if base.kind == "null" or (base.nullable and not soft and path_key(node.value) not in walk.present):
+        shown = walk.text(node.value)
         fix = f"read it as `default({walk.text(node)}, …)`"
         walk.report_at(codes.NULL_VALUE, *span, f"`{shown}` may be null, then it has no `{key}`", suggestion=fix)
         return ANY
     if base.kind != "object":
-        _not_an_object(walk, base, shown, key, span)
+        _not_an_object(walk, base, walk.text(node.value), key, span)
         return ANY
     found = None if base.fields is None else base.fields.get(key)
     if found is None:

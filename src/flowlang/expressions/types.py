@@ -111,6 +111,8 @@ def holds(given: Type, mark: Callable[[Type], bool], depth: int = 0) -> bool:
 
 def holds_secret(given: Type) -> bool:
     """Whether a value of this type, taken as a whole, shows something secret."""
+    if given.items is None and given.fields is None:
+        return given.secret
     return holds(given, lambda each: each.secret)
 
 

@@ -155,6 +155,7 @@ class Hints:
             return t.OBJECT  # it contains itself
         self._open.add(name)
         fields: dict[str, Type] = {}
+        required: set[str] = set()
         known = False
         for base in self.classes[name].bases:
             dotted = self.dotted(base)
@@ -164,12 +165,27 @@ class Hints:
                 above = self._record(dotted)
                 known = known or above.kind == "object"
                 fields.update(above.fields or {})
+                required |= above.required
+        total = not any(
+            each.arg == "total" and isinstance(each.value, ast.Constant) and each.value.value is False
+            for each in self.classes[name].keywords
+        )
         for each in self.classes[name].body:
             if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
                 fields[each.target.id] = self.hint(each.annotation).type
+                if self._is_required(each.annotation, total=total):
+                    required.add(each.target.id)
         self._open.discard(name)
-        self._records[name] = t.record(fields) if known else t.ANY
+        self._records[name] = t.record(fields, required=frozenset(required)) if known else t.ANY
         return self._records[name]
+
+    def _is_required(self, annotation: ast.expr, *, total: bool) -> bool:
+        """Whether a key of a TypedDict must be there: as its own hint says, else as the class does."""
+        if isinstance(annotation, ast.Subscript):
+            mark = self.dotted(annotation.value).rpartition(".")[2]
+            if mark in ("Required", "NotRequired"):
+                return mark == "Required"
+        return total
 
 
 def _either(members: list[Hint]) -> Hint:

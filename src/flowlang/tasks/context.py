@@ -25,8 +25,13 @@ class Context:
     attempt: int
     idempotency_key: str
     logger: logging.Logger | logging.LoggerAdapter[logging.Logger] = field(default=_LOG)
-    _cancelled: list[bool] = field(default_factory=lambda: [False], repr=False)
+    _cancelled: list[bool] = field(default_factory=lambda: [False], repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
+        """Whether nobody waits for this attempt any more: the step was cancelled, or its time limit has passed."""
         return self._cancelled[0]
+
+    def abandon(self) -> None:
+        """Called by the engine: from now on `cancelled` is True."""
+        self._cancelled[0] = True

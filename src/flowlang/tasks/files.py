@@ -7,25 +7,17 @@ to a file beside the target, which takes the target's place at the end. Nothing 
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from types import MappingProxyType
-from typing import IO, Any, Literal, ParamSpec, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.decorator import task
+from flowlang.tasks.places import FILES_ROOT, Replacement, explained, in_thread, invalid, located, open_to_read
 from flowlang.tasks.stream import Stream
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-FILES_ROOT: ContextVar[Path | None] = ContextVar("FILES_ROOT", default=None)
-"""The folder that file tasks may use, set by the engine for each run; None is the working directory."""
+__all__ = ["FILES_ROOT", "FILE_TASKS", "LARGEST"]
 
 LARGEST = 64 * 1024 * 1024
 """Bytes that `file_read` and `json_read` take into memory. `csv_read` streams and has no such bound."""
@@ -60,134 +52,6 @@ class CsvWrittenResult(TypedDict):
     count: int
 
 
-# ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def located(path: str) -> Path:
-    """The file that `path` means, links resolved.
-
-    Raises FlowExecutionError: `validation` for a path that is no path, `permission` for one that leaves the root.
-    """
-    if not path.strip() or "\0" in path:
-        raise _invalid(f"{path!r} is no path of a file")
-    given = Path(path)
-    if ".." in given.parts:
-        raise FlowExecutionError(f"the path {path!r} contains `..`", error_class="permission")
-    root = (FILES_ROOT.get() or Path.cwd()).resolve()
-    try:
-        found = (root / given).resolve()
-    except (OSError, RuntimeError) as error:
-        raise _invalid(f"the path {path!r} cannot be followed: {error}") from error
-    if not found.is_relative_to(root):
-        raise FlowExecutionError(f"the path {path!r} leads out of the files root {root}", error_class="permission")
-    return found
-
-
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    """Turn what the system says of a file into an error with a class."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FlowExecutionError(f"there is no {path!r}, or no folder for it", error_class="not_found") from error
-    except PermissionError as error:
-        raise FlowExecutionError(f"{path!r} may not be used: {error.strerror}", error_class="permission") from error
-    except (IsADirectoryError, NotADirectoryError) as error:
-        raise _invalid(f"{path!r} is no file: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _invalid(f"{path!r} is not valid {error.encoding}: byte {error.start + 1}: {error.reason}") from error
-    except UnicodeEncodeError as error:
-        raise _invalid(f"the text for {path!r} cannot be written as {error.encoding}: {error.reason}") from error
-    except LookupError as error:
-        raise _invalid(f"{path!r}: {error}") from error
-    except OSError as error:
-        full = error.errno in _FULL
-        raise FlowExecutionError(
-            f"{path!r}: {error.strerror}", error_class="limit" if full else "unavailable"
-        ) from error
-
-
-def _full_errors() -> frozenset[int]:
-    import errno
-
-    return frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
-
-
-_FULL = _full_errors()
-
-
-def _open_to_read(file: Path) -> IO[bytes]:
-    """An ordinary file; a pipe or a device would block or never end."""
-    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(0, "it is a folder")
-        if not stat.S_ISREG(mode):
-            raise _invalid(f"{file.name!r} is no ordinary file")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-class _Replacement:
-    """A new content for a file, which takes its place in `keep`, or vanishes in `drop`."""
-
-    def __init__(self, target: Path) -> None:
-        if target.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        self._target = target
-        self._path = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        self.file: IO[bytes] = os.fdopen(os.open(self._path, flags, 0o666), "wb")
-        try:
-            self._path.chmod(stat.S_IMODE(target.stat().st_mode))
-        except FileNotFoundError:
-            pass  # nothing to replace: the mode is the process's own
-        except BaseException:
-            self.drop()
-            raise
-
-    def keep(self) -> None:
-        try:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
-            self._path.replace(self._target)
-        except BaseException:
-            self.drop()
-            raise
-
-    def drop(self) -> None:
-        try:
-            self.file.close()
-        except OSError:
-            pass  # what could not be written is thrown away anyway
-        self._path.unlink(missing_ok=True)
-
-
-async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call in a thread. A cancellation waits until the thread has done with its file."""
-    import asyncio
-
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait({work})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        work.exception()
-        raise cancelled
-    return work.result()
-
-
-def _invalid(message: str) -> FlowExecutionError:
-    return FlowExecutionError(message, error_class="validation")
-
-
 # ── whole files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -211,8 +75,8 @@ async def file_read(path: str, encoding: str | None = "utf-8") -> ContentResult:
             id: letter
             path: templates/letter.txt
     """
-    data = await _in_thread(_read, path)
-    with _explained(path):
+    data = await in_thread(_read, path)
+    with explained(path):
         return {"content": data if encoding is None else data.decode(encoding), "size": len(data)}
 
 
@@ -238,13 +102,13 @@ async def file_write(path: str, content: str | bytes, encoding: str = "utf-8") -
             content: Hello ${inputs.name}
     """
     if isinstance(content, str):
-        with _explained(path):
+        with explained(path):
             data = content.encode(encoding)
     elif isinstance(content, (bytes, bytearray, memoryview)):
         data = bytes(content)
     else:
-        raise _invalid(f"`content` must be text or bytes, not {type(content).__name__}; json_write writes anything")
-    await _in_thread(_write, path, data)
+        raise invalid(f"`content` must be text or bytes, not {type(content).__name__}; json_write writes anything")
+    await in_thread(_write, path, data)
     return {"path": path, "size": len(data)}
 
 
@@ -266,7 +130,7 @@ async def json_read(path: str) -> JsonResult:
             id: settings
             path: settings.json
     """
-    return {"value": await _in_thread(_read_json, path)}
+    return {"value": await in_thread(_read_json, path)}
 
 
 @task(effect="write", idempotent=True)
@@ -298,11 +162,11 @@ async def json_write(path: str, value: Any, indent: int | None = 2) -> WrittenRe
         _write(path, data)
         return len(data)
 
-    return {"path": path, "size": await _in_thread(write)}
+    return {"path": path, "size": await in_thread(write)}
 
 
 def _read(path: str) -> bytes:
-    with _explained(path), _open_to_read(located(path)) as file:
+    with explained(path), open_to_read(located(path)) as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise FlowExecutionError(f"{path!r} is larger than {LARGEST // 1024**2} MiB", error_class="limit")
@@ -310,8 +174,8 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, data: bytes) -> None:
-    with _explained(path):
-        replacement = _Replacement(located(path))
+    with explained(path):
+        replacement = Replacement(located(path))
         try:
             replacement.file.write(data)
         except BaseException:
@@ -324,16 +188,16 @@ def _read_json(path: str) -> Any:
     import json
 
     data = _read(path)
-    with _explained(path):
+    with explained(path):
         text = data.decode("utf-8-sig")
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as error:
-        raise _invalid(f"{path!r} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise invalid(f"{path!r} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise _invalid(f"{path!r} is nested too deeply") from error
+        raise invalid(f"{path!r} is nested too deeply") from error
     except ValueError as error:
-        raise _invalid(f"{path!r} is no JSON: {error}") from error
+        raise invalid(f"{path!r} is no JSON: {error}") from error
 
 
 def _no_constant(text: str) -> Any:
@@ -381,16 +245,16 @@ async def csv_read(
     from flowlang.tasks.csvtext import CsvReader
 
     def begin() -> CsvReader:
-        with _explained(path):
-            return CsvReader(path, _open_to_read(located(path)), delimiter, types or {}, encoding)
+        with explained(path):
+            return CsvReader(path, open_to_read(located(path)), delimiter, types or {}, encoding)
 
     def more() -> list[dict[str, Any]]:
-        with _explained(path):
+        with explained(path):
             return reader.batch(_BATCH)
 
-    reader = await _in_thread(begin)
+    reader = await in_thread(begin)
     try:
-        while batch := await _in_thread(more):
+        while batch := await in_thread(more):
             yield batch
     finally:
         reader.close()
@@ -432,34 +296,34 @@ async def csv_write(
     """
     from flowlang.tasks.csvtext import CsvWriter
 
-    def begin() -> tuple[_Replacement, CsvWriter]:
-        with _explained(path):
+    def begin() -> tuple[Replacement, CsvWriter]:
+        with explained(path):
             target = located(path)
             writer = CsvWriter(delimiter, columns, formulas)
-            return _Replacement(target), writer
+            return Replacement(target), writer
 
     def write(batch: list[Any]) -> None:
         data = writer.text(batch)
-        with _explained(path):
+        with explained(path):
             replacement.file.write(data.encode())
 
     def end() -> None:
-        with _explained(path):
+        with explained(path):
             replacement.keep()
 
     if not isinstance(rows, (list, tuple, Stream)):
-        raise _invalid(f"`rows` must be a list or a stream of objects, not {type(rows).__name__}")
-    replacement, writer = await _in_thread(begin)
+        raise invalid(f"`rows` must be a list or a stream of objects, not {type(rows).__name__}")
+    replacement, writer = await in_thread(begin)
     try:
         if isinstance(rows, Stream):
             async with aclosing(rows.batches()) as batches:  # type: ignore[type-var]
                 async for batch in batches:
-                    await _in_thread(write, batch)
+                    await in_thread(write, batch)
         else:
             for start in range(0, len(rows), _BATCH):
-                await _in_thread(write, list(rows[start : start + _BATCH]))
-        await _in_thread(write, [])
-        await _in_thread(end)
+                await in_thread(write, list(rows[start : start + _BATCH]))
+        await in_thread(write, [])
+        await in_thread(end)
     except BaseException:
         replacement.drop()
         raise

@@ -156,7 +156,8 @@ def _generic(origin: Any, arguments: tuple[Any, ...], depth: int) -> Type:
 def _named(hint: Any, depth: int) -> Hinted:
     """A class or alias without arguments."""
     if typing.is_typeddict(hint):
-        return Hinted(known.record(typed_dict_fields(hint, depth + 1)))
+        fields = typed_dict_fields(hint, depth + 1)
+        return Hinted(known.record(fields, required=_required(hint)))
     alias = getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None) or getattr(hint, "__bound__", None)
     if alias is not None:
         return read_hint(alias, depth + 1)
@@ -172,6 +173,15 @@ def _named(hint: Any, depth: int) -> Hinted:
         return Hinted(Type("stream", items=ANY))
     # A subclass of a plain type takes what flows hold only where the two look the same.
     return Hinted(STRING, form="ident") if issubclass(hint, Ident) else Hinted()
+
+
+def _required(kind: Any) -> frozenset[str]:
+    """The keys that a `TypedDict` must have. Its own `__required_keys__` misses `NotRequired` in hints kept as text."""
+    try:
+        hints = typing.get_type_hints(kind, include_extras=True)
+    except Exception:  # noqa: BLE001 - a hint is foreign code: whatever it raises, nothing is demanded
+        return frozenset()
+    return frozenset(name for name in kind.__required_keys__ if get_origin(hints.get(name)) is not typing.NotRequired)
 
 
 def typed_dict_fields(kind: Any, depth: int = 0) -> dict[str, Type]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from flowlang.exceptions import FlowExecutionError
+
+OnClose = Callable[[BaseException | None], Awaitable[None]]
 
 
 class Stream:
@@ -17,25 +19,23 @@ class Stream:
 
     __slots__ = ("_source", "_on_close", "_taken", "_closed", "count")
 
-    def __init__(
-        self, source: AsyncIterator[list[Any]], on_close: Callable[[BaseException | None], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, source: AsyncIterator[list[Any]], on_close: OnClose | None = None) -> None:
         self._source = source
         self._on_close = on_close
         self._taken = False
         self._closed = False
         self.count = 0  # rows handed out so far
 
-    async def batches(self, size: int | None = None) -> AsyncIterator[list[Any]]:
+    async def batches(self, size: int | None = None) -> AsyncGenerator[list[Any], None]:
         """The rows in lists: as they arrive, or regrouped to exactly `size` rows (the last may be shorter)."""
         if self._taken or self._closed:
-            raise FlowExecutionError(
-                "this stream has already been read: a stream has one consumer", error_class="validation"
-            )
+            taken, closed = "has already been read: a stream has one consumer", "is closed: its block has ended"
+            raise FlowExecutionError(f"this stream {taken if self._taken else closed}", error_class="validation")
         self._taken = True
         error: BaseException | None = None
+        grouped = None if size is None else regrouped(self._source, size)
         try:
-            async for batch in self._source if size is None else regrouped(self._source, size):
+            async for batch in self._source if grouped is None else grouped:
                 self.count += len(batch)
                 yield batch
         except GeneratorExit:
@@ -44,9 +44,11 @@ class Stream:
             error = raised
             raise
         finally:
+            if grouped is not None:
+                await grouped.aclose()
             await self._finish(error)
 
-    async def rows(self) -> AsyncIterator[Any]:
+    async def rows(self) -> AsyncGenerator[Any, None]:
         """The rows one by one."""
         batches = self.batches()
         try:
@@ -54,7 +56,7 @@ class Stream:
                 for row in batch:
                     yield row
         finally:
-            await batches.aclose()  # type: ignore[attr-defined]
+            await batches.aclose()
 
     async def aclose(self) -> None:
         """Give everything back. Closing twice does nothing."""
@@ -68,6 +70,9 @@ class Stream:
             close = getattr(self._source, "aclose", None)
             if close is not None:
                 await close()
+        except BaseException as raised:
+            error = error or raised
+            raise
         finally:
             if self._on_close is not None:
                 await self._on_close(error)
@@ -76,7 +81,7 @@ class Stream:
         return f"<stream, {self.count} rows read{', closed' if self._closed else ''}>"
 
 
-async def regrouped(source: AsyncIterator[list[Any]], size: int) -> AsyncIterator[list[Any]]:
+async def regrouped(source: AsyncIterator[list[Any]], size: int) -> AsyncGenerator[list[Any], None]:
     """The same rows in lists of exactly `size` (the last may be shorter)."""
     held: list[Any] = []
     async for batch in source:

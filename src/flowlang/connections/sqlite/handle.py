@@ -23,7 +23,7 @@ T = TypeVar("T")
 MEMORY = ":memory:"
 _BUSY_SLICE = 0.1  # seconds SQLite itself waits for a lock; between two slices a cancellation is noticed
 _BUSY_PAUSE = 0.005  # seconds, where SQLite gives up at once
-_ROWS_PER_STATEMENT = 100  # longer INSERTs gain nothing more
+_ROWS_PER_STATEMENT = 200  # longer INSERTs gain nothing more
 _TAINTING = frozenset({"PRAGMA", "ATTACH", "DETACH"})
 # What the driver raises for its own errors and for values it refuses, and the worker for a call it never began.
 _DRIVER_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, InterruptedError)

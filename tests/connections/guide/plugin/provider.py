@@ -131,8 +131,49 @@ class MyServicePlugin(ConnectionPlugin):
         os.makedirs(output_dir, exist_ok=True)
         example_path = os.path.join(output_dir, 'myservice_example.yaml')
         with open(example_path, 'w') as f:
-            f.write(f"flow: Example\nconnections:\n  {connection_name}:\n    type: myservice\n")
+            f.write(EXAMPLE.replace("CONNECTION", connection_name))
         print(f"Generated: {example_path}")
+
+
+EXAMPLE = """flow: MyServiceExample
+connections:
+  CONNECTION:
+    type: myservice
+    api_key: ${env.MYSERVICE_API_KEY}
+    base_url: https://api.myservice.com
+    timeout: 30.0
+
+inputs:
+  - name: item_name
+    type: string
+    required: true
+
+steps:
+  - myservice_create:
+      id: create_item
+      connection: CONNECTION
+      resource_type: "item"
+      payload:
+        name: "${inputs.item_name}"
+        active: true
+      outputs:
+        - resource_id
+        - data
+
+  - myservice_get:
+      id: fetch_item
+      connection: CONNECTION
+      resource_id: "${create_item.resource_id}"
+      outputs:
+        - data
+
+outputs:
+  - name: item_id
+    value: ${create_item.resource_id}
+
+  - name: item_data
+    value: ${fetch_item.data}
+"""
 
 
 try:

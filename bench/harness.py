@@ -1,0 +1,102 @@
+"""Measuring fairly: floor and ours in turn, in one run, and the medians of the rounds."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure. `value` is compared with `target`, in `unit`; no target means that it is only shown."""
+
+    what: str
+    floor: str
+    ours: str
+    value: float
+    unit: str
+    target: float | None
+    method: str
+
+    @property
+    def met(self) -> bool:
+        return self.target is None or self.value <= self.target
+
+    @property
+    def shown(self) -> str:
+        return f"{self.value:,.2f} {self.unit}" if self.value < 10 else f"{self.value:,.0f} {self.unit}"
+
+    @property
+    def aim(self) -> str:
+        return "" if self.target is None else f"≤ {self.target:g} {self.unit}"
+
+
+def seconds(value: float) -> str:
+    """A time with a unit that suits it."""
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if value * factor >= 1:
+            return f"{value * factor:,.1f} {unit}"
+    return f"{value * 1e9:,.0f} ns"
+
+
+def in_turn(rounds: int, *functions: Callable[[], Awaitable[object]]) -> list[float]:
+    """The median seconds of each function. One round calls each once, starting with another one each time; a round
+    that nobody counts comes first. All run in one event loop."""
+    return asyncio.run(_in_turn(rounds, functions))
+
+
+async def _in_turn(rounds: int, functions: Sequence[Callable[[], Awaitable[object]]]) -> list[float]:
+    times: list[list[float]] = [[] for _ in functions]
+    for number in range(rounds + 1):
+        for place in range(len(functions)):
+            chosen = (number + place) % len(functions)
+            gc.collect()
+            began = time.perf_counter()
+            await functions[chosen]()
+            if number:
+                times[chosen].append(time.perf_counter() - began)
+    return [statistics.median(each) for each in times]
+
+
+def processes_in_turn(rounds: int, *commands: Sequence[str]) -> list[float]:
+    """The same for whole processes: the median seconds from start to end."""
+    times: list[list[float]] = [[] for _ in commands]
+    for number in range(rounds + 1):
+        for place in range(len(commands)):
+            chosen = (number + place) % len(commands)
+            began = time.perf_counter()
+            spawn(commands[chosen])
+            if number:
+                times[chosen].append(time.perf_counter() - began)
+    return [statistics.median(each) for each in times]
+
+
+def spawn(words: Sequence[str]) -> str:
+    """Run `python WORDS…` with bytecode allowed, as on a user's machine. Returns its stdout."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(BENCH / "floors")])
+    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def machine() -> str:
+    """Where the figures were taken, in one line."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"{platform.python_implementation()} {platform.python_version()}, load {load:.1f} at the start"
+    )

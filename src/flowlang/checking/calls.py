@@ -1,0 +1,224 @@
+"""Task steps: which task, on which connection, with which arguments, giving which outputs."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+from flowlang.checking.catalogue import Entry as Known
+from flowlang.checking.checker import Checker
+from flowlang.checking.rules import (
+    connection_choice,
+    retried_write,
+    selected_outputs,
+    sql_text,
+    stream_use,
+    task_parameters,
+    unknown_task,
+    wrong_connection,
+)
+from flowlang.checking.scope import Scope
+from flowlang.checking.steps import Walked, slot_of, walker
+from flowlang.checking.values import Compiler, Wanted
+from flowlang.connections._sql_text import Dialect
+from flowlang.diagnostics import nearest
+from flowlang.document import model
+from flowlang.expressions.types import ANY, OBJECT, STRING, Type, holds_secret, record
+from flowlang.plan import Call, Operation, Site
+from flowlang.tasks.spec import Parameter, TaskSpec
+from flowlang.tasks.values import Sql
+
+
+@walker(model.TaskStep)
+def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Walked:
+    """The plan of a task step and the type of its outputs."""
+    slot = slot_of(scope, step)
+    known, connection = _resolve(checker, step)
+    if known is None:
+        compiler = Compiler(checker, scope)
+        for name, value in step.arguments:  # what stands in the arguments is checked all the same
+            compiler.value(value, Wanted(name.text))
+        return Walked(None, ANY, slot)
+    spec = known.spec
+    compiler = Compiler(checker, scope, _dialect(checker, spec))
+    arguments, secret = _arguments(checker, compiler, step, spec)
+    checker.add(selected_outputs.check(step, spec))
+    checker.add(retried_write.check(step, spec, step.modifiers.retry or checker.flow.defaults.retry))
+    outputs, secret_outputs = _outputs(checker, step, spec)
+    name_ = connection.name.text if connection is not None else None
+    planned = Call(
+        site=site,
+        operation=_operation(checker, known, name_),
+        arguments=compiler.function(compiler.unit.dict(arguments), site.path),
+        slot=slot,
+        selected=tuple(each.text for each in step.selected) if step.selected is not None else None,
+        secret_arguments=frozenset(secret),
+        secret_outputs=secret_outputs,
+    )
+    return Walked(planned, outputs, slot)
+
+
+def _operation(checker: Checker, known: Known, connection: str | None) -> int:
+    """The place of the operation in the plan; the same task on the same connection has one place."""
+    key = (known.spec.name, connection)
+    place = checker.operation_places.get(key)
+    if place is None:
+        place = checker.operation_places[key] = len(checker.operations)
+        number = checker.connection_places[connection] if connection is not None else None
+        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source))
+    return place
+
+
+# ---------------------------------------------------------------- which task, which connection
+
+
+def _resolve(checker: Checker, step: model.TaskStep) -> tuple[Known | None, model.Connection | None]:
+    name = step.task.text
+    named = checker.connections.get(step.connection.text) if step.connection is not None else None
+    if step.connection is not None and named is None:
+        checker.add(connection_choice.unknown(step, checker.connections))
+    if named is not None:
+        spec = checker.catalogue.provider(named.type.text).tasks.get(name)
+        if spec is not None:
+            return Known(spec), named
+    known = checker.catalogue.without_connection(name)
+    if known is not None:
+        return known, _for_own_task(checker, step, known.spec, named)
+    for owner in checker.of_type:
+        spec = checker.catalogue.provider(owner).tasks.get(name)
+        if spec is not None:
+            return Known(spec), _of_type(checker, step, owner, named)
+    plugin = checker.catalogue.owner(name)
+    if plugin is not None:
+        if not _explained(checker, step, named):
+            checker.add(wrong_connection.missing(step, plugin, named))
+        spec = checker.catalogue.provider(plugin.name).tasks.get(name)
+        return (Known(spec) if spec is not None else None), None
+    if not _explained(checker, step, named):
+        checker.add(unknown_task.check(step, checker.catalogue))
+    return None, None
+
+
+def _explained(checker: Checker, step: model.TaskStep, named: model.Connection | None) -> bool:
+    """Whether the task cannot be placed only because a connection cannot: that one is reported already."""
+    if named is not None:
+        return not _usable(checker, named)
+    if step.connection is not None:
+        names = checker.catalogue.names()
+        return step.task.text in names or nearest(step.task.text, names) is None
+    return not all(_usable(checker, each) for each in checker.flow.connections)
+
+
+def _usable(checker: Checker, connection: model.Connection) -> bool:
+    """Whether the type of a connection is there; when it is not, that is reported where it is defined."""
+    return checker.catalogue.provider(connection.type.text).plugin is not None
+
+
+def _of_type(
+    checker: Checker, step: model.TaskStep, owner: str, named: model.Connection | None
+) -> model.Connection | None:
+    """The connection for a plugin's task: the one named, or the only one of the type."""
+    fitting = checker.of_type[owner]
+    if named is not None:
+        if _usable(checker, named):
+            checker.add(wrong_connection.check(step, owner, named, fitting))
+        return None
+    if step.connection is not None:
+        return None
+    if len(fitting) == 1:
+        return fitting[0]
+    checker.add(connection_choice.ambiguous(step, fitting))
+    return None
+
+
+def _for_own_task(
+    checker: Checker, step: model.TaskStep, spec: TaskSpec, named: model.Connection | None
+) -> model.Connection | None:
+    """The connection for a task that no plugin owns: only when it asks for one."""
+    if "connection" not in spec.injects:
+        if named is not None:
+            checker.add(wrong_connection.unwanted(step))
+        return None
+    if named is None and step.connection is None:
+        if len(checker.flow.connections) == 1:
+            return checker.flow.connections[0]
+        checker.add(connection_choice.ambiguous(step, checker.flow.connections))
+    return named
+
+
+def _dialect(checker: Checker, spec: TaskSpec) -> Dialect | None:
+    """How the database behind a task writes SQL, when it says so."""
+    if spec.connection_type is None:
+        return None
+    dialect = getattr(checker.catalogue.provider(spec.connection_type).plugin, "dialect", None)
+    return dialect if isinstance(dialect, Dialect) else None
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _arguments(
+    checker: Checker, compiler: Compiler, step: model.TaskStep, spec: TaskSpec
+) -> tuple[list[tuple[str, ast.expr]], set[str]]:
+    """The code of each argument, and the names of those that events never show."""
+    checker.add(task_parameters.check(step, spec, checker.flow))
+    parameters = {each.name: each for each in spec.parameters}
+    arguments: list[tuple[str, ast.expr]] = []
+    secret: set[str] = set()
+    for name, value in step.arguments:
+        parameter = parameters.get(name.text)
+        if parameter is None and name.text == task_parameters.FILE:
+            query = parameters.get("query")
+            if query is not None and query.form == "sql":
+                arguments.append(("query", _query_file(checker, compiler, value)))
+                continue
+        code, given = compiler.value(value, _wanted(name.text, parameter))
+        if given.kind == "stream":
+            checker.add(stream_use.check(value, compiler.scope))
+        if holds_secret(given) or (parameter is not None and parameter.secret):
+            secret.add(name.text)
+        if parameter is not None or spec.extra:
+            arguments.append((name.text, code))
+    return arguments, secret
+
+
+def _wanted(name: str, parameter: Parameter | None) -> Wanted:
+    if parameter is None:
+        return Wanted(name)
+    if parameter.form != "ident":
+        return Wanted(name, parameter.type)
+    return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
+
+
+def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> ast.expr:
+    """The statement in a file beside the flow. It is part of the flow's source: read now, bound as it stands."""
+    text = ""
+    if not isinstance(value, model.Constant) or not isinstance(value.value, str):
+        checker.add(sql_text.file_name(value.span))
+        return compiler.unit.constant(text)
+    folder = os.path.realpath(checker.folder)
+    path = os.path.realpath(os.path.join(folder, value.value)) if "\0" not in value.value else ""
+    if not path.startswith(folder.rstrip(os.sep) + os.sep):
+        checker.add(sql_text.outside(value))
+        return compiler.unit.constant(text)
+    try:
+        text = checker.read(path)
+    except OSError as error:
+        checker.add(sql_text.unreadable(value, error))
+    return compiler.unit.constant(Sql((text,)))
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def _outputs(checker: Checker, step: model.TaskStep, spec: TaskSpec) -> tuple[Type, bool]:
+    """What the step's id holds, and whether that is secret."""
+    if step.selected is None:
+        known = checker.given.get(id(spec))
+        if known is None:
+            whole = OBJECT if spec.outputs is None else record(spec.outputs)
+            known = checker.given[id(spec)] = (whole, holds_secret(whole))
+        return known
+    declared = spec.outputs or {}
+    chosen = record({each.text: declared.get(each.text, ANY) for each in step.selected})
+    return chosen, holds_secret(chosen)

@@ -1,0 +1,216 @@
+"""Connections and their plugins: the type is installed in the version that is wanted, its driver is there, and the
+config fits the plugin's own JSON Schema. What comes from `env` and `secrets` is checked when the run starts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from flowlang.checking.catalogue import Catalogue
+from flowlang.connections._messages import CONFIG_MISSING, CONFIG_UNKNOWN_KEY
+from flowlang.connections.base import ConnectionPlugin
+from flowlang.connections.config import ConfigProblem, check_literal, schema_of
+from flowlang.connections.dependencies import missing, pip_line
+from flowlang.connections.registry import PluginRegistry
+from flowlang.diagnostics import Diagnostic, Edit, Fix, Span, code, nearest
+from flowlang.document import model
+from flowlang.exceptions import PluginError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the parts of a config are written, by path: each value, and each key."""
+
+    values: dict[Path, Span] = field(default_factory=dict)
+    keys: dict[Path, Span] = field(default_factory=dict)
+
+
+TYPE = code(
+    "unknown-connection-type",
+    """No installed plugin provides a connection's type.
+
+`flowlang connection list` shows the types that are installed. A plugin of its own package brings its type with
+`pip install`; nothing needs to be configured for it.
+
+```yaml wrong
+flow: f
+connections: {db: {type: sqlit, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: q, connection: db, query: SELECT 1}
+```
+
+```yaml
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: q, connection: db, query: SELECT 1}
+```
+""",
+)
+BROKEN = code(
+    "broken-plugin",
+    """A plugin is installed but cannot be used.
+
+It cannot be imported, breaks the contract of plugins, clashes with another one, or its schema is not a JSON Schema.
+The finding tells the reason; `flowlang connection list` shows it too. Nothing in the flow can mend it: install another
+version of the plugin's package, or tell its author.
+""",
+)
+DRIVER = code(
+    "missing-driver",
+    """A connection's plugin is there, and a package that it needs is not.
+
+`check` warns, so that a flow can be checked on a machine without drivers; `run` refuses it, and so does
+`check --strict`. The help of the finding is the line that installs what is missing.
+""",
+)
+VERSION = code(
+    "plugin-version",
+    """A plugin that the flow asks for under `plugins` is not installed, or in another version.
+
+`plugins` maps connection types to version ranges (PEP 440), so that a flow says what it was written for.
+
+```yaml wrong
+flow: f
+plugins: {sqlite: ">=99"}
+steps:
+  - log: hello
+```
+
+```yaml
+flow: f
+plugins: {sqlite: ">=0.1"}
+steps:
+  - log: hello
+```
+""",
+)
+
+
+def plugin_of(connection: model.Connection, catalogue: Catalogue) -> tuple[ConnectionPlugin | None, list[Diagnostic]]:
+    """The installed plugin of a connection, or why there is none."""
+    name, span = connection.type.text, connection.type.span
+    if not name:
+        return None, []  # the document has reported that there is no type
+    if name not in catalogue.registry:
+        return None, [_unknown_type(name, span, catalogue.registry.names())]
+    provider = catalogue.provider(name)
+    return provider.plugin, [] if provider.plugin is not None else [Diagnostic(BROKEN, provider.problem, span)]
+
+
+def _unknown_type(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    close = nearest(name, known)
+    help_ = f"did you mean `{close}`?" if close else "install the package that brings its plugin"
+    return Diagnostic(
+        TYPE,
+        f"no plugin for connection type `{name}` is installed",
+        span,
+        notes=(f"installed types: {', '.join(f'`{each}`' for each in known) or 'none'}",),
+        suggestion=help_,
+        fix=Fix(f"write `{close}`", (Edit(span, close),)) if close else None,
+    )
+
+
+def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]:
+    """The types and version ranges under `plugins`."""
+    if not flow.plugins:
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
+
+    reported = {each.type.text for each in flow.connections}  # the connection itself says that its type is unknown
+    for name, wanted in flow.plugins:
+        try:
+            specifier = SpecifierSet(wanted.text)
+        except InvalidSpecifier:
+            message = f"`{wanted.text}` is not a version range"
+            yield Diagnostic(VERSION, message, wanted.span, suggestion="forms: `>=1.2`, `>=1.2,<2`, `==1.2.*`, `~=1.2`")
+            continue
+        if name.text not in registry:
+            if name.text not in reported:
+                yield _unknown_type(name.text, name.span, registry.names())
+            continue
+        try:
+            plugin = registry.get(name.text)
+            fits = specifier.contains(plugin.version, prereleases=True)
+        except (PluginError, InvalidVersion) as error:
+            if name.text not in reported:
+                yield Diagnostic(BROKEN, str(error), name.span)
+            continue
+        if not fits:
+            message = f"plugin `{name.text}` is installed as {plugin.version}, the flow asks for `{wanted.text}`"
+            yield Diagnostic(VERSION, message, wanted.span)
+
+
+def config(
+    connection: model.Connection,
+    plugin: ConnectionPlugin,
+    values: dict[str, object],
+    dynamic: set[Path],
+    places: Places,
+) -> Iterator[Diagnostic]:
+    """What the schema says of the values that are known before the run."""
+    try:
+        found = check_literal(plugin, values, dynamic)
+    except PluginError as error:
+        yield Diagnostic(BROKEN, str(error), connection.type.span)
+        return
+    meant = {_meant(each, plugin, connection) for each in found if each.code == CONFIG_UNKNOWN_KEY}
+    for problem in found:
+        lacking = (problem.suggestion or "").partition(":")[0]
+        if problem.code != CONFIG_MISSING or (*problem.path, lacking) not in meant:  # it is there, mistyped
+            yield _finding(connection, plugin, problem, places)
+
+
+HOST_KEYS = ("type", "lazy", "connect_timeout", "acquire_timeout")
+
+
+def _meant(problem: ConfigProblem, plugin: ConnectionPlugin, connection: model.Connection) -> Path | None:
+    """The path that a mistyped key most likely meant: one of the plugin's, or of the keys that every connection has."""
+    *above, key = problem.path
+    close = _CLOSE.fullmatch(problem.suggestion or "")
+    if above:
+        return (*above, close[1]) if close else None
+    given = {name.text for name, _ in (*connection.config.entries, *connection.host_entries)}
+    known = [*schema_of(plugin).get("properties", {}), *HOST_KEYS]
+    found = nearest(str(key), [each for each in known if each not in given])
+    return (found,) if found is not None else None
+
+
+_CLOSE = re.compile(r"did you mean `([^`]+)`\?")
+
+
+def _finding(
+    connection: model.Connection, plugin: ConnectionPlugin, problem: ConfigProblem, places: Places
+) -> Diagnostic:
+    path, suggestion, fix = tuple(problem.path), problem.suggestion, None
+    unknown = problem.code == CONFIG_UNKNOWN_KEY
+    spans = places.keys if unknown else places.values
+    while path and path not in spans:
+        path = path[:-1]
+    span = spans.get(path, connection.name.span)
+    close = _meant(problem, plugin, connection) if unknown else None
+    word = str(close[-1]) if close else next(iter(_CLOSE.findall(suggestion or "")), None)
+    if word is not None:
+        suggestion, fix = f"did you mean `{word}`?", Fix(f"write `{word}`", (Edit(span, word),))
+    elif problem.code == CONFIG_MISSING:
+        suggestion = f"add `{suggestion}`"
+    message = f"connection `{connection.name.text}`: {problem.message}"
+    return Diagnostic(problem.code, message, span, suggestion=suggestion, fix=fix)
+
+
+def driver(connection: model.Connection, plugin: ConnectionPlugin) -> Iterator[Diagnostic]:
+    try:
+        lacking = missing(plugin)
+    except PluginError as error:
+        yield Diagnostic(BROKEN, str(error), connection.type.span)
+        return
+    if not lacking:
+        return
+    needs = ", ".join(f"`{each.requirement}` is not installed (found: {each.installed or 'none'})" for each in lacking)
+    message = f"plugin `{plugin.name}` found, but {needs}"
+    yield Diagnostic(DRIVER, message, connection.type.span, "warning", suggestion=pip_line(lacking))

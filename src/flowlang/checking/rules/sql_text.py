@@ -1,0 +1,116 @@
+"""An expression stands in a SQL text where no value can be bound.
+
+Expressions in SQL become parameters of the statement; the text itself never changes. So they cannot stand inside a
+quoted literal or a comment, be the whole statement, or name a table or column.
+
+```yaml wrong
+flow: f
+inputs:
+  - {name: name, type: string, required: true}
+  - {name: table, type: string, required: true}
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: a, query: "SELECT * FROM people WHERE name = '${inputs.name}'"}
+  - sqlite_query: {id: b, query: "SELECT * FROM ${inputs.table}"}
+```
+
+A value stands without quotes. A name is put in with `ident(x)`; give the input an `enum`, so that it can only be a
+name you know.
+
+```yaml
+flow: f
+inputs:
+  - {name: name, type: string, required: true}
+  - {name: table, type: string, required: true, enum: [people, places]}
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: a, query: "SELECT * FROM people WHERE name = ${inputs.name}"}
+  - sqlite_query: {id: b, query: "SELECT * FROM ${ident(inputs.table)}"}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowlang.connections._sql_text import Hole
+from flowlang.diagnostics import Diagnostic, Span, code
+from flowlang.document import model
+from flowlang.document.nodes import Scalar
+from flowlang.expressions.syntax import Expression, Template
+from flowlang.expressions.types import Type
+
+CODE = code("sql-text", __doc__ or "")
+FILE = code(
+    "query-file",
+    """A `query_file` cannot be read, or is not a plain path.
+
+The file is part of the flow's source: it is read when the flow is checked, its path counts from the flow's folder and
+stays below it, and its text is the statement as it stands. Values come in through `params`.
+
+```yaml wrong
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: q, query_file: "${run.id}.sql"}
+```
+
+```yaml fragment
+- sqlite_query: {id: q, query_file: queries/by_name.sql, params: ["${inputs.name}"]}
+```
+""",
+)
+
+
+def split(template: Template) -> tuple[tuple[str, ...], list[Expression]]:
+    """The texts around the expressions, one more than there are expressions."""
+    texts, expressions = [""], []
+    for part in template.parts:
+        if isinstance(part, Expression):
+            expressions.append(part)
+            texts.append("")
+        else:
+            texts[-1] += part
+    return tuple(texts), expressions
+
+
+def check(hole: Hole, expression: Expression, given: Type, scalar: Scalar) -> Iterator[Diagnostic]:
+    source = expression.source.strip()
+    start = max(0, scalar.text.rfind("${", 0, expression.offset))
+    span = scalar.locate(start, scalar.text.find("}", expression.offset + len(expression.source)) + 1)
+    if hole.kind == "in_literal":
+        yield Diagnostic(
+            CODE,
+            "an expression inside a quoted SQL literal would be text, not a value",
+            span,
+            suggestion=f"leave the quotes out: `${{{source}}}` is bound as a parameter",
+        )
+    elif hole.kind == "in_comment":
+        yield Diagnostic(CODE, "an expression inside a SQL comment is never used", span, suggestion="take it out")
+    elif hole.kind == "statement":
+        yield Diagnostic(
+            CODE,
+            "the whole statement is one expression: text that comes from data would be run as SQL",
+            span,
+            suggestion="write the statement here and bind the values in it",
+        )
+    elif hole.kind == "identifier" and given.kind not in ("identifier", "any"):
+        yield Diagnostic(
+            CODE,
+            "a table or column name cannot be a bound parameter, and pasting text would be SQL injection",
+            span,
+            suggestion=f"use `${{ident({source})}}` and give the input an `enum`",
+        )
+
+
+def file_name(span: Span) -> Iterator[Diagnostic]:
+    yield Diagnostic(FILE, "`query_file` is a plain path: the file is read before the run", span)
+
+
+def outside(value: model.Constant) -> Iterator[Diagnostic]:
+    message = f"`{value.value}` is outside the flow's folder"
+    yield Diagnostic(FILE, message, value.span, suggestion="keep the files of a flow beside it, or below")
+
+
+def unreadable(value: model.Constant, error: OSError) -> Iterator[Diagnostic]:
+    yield Diagnostic(FILE, f"cannot read `{value.value}`: {(error.strerror or str(error)).lower()}", value.span)

@@ -1,0 +1,232 @@
+"""Subflows: found, checked once, and called with the inputs that they declare.
+
+A subflow is a file (`parts/notify.yaml`, from this flow's folder) or a name: `notify` is `notify.yaml` or
+`notify.yml` beside this flow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flowlang.checking.checker import Callee
+from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.document import model
+from flowlang.expressions.types import ANY, Type, record
+
+if TYPE_CHECKING:
+    from flowlang.checking.checker import Checker
+
+NOT_FOUND = code(
+    "subflow-not-found",
+    """A subflow's file does not exist or cannot be read.
+
+A name stands for a file beside the flow: `notify` is `notify.yaml` or `notify.yml`. A path counts from the flow's
+folder and ends with `.yaml` or `.yml`.
+
+```yaml wrong
+flow: f
+steps:
+  - subflow: no_such_flow
+```
+
+```yaml fragment
+- subflow: notify                    # notify.yaml beside this flow
+- subflow: parts/notify.yaml
+```
+""",
+)
+CYCLE = code(
+    "subflow-cycle",
+    """A flow calls itself, directly or through its subflows: it would never end.
+
+```yaml fragment
+a.yaml:
+  steps:
+    - subflow: b
+b.yaml:
+  steps:
+    - subflow: a         # leads back to a.yaml
+```
+
+Repeat with `for_each`, or move what both need into a third flow.
+""",
+)
+DEEP = code(
+    "subflow-too-deep",
+    """Subflows call subflows through more levels than a run may have.
+
+```yaml fragment
+- subflow: next      # the flow it calls calls another one, and so on, more than 32 times
+```
+""",
+)
+BROKEN = code(
+    "subflow-invalid",
+    """A subflow has errors of its own.
+
+They are reported beside this finding, each with its place in the subflow's file. Mend them there.
+
+```yaml fragment
+- subflow: notify      # notify.yaml is not a valid flow
+```
+""",
+)
+INPUT = code(
+    "subflow-input",
+    """A subflow is called without an input that it requires, or with one that it does not declare.
+
+The `inputs` of the step are held against the `inputs` of the subflow, names and types.
+
+```yaml fragment
+- subflow: notify
+  inputs: {adress: "${inputs.mail}"}       # notify.yaml declares `address`
+```
+""",
+)
+OUTPUT = code(
+    "subflow-output",
+    """A step lists an output that the subflow does not give.
+
+```yaml fragment
+- subflow: price
+  id: price
+  outputs: [totl]        # price.yaml gives `total`
+```
+""",
+)
+
+_DEEPEST = 32
+
+
+def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
+    """The subflow, checked once per check; None, and a finding, when it cannot be called."""
+    path = _path(checker.folder, step.flow.text)
+    if path is None:
+        checker.add(_not_found(checker.folder, step))
+        return None
+    if path in checker.chain:
+        names = " → ".join(os.path.basename(each) for each in (*checker.chain[checker.chain.index(path) :], path))
+        checker.report(CYCLE, f"this subflow leads back here: {names}", step.flow.span)
+        return None
+    if len(checker.chain) >= _DEEPEST:
+        message = f"subflows call each other through more than {_DEEPEST} levels here"
+        checker.report(DEEP, message, step.flow.span)
+        return None
+    if path not in checker.callees:
+        callee, findings = _checked(checker, step, path)
+        checker.callees[path] = callee
+        checker.add(findings)
+    found = checker.callees[path]
+    if found is not None:
+        for names_, inner in (
+            (checker.env_names, found.plan.env_names),
+            (checker.secret_names, found.plan.secret_names),
+        ):
+            for name, span in inner.items():
+                names_.setdefault(name, span)
+    return found
+
+
+def _checked(checker: Checker, step: model.SubflowStep, path: str) -> tuple[Callee | None, list[Diagnostic]]:
+    from flowlang.checking.flows import check_text
+
+    name = step.flow
+    try:
+        text = checker.read(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return None, [Diagnostic(NOT_FOUND, f"cannot read `{name.text}`: {reason}", name.span)]
+    checked = check_text(text, _shown(path), path=path, parent=checker)
+    findings = list(checked.findings)
+    if checked.plan is None:
+        errors = [each for each in findings if each.severity == "error"]
+        message = f"subflow `{name.text}` has {len(errors)} error{'s' * (len(errors) != 1)}"
+        findings.append(Diagnostic(BROKEN, message, name.span, suggestion=f"the first is at {errors[0].span}"))
+        return None, findings
+    return Callee(checked.plan, checked.output_types), findings
+
+
+def _path(folder: str, name: str) -> str | None:
+    if "\0" in name:
+        return None
+    base = os.path.join(folder, name)
+    wanted = [base] if name.endswith((".yaml", ".yml")) else [base + ".yaml", base + ".yml"]
+    return next((os.path.realpath(each) for each in wanted if os.path.isfile(each)), None)
+
+
+def _shown(path: str) -> str:
+    """The path as findings name it: from the working directory when the file is below it."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive
+        return path
+    return path if relative.startswith("..") else relative
+
+
+def _not_found(folder: str, step: model.SubflowStep) -> Iterator[Diagnostic]:
+    name = step.flow.text
+    parent, base = os.path.split(name)
+    try:
+        files = [each for each in os.listdir(os.path.join(folder, parent)) if each.endswith((".yaml", ".yml"))]
+    except (OSError, ValueError):
+        files = []
+    known = files if name.endswith((".yaml", ".yml")) else [each.rsplit(".", 1)[0] for each in files]
+    close = nearest(base, known)
+    meant = os.path.join(parent, close) if close else None
+    written = f"`{name}`" if name.endswith((".yaml", ".yml")) else f"`{name}.yaml` or `{name}.yml`"
+    yield Diagnostic(
+        NOT_FOUND,
+        f"there is no {written}; the path of a subflow counts from the folder of this flow",
+        step.flow.span,
+        suggestion=f"did you mean `{meant}`?" if meant else None,
+        fix=Fix(f"write `{meant}`", (Edit(step.flow.span, meant),)) if meant else None,
+    )
+
+
+def inputs(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
+    plan = callee.plan
+    declared = {each.name: each for each in plan.inputs}
+    given = {name.text for name, _ in step.arguments}
+    meant: set[str | None] = set()
+    for name, _ in step.arguments:
+        if name.text not in declared:
+            close = nearest(name.text, [each for each in declared if each not in given])
+            meant.add(close)
+            known = ", ".join(f"`{each}`" for each in declared) or "none"
+            yield Diagnostic(
+                INPUT,
+                f"subflow `{plan.flow}` has no input `{name.text}`",
+                name.span,
+                notes=(f"its inputs: {known}",),
+                suggestion=f"did you mean `{close}`?" if close else None,
+                fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+            )
+    for each in plan.inputs:
+        if each.required and each.name not in given and each.name not in meant:
+            kind = "" if each.type_name == "any" else f"{each.type_name}, "
+            message = f"input `{each.name}` ({kind}required) of subflow `{plan.flow}` is missing"
+            yield Diagnostic(INPUT, message, step.flow.span, suggestion=f"add `{each.name}: …` to its `inputs`")
+
+
+def selected(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
+    known = [each.name for each in callee.plan.outputs]
+    for name in step.selected or ():
+        if name.text not in known:
+            close = nearest(name.text, known)
+            yield Diagnostic(
+                OUTPUT,
+                f"subflow `{callee.plan.flow}` has no output `{name.text}`",
+                name.span,
+                notes=(f"it gives {', '.join(f'`{each}`' for each in known) or 'nothing'}",),
+                suggestion=f"did you mean `{close}`?" if close else None,
+                fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+            )
+
+
+def outputs(step: model.SubflowStep, callee: Callee) -> Type:
+    """What the step's id holds."""
+    if step.selected is None:
+        return record(callee.outputs)
+    return record({each.text: callee.outputs.get(each.text, ANY) for each in step.selected})

@@ -1,0 +1,60 @@
+"""`flowlang check`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from flowlang.cli.output import colours, out, out_json
+
+if TYPE_CHECKING:
+    from flowlang.diagnostics import Diagnostic
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, for code-scanning services, for workflow logs.",
+)
+@click.option("--strict", is_flag=True, help="A warning counts as an error.")
+def check(files: tuple[str, ...], form: str, strict: bool) -> int:
+    """Find everything that is wrong with flows, without running them or touching a service.
+
+    Exit code 2 when there is an error.
+    """
+    from flowlang import api, diagnostics
+
+    findings: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    for file in dict.fromkeys(files):
+        checked = api.check(file)
+        findings += checked.findings
+        sources |= checked.sources
+    findings = diagnostics.ordered(diagnostics.strict(findings) if strict else findings)
+    _write(form, findings, sources, len(set(files)))
+    return 2 if diagnostics.has_errors(findings) else 0
+
+
+def _write(form: str, findings: Sequence[Diagnostic], sources: dict[str, str], files: int) -> None:
+    from flowlang import __version__, diagnostics
+    from flowlang.views.findings import findings_text, summary
+
+    if form == "json":
+        out_json([each.to_record() for each in findings])
+    elif form == "sarif":
+        out_json(diagnostics.to_sarif(findings, __version__))
+    elif form == "github":
+        for each in findings:
+            out(diagnostics.to_github(each))
+    else:
+        if findings:
+            out(findings_text(findings, sources, colour=colours(sys.stdout)) + "\n")
+        out(summary(findings, files))

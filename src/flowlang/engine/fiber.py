@@ -1,0 +1,251 @@
+"""A fiber: one line of execution of a run, which is one asyncio task.
+
+A run begins with one; each parallel branch gets its own. It carries what changes along the way (the path so
+far, the attempt, the clock of the current operation) while frames carry the values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from flowlang.tasks.context import Context
+from flowlang.tasks.stream import Stream
+
+if TYPE_CHECKING:
+    from flowlang.engine.activation import Activation
+    from flowlang.engine.operations import Bound
+    from flowlang.engine.run import Run
+    from flowlang.events import Emitter
+
+
+class _Mark:
+    """Stands in `Fiber.timer` where there is no timer."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        pass
+
+
+_EXPIRED = _Mark()  # the limit has passed, and the task has been asked to stop
+_WAITED = _Mark()  # the operation has no limit, but it waits: its end deserves a second look
+
+TICK = 0.005  # seconds between two looks at what is waiting
+_EXACT = 0.2  # seconds; a limit below this is not left to the next look
+
+
+class Watch:
+    """Arms the time limits of the operations of one run that really wait.
+
+    Most operations answer at once, and a timer for each would cost more than the step. So an operation only
+    notes its `limit` on its fiber. A look every `TICK`, while there is something to look at, arms a timer for each
+    operation that is still under way; a limit may therefore pass up to one tick late.
+    """
+
+    __slots__ = ("handle", "loop", "waiting")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.waiting: list[Fiber] = []
+        self.handle: asyncio.TimerHandle | None = None
+
+    def add(self, fiber: Fiber) -> None:
+        fiber.watched = True
+        self.waiting.append(fiber)
+        if self.handle is None:
+            self.handle = self.loop.call_later(TICK, self.look)
+        if 0.0 < fiber.limit < _EXACT:
+            self.loop.call_soon(fiber.set_timer)
+
+    def look(self) -> None:
+        self.handle = None
+        fibers, self.waiting = self.waiting, []
+        for fiber in fibers:
+            fiber.watched = False
+            fiber.set_timer()
+
+    def close(self) -> None:
+        if self.handle is not None:
+            self.handle.cancel()
+            self.handle = None
+        self.waiting.clear()
+
+
+class Fiber:
+    """The state of one line of execution. `limit` is that of the operation under way (seconds, 0 for none), see
+    `Watch`; `timer` is None while nothing is armed. `settled` is how many requests to cancel its task had when the
+    fiber began: one more, and somebody wants it to stop."""
+
+    __slots__ = (
+        "activation",
+        "attempt",
+        "emit",
+        "limit",
+        "operations",
+        "parent",
+        "prefix",
+        "retries",
+        "run",
+        "settled",
+        "started",
+        "streams",
+        "task",
+        "timeout",
+        "timer",
+        "watch",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        activation: Activation,
+        prefix: str = "",
+        parent: Fiber | None = None,
+        task: asyncio.Task[Any] | None = None,
+    ) -> None:
+        self.run = run
+        self.activation = activation
+        self.operations: list[Bound] = activation.operations
+        self.emit: Emitter | None = run.emit
+        self.prefix = prefix
+        self.parent = parent
+        self.attempt = 1
+        self.retries = False  # whether the step under way has a retry policy of its own
+        self.streams: list[Stream] = []
+        self.task = task
+        self.settled = task.cancelling() if task is not None else 0
+        self.watch: Watch = run.watch
+        self.watched = False
+        self.timeout = 0.0  # of the step under way, for one attempt
+        self.limit = 0.0
+        self.timer: asyncio.TimerHandle | _Mark | None = None
+
+    # ------------------------------------------------------------ the seam
+
+    def do(self, path: str, operation: Bound, kwargs: dict[str, Any]) -> Awaitable[Any]:
+        """Carry out `operation` for the step at `path`. A durable run replaces this, and only this."""
+        return operation.call(self, path, kwargs)
+
+    def read(self, kind: str, position: int) -> Any:
+        """`now`, `uuid` or `random` for an expression; `position` tells several in one step apart."""
+        clock = self.run.clock
+        if kind == "now":
+            return clock.now()
+        return clock.uuid() if kind == "uuid" else clock.random()
+
+    def context(self, path: str) -> Context:
+        run = self.run
+        return Context(
+            run_id=run.run_id,
+            flow=self.activation.plan.flow,
+            step=path,
+            attempt=self.attempt,
+            idempotency_key=f"{run.run_id}:{path}",
+            logger=run.task_logger(path),
+        )
+
+    # ------------------------------------------------------------ the limit of the current operation
+
+    def set_timer(self) -> None:
+        """Called from the event loop: whatever is under way is waiting."""
+        if self.timer is not None and self.timer is not _WAITED:
+            return
+        if self.limit:
+            loop = self.watch.loop
+            self.started: float = loop.time()
+            self.timer = loop.call_later(self.limit, self._expire)
+        else:
+            self.timer = _WAITED
+
+    def _expire(self) -> None:
+        assert self.task is not None
+        if not self.cancelled:  # otherwise it is on its way out already, and that is not our doing
+            self.timer = _EXPIRED
+            self.task.cancel()
+
+    def next_phase(self, limit: float, *, fresh: bool = False) -> None:
+        """Another limit for what follows in the same operation. Time already waited counts, unless `fresh`."""
+        timer, self.timer = self.timer, None
+        if timer is None or timer is _WAITED:
+            self.limit = limit
+        else:
+            self._stop(timer)
+            waited = 0.0 if fresh else self.watch.loop.time() - self.started
+            self.limit = max(limit - waited, 0.001) if limit else 0.0
+        if not self.watched:
+            self.watch.add(self)
+
+    def disarm(self) -> None:
+        """The operation is over, and it has waited. A cancellation that it swallowed goes on here."""
+        self.limit = 0.0
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            self._stop(timer)
+        if self.cancelled:
+            raise asyncio.CancelledError
+
+    def expired(self) -> bool:
+        """Whether the operation, which has failed, was stopped by its limit and by nothing else. Ends it."""
+        self.limit = 0.0
+        timer, self.timer = self.timer, None
+        if timer is None:
+            return False
+        self._stop(timer)
+        return timer is _EXPIRED and not self.cancelled
+
+    def _stop(self, timer: asyncio.TimerHandle | _Mark) -> None:
+        if timer is _EXPIRED:
+            assert self.task is not None
+            self.task.uncancel()  # our own request
+        else:
+            timer.cancel()
+
+    # ------------------------------------------------------------ cancellation
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has asked this fiber's task to stop, and is still waiting for it."""
+        return self.task is not None and self.task.cancelling() > self.settled
+
+    def absorb(self) -> int:
+        """Take the requests to stop back, so that what cleans up can wait. Returns how many there were."""
+        requests = 0
+        while self.task is not None and self.cancelled:
+            self.task.uncancel()
+            requests += 1
+        return requests
+
+    async def cancel_again(self, requests: int) -> None:
+        """Raise the cancellation that was absorbed, with the requests it came with."""
+        assert self.task is not None
+        for _ in range(requests):
+            self.task.cancel()
+        await asyncio.sleep(0)
+
+    # ------------------------------------------------------------ streams
+
+    async def close_streams(self, keep: int) -> None:
+        """Close the streams that a block opened and did not use up; `keep` were open before it."""
+        interrupted = False
+        while len(self.streams) > keep:
+            try:
+                await self.streams.pop().aclose()
+            except asyncio.CancelledError:
+                interrupted = interrupted or self.cancelled
+            except Exception as error:  # noqa: BLE001 - trouble beside the flow's business, which has its own end
+                text = self.run.masker.text(f"{type(error).__name__}: {error}")
+                self.run.logger.warning("a stream could not be closed: %s", text)
+        if interrupted:
+            raise asyncio.CancelledError
+
+    def lineage(self) -> set[int]:
+        """The identities of this fiber and of those that wait for it."""
+        found: set[int] = set()
+        fiber: Fiber | None = self
+        while fiber is not None:
+            found.add(id(fiber))
+            fiber = fiber.parent
+        return found

@@ -1,0 +1,195 @@
+"""Values for a flow's declared inputs: all problems reported together, nothing coerced that the type forbids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowlang.diagnostics import Diagnostic, Position, Span, code, nearest
+from flowlang.expressions.runtime import ExpressionError
+from flowlang.plan import InputPlan
+
+INVALID_INPUT = code(
+    "invalid-input",
+    """A value given to a run does not fit the input that the flow declares.
+
+Inputs are checked before anything runs, and all problems are told together: a required input that is missing, a
+value of another type, one outside `minimum`/`maximum`, `min_length`/`max_length`, `enum` or `pattern`.
+
+Values that come as JSON are not coerced: `"5"` is not an integer. Timestamps and durations are written as text in
+JSON and are parsed. On the command line (`-i name=value`) the text is parsed by the declared type.
+""",
+)
+UNKNOWN_INPUT = code(
+    "unknown-input",
+    """A value was given for an input that the flow does not declare.
+
+The names are closed, so that a typo cannot silently leave an input at its default.
+""",
+)
+
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list, tuple),
+}
+
+
+def accept(
+    declared: Sequence[InputPlan], given: Mapping[str, Any], file: str
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """The value of every declared input, and what is wrong with those given."""
+    values: dict[str, Any] = {}
+    findings: list[Diagnostic] = []
+    names = [each.name for each in declared]
+    for name in given:
+        if name not in names:
+            close = nearest(str(name), names)
+            note = f"declared inputs: {', '.join(f'`{each}`' for each in names)}" if names else "it declares none"
+            findings.append(
+                Diagnostic(
+                    UNKNOWN_INPUT,
+                    f"the flow has no input `{name}`",
+                    _span(file, declared[0].line, declared[0].column) if declared else _span(file, 1, 1),
+                    notes=(note,),
+                    suggestion=f"did you mean `{close}`?" if close else None,
+                )
+            )
+    for each in declared:
+        if each.name in given:
+            value, problems = _checked(each, given[each.name])
+            values[each.name] = value
+            findings.extend(_finding(each, file, problem) for problem in problems)
+        elif each.has_default:
+            timed = each.type_name in ("timestamp", "duration") and each.default is not None
+            values[each.name] = _time_value(each, each.default)[0] if timed else _copied(each.default)
+        elif each.required:
+            problem = f"input `{each.name}` ({each.type_name}, required) is missing"
+            findings.append(_finding(each, file, problem))
+        else:
+            values[each.name] = None
+    return values, findings
+
+
+def parse_text(each: InputPlan, text: str) -> Any:
+    """The value that `text` (from a command line) means for this input; ValueError says what was expected."""
+    import json
+
+    if each.type_name == "string":
+        return text
+    if each.type_name in ("timestamp", "duration"):
+        return text
+    if each.type_name == "boolean":
+        known = {"true": True, "false": False}
+        if text.lower() not in known:
+            raise ValueError("expected true or false")
+        return known[text.lower()]
+    if each.type_name == "integer":
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError("expected a whole number") from None
+    if each.type_name == "number":
+        try:
+            return int(text) if text.lstrip("+-").isdigit() else float(text)
+        except ValueError:
+            raise ValueError("expected a number") from None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if each.type_name == "any":
+            return text
+        raise ValueError(f"expected JSON for {each.type_name}: {error}") from None
+
+
+def _checked(each: InputPlan, value: Any) -> tuple[Any, list[str]]:
+    if value is None:
+        if each.required or not each.type.nullable and each.type.kind != "any":
+            return None, [f"input `{each.name}` expects {each.type_name}, not null"]
+        return None, []
+    if each.type_name in ("timestamp", "duration"):
+        return _time_value(each, value)
+    problem = _wrong_type(each, value)
+    if problem is not None:
+        return value, [problem]
+    return value, _schema_problems(each, value)
+
+
+def _wrong_type(each: InputPlan, value: Any) -> str | None:
+    wanted = _PYTHON.get(each.type_name)
+    if wanted is None:
+        return None
+    good = isinstance(value, wanted) and (each.type_name == "boolean" or not isinstance(value, bool))
+    if good:
+        return None
+    shown = "" if each.secret else f" {_brief(value)}"
+    return f"input `{each.name}` expects {each.type_name}, got {_kind(value)}{shown}"
+
+
+def _time_value(each: InputPlan, value: Any) -> tuple[Any, list[str]]:
+    from datetime import datetime, timedelta
+
+    from flowlang.expressions import FUNCTIONS
+
+    if each.type_name == "timestamp" and isinstance(value, datetime):
+        return value, []
+    if each.type_name == "duration" and isinstance(value, timedelta):
+        return value, []
+    reader = FUNCTIONS["parse_time" if each.type_name == "timestamp" else "duration"].call
+    if each.type_name == "duration" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return timedelta(seconds=value), []
+    if isinstance(value, str):
+        try:
+            return reader(value), []
+        except ExpressionError as error:
+            return value, [f"input `{each.name}` expects {each.type_name}: {error}"]
+    return value, [f"input `{each.name}` expects {each.type_name}, got {_kind(value)}"]
+
+
+def _schema_problems(each: InputPlan, value: Any) -> list[str]:
+    if not each.schema:
+        return []
+    import jsonschema_rs
+
+    validator = jsonschema_rs.validator_for(
+        dict(each.schema), offline=True, pattern_options=jsonschema_rs.RegexOptions()
+    )
+    problems = []
+    for error in validator.iter_errors(value):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+        reason = "it is not as declared" if each.secret else _sentence(error.message)
+        problems.append(f"input `{each.name}{place}`: {reason}")
+    return problems
+
+
+def _sentence(message: str) -> str:
+    return message if len(message) <= 300 else message[:297] + "…"
+
+
+def _finding(each: InputPlan, file: str, message: str) -> Diagnostic:
+    suggestion = None if "missing" not in message else f"give it: -i {each.name}=…"
+    return Diagnostic(INVALID_INPUT, message, _span(file, each.line, each.column), suggestion=suggestion)
+
+
+def _span(file: str, line: int, column: int) -> Span:
+    return Span(Position(line, column), Position(line, column + 1), file)
+
+
+def _kind(value: Any) -> str:
+    from flowlang.expressions.types import type_of
+
+    return type_of(value).kind
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}…`"
+
+
+def _copied(value: Any) -> Any:
+    from copy import deepcopy
+
+    return deepcopy(value) if isinstance(value, (dict, list)) else value

@@ -1,0 +1,316 @@
+"""One run, from its inputs to its result.
+
+    refuse bad config → open connections → steps → outputs → on_cancel → finally → close → result
+
+A subflow goes the same way inside its parent's run. Everything that changes during a run lives in `Run`,
+`Activation`, `Fiber` and their frames; plan, plugins and engine are shared and never change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flowlang.connections.errors import Classified, cause_lines
+from flowlang.connections.registry import PluginRegistry
+from flowlang.engine.activation import Activation
+from flowlang.engine.clock import Clock
+from flowlang.engine.failures import DEFECT, OperationError, step_error
+from flowlang.engine.fiber import Fiber, Watch
+from flowlang.engine.inputs import accept
+from flowlang.engine.result import RunResult
+from flowlang.engine.runners import run_block
+from flowlang.engine.steps import Ended
+from flowlang.events import Emitter, RunFinished, RunStarted, Sink
+from flowlang.exceptions import Failure, InvalidFlowError, StepError
+from flowlang.masking import Masker
+from flowlang.plan import Plan, Step, Subflow
+
+CLEANUP_TIMEOUT = 30.0  # seconds for `on_cancel`, and again for `finally`
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """How one activation ended. `requests` are those to cancel it, which were answered by its clean-up."""
+
+    status: str
+    requests: int = 0
+    failure: Failure | None = None
+    ended: Ended | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """What all parts of one run share."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, Any],
+        *,
+        run_id: str,
+        registry: PluginRegistry,
+        env: Mapping[str, str],
+        secrets: Mapping[str, str],
+        sinks: Sequence[Sink] = (),
+        clock: Clock | None = None,
+        fiber_type: type[Fiber] = Fiber,
+        load_tasks: Callable[[str], Mapping[str, Callable[..., Any]]] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.inputs = inputs
+        self.run_id = run_id
+        self.registry = registry
+        self.env = env
+        self.secrets = secrets
+        self.clock = clock or Clock()
+        self.fiber_type = fiber_type
+        self.load_tasks = load_tasks or _load_tasks
+        self.masker = Masker(secrets.values())
+        self.emit = Emitter(tuple(sinks), self.masker) if sinks else None
+        self.logger = logging.getLogger("flowlang.run")
+        self.watch = Watch()
+        self.started_at = self.clock.now()
+        self._task: asyncio.Task[Any] | None = None
+        self._unwanted = False  # cancelled before it began
+        self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}
+
+    def cancel(self) -> None:
+        """Ask the run to stop. When it is cleaning up already, the clean-up step under way is cut short."""
+        if self._task is None:
+            self._unwanted = True
+        else:
+            self._task.cancel()
+
+    async def execute(self) -> RunResult:
+        """Run to the end, whatever the end is. A cancellation of the surrounding task ends the run as
+        `cancelled`, after its clean-up. `InvalidFlowError`: refused before anything ran."""
+        began = self.clock.monotonic()
+        self._task = asyncio.current_task()
+        activation, fiber = self._activate(self.plan, self.inputs)
+        conclusion = self._prepared(activation, fiber)
+        if self.emit is not None:
+            self.emit(RunStarted(self.run_id, self.clock.time(), self.plan.flow, self.plan.file))
+        try:
+            if conclusion is None:
+                conclusion = await self._conduct(activation, fiber)
+        finally:
+            self.watch.close()
+        return self._result(conclusion, self.clock.monotonic() - began)
+
+    def _prepared(self, activation: Activation, fiber: Fiber) -> Conclusion | None:
+        """Compute what comes before the first connection. A conclusion when the run is over with that."""
+        if self._unwanted:
+            return Conclusion("cancelled", failure=self._cancelled(self.plan))
+        try:
+            activation.prepare(fiber)
+        except InvalidFlowError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where a run's end is made of what went wrong
+            return self._ended_by(error, self.plan)
+        return None
+
+    def _activate(
+        self, plan: Plan, inputs: Mapping[str, Any], parent: Fiber | None = None, prefix: str = ""
+    ) -> tuple[Activation, Fiber]:
+        self.masker.add([inputs.get(each.name) for each in plan.inputs if each.secret])
+        activation = Activation(self, plan, inputs)
+        return activation, self.fiber_type(self, activation, prefix, parent, asyncio.current_task())
+
+    async def _conduct(self, activation: Activation, fiber: Fiber) -> Conclusion:
+        """Open, run, clean up, close. Only the end is told; nothing is raised."""
+        plan = activation.plan
+        conclusion = Conclusion("failed")
+        begun = False
+        limit = asyncio.timeout(plan.timeout)
+        try:
+            async with limit:
+                await activation.open_all()
+                begun = True
+                await self._body(activation, fiber, conclusion)
+        except asyncio.CancelledError:
+            conclusion = Conclusion("cancelled", failure=self._cancelled(plan))
+        except Exception as error:  # noqa: BLE001 - the one place where a run's end is made of what went wrong
+            if isinstance(error, TimeoutError) and limit.expired():
+                detail = f"the flow took longer than its limit of {plan.timeout:g} s"
+                conclusion = Conclusion("timed_out", failure=self._failure("timeout", detail, plan))
+            else:
+                conclusion = self._ended_by(error, plan)
+        await self._clean_up(activation, fiber, conclusion, begun=begun)
+        return conclusion
+
+    def _ended_by(self, error: Exception, plan: Plan) -> Conclusion:
+        """The failure of a step; anything else that gets here is a defect of ours, and still no reason to leave
+        connections open."""
+        if isinstance(error, StepError):
+            return Conclusion("failed", failure=error.failure)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"raised at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+        failure = self._failure("internal", f"{type(error).__name__}: {error}", plan)
+        failure = replace(failure, cause=cause_lines(error), notes=(DEFECT, where))
+        return Conclusion("failed", failure=self.masker.value(failure))
+
+    async def _body(self, activation: Activation, fiber: Fiber, conclusion: Conclusion) -> None:
+        """The steps, then the outputs: the flow's own, or those that an `exit` gives."""
+        ended = await run_block(activation.plan.steps, activation.frame, fiber)
+        if ended is None:
+            conclusion.outputs = activation.outputs(fiber)
+            conclusion.status = "succeeded"
+            return
+        conclusion.ended = ended
+        conclusion.outputs = ended.outputs or {}
+        conclusion.status = "succeeded" if ended.status == "success" else "failed"
+
+    async def _clean_up(self, activation: Activation, fiber: Fiber, conclusion: Conclusion, *, begun: bool) -> None:
+        """`on_cancel`, `finally`, then the connections. A cancellation that was answered no longer stands in the
+        way; another one cuts the part under way short."""
+        conclusion.requests = fiber.absorb()
+        fiber.attempt, fiber.retries = 1, False
+        plan = activation.plan
+        if begun and conclusion.status == "cancelled":
+            await self._grace("on_cancel", plan.on_cancel, activation, fiber, conclusion)
+        if begun:
+            await self._grace("finally", plan.finally_, activation, fiber, conclusion)
+        try:
+            await activation.close()
+        except asyncio.CancelledError:
+            conclusion.requests += fiber.absorb()
+
+    async def _grace(
+        self, name: str, steps: tuple[Step, ...], activation: Activation, fiber: Fiber, conclusion: Conclusion
+    ) -> None:
+        """Clean-up steps under their own limit. Their failure is told, but hides no earlier one."""
+        if not steps:
+            return
+        outer, fiber.prefix = fiber.prefix, f"{fiber.prefix}{name}."
+        status = "failed"
+        limit = asyncio.timeout(CLEANUP_TIMEOUT)
+        try:
+            async with limit:
+                await run_block(steps, activation.frame, fiber)
+            return
+        except asyncio.CancelledError:
+            conclusion.requests += fiber.absorb()
+            status = "cancelled"
+            problem = self._failure("cancelled", f"`{name}` was cut short by a cancellation", activation.plan)
+        except Exception as error:  # noqa: BLE001 - told, and no reason to leave connections open
+            if isinstance(error, TimeoutError) and limit.expired():
+                detail = f"`{name}` took longer than its grace period of {CLEANUP_TIMEOUT:g} s"
+                problem = self._failure("timeout", detail, activation.plan)
+            else:
+                problem = self._ended_by(error, activation.plan).failure or self._cancelled(activation.plan)
+        finally:
+            fiber.prefix = outer
+        if conclusion.failure is not None:
+            note = f"`{name}` failed as well: {problem.detail}"
+            conclusion.failure = replace(conclusion.failure, notes=(*conclusion.failure.notes, note))
+            return
+        conclusion.failure = problem
+        if conclusion.status == "succeeded":
+            conclusion.status = status
+
+    # ------------------------------------------------------------ subflows
+
+    async def call_subflow(self, step: Subflow, arguments: Mapping[str, Any], fiber: Fiber) -> dict[str, Any]:
+        """Run a subflow in this run's tree: its own frame and connections; clock, sinks and secrets are shared."""
+        plan = step.plan
+        inputs, findings = accept(plan.inputs, arguments, plan.file)
+        activation, inner = self._activate(plan, inputs, fiber, f"{fiber.prefix}{step.site.path}.")
+        error_class = "validation"
+        if not findings:
+            try:
+                activation.prepare(inner)
+            except InvalidFlowError as error:
+                findings, error_class = list(error.findings), "config"
+        if findings:
+            detail = "; ".join(each.message for each in findings)
+            raise self._subflow_error(step, fiber, error_class, detail)
+        conclusion = await self._conduct(activation, inner)
+        if conclusion.requests:
+            await inner.cancel_again(conclusion.requests)
+        if conclusion.failure is not None:
+            failure = conclusion.failure
+            if failure.step is None:
+                failure = replace(failure, step=fiber.prefix + step.site.path)
+            raise StepError(failure)
+        if conclusion.status != "succeeded":
+            reason = conclusion.ended.reason if conclusion.ended is not None else None
+            raise self._subflow_error(step, fiber, "task", reason or "it ended with `exit` and status failure")
+        return conclusion.outputs
+
+    def _subflow_error(self, step: Subflow, fiber: Fiber, error_class: str, detail: str) -> StepError:
+        text = f"subflow `{step.plan.flow}`: {detail}"
+        error = OperationError(Classified(error_class, False, None, False), None, detail=text)
+        return step_error(error, step.site, fiber)
+
+    # ------------------------------------------------------------ telling
+
+    def task_logger(self, path: str) -> logging.LoggerAdapter[logging.Logger]:
+        return MaskedLogger(logging.getLogger("flowlang.task"), self, path)
+
+    def _cancelled(self, plan: Plan) -> Failure:
+        return self._failure("cancelled", "the run was cancelled", plan)
+
+    def _failure(self, error_class: str, detail: str, plan: Plan) -> Failure:
+        return Failure(error_class, detail, flow=plan.flow, file=plan.file)
+
+    def _result(self, conclusion: Conclusion, duration: float) -> RunResult:
+        ended = conclusion.ended
+        secret = frozenset(each.name for each in self.plan.outputs if each.secret)
+        if ended is not None:
+            secret = ended.secret_outputs
+        reason = self.masker.text(ended.reason) if ended is not None and ended.reason is not None else None
+        if self.emit is not None:
+            at, flow = self.clock.time(), self.plan.flow
+            self.emit(RunFinished(self.run_id, at, flow, conclusion.status, duration, reason, conclusion.failure))
+        return RunResult(
+            run_id=self.run_id,
+            flow=self.plan.flow,
+            status=conclusion.status,
+            outputs=conclusion.outputs if conclusion.status == "succeeded" or ended is not None else {},
+            failure=conclusion.failure,
+            reason=reason,
+            started_at=self.started_at,
+            duration=duration,
+            secret_outputs=secret,
+            masker=self.masker,
+        )
+
+
+class MaskedLogger(logging.LoggerAdapter[logging.Logger]):
+    """The logger that tasks get: knows the run and the step, and masks what it writes."""
+
+    def __init__(self, logger: logging.Logger, run: Run, path: str) -> None:
+        super().__init__(logger, {"run_id": run.run_id, "step": path})
+        self._masker = run.masker
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if not self.isEnabledFor(level):
+            return
+        values: Any = args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args
+        try:
+            text = str(msg) % values if args else str(msg)
+        except (TypeError, ValueError, KeyError):
+            text = f"{msg} {args}"  # a log line that does not fit its arguments is no reason to fail
+        trace = _traceback(kwargs.pop("exc_info", None))
+        super().log(level, "%s", self._masker.text(f"{text}\n{trace}" if trace else text), **kwargs)
+
+
+def _traceback(wanted: Any) -> str:
+    """The text of the traceback that a log call asks for with `exc_info`, so that it can be masked."""
+    import sys
+    import traceback
+
+    error = wanted if isinstance(wanted, BaseException) else sys.exc_info()[1] if wanted else None
+    return "".join(traceback.format_exception(error)).rstrip() if error is not None else ""
+
+
+def _load_tasks(path: str) -> Mapping[str, Callable[..., Any]]:
+    from flowlang.tasks.userfiles import load_tasks
+
+    return load_tasks(path)

@@ -1,0 +1,102 @@
+"""One coroutine per kind of step: the short ones, and the table of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowlang.connections.errors import Classified
+from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.fiber import Fiber
+from flowlang.engine.loops import run_loop
+from flowlang.engine.modifiers import run_modified
+from flowlang.engine.parallel import run_parallel
+from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, run_call_observed
+from flowlang.engine.told import observed
+from flowlang.events import LogWritten
+from flowlang.exceptions import ERROR_CLASSES
+from flowlang.masking import MASK
+from flowlang.plan import Assign, Call, Choose, Exit, Frame, Log, Loop, Modified, Parallel, Raise, Subflow, Switch
+
+# ---------------------------------------------------------------- values and choices
+
+
+async def run_assign(step: Assign, frame: Frame, fiber: Fiber) -> None:
+    values: dict[str, Any] = {}
+    frame[step.slot] = values
+    for name, evaluator in step.values:
+        values[name] = evaluate(evaluator, step, frame, fiber)
+
+
+async def run_choose(step: Choose, frame: Frame, fiber: Fiber) -> Ended | None:
+    for condition, body in step.branches:
+        if evaluate(condition, step, frame, fiber):
+            return await run_block(body, frame, fiber)
+    return await run_block(step.otherwise, frame, fiber)
+
+
+def same(a: object, b: object) -> bool:
+    """Equality as flows mean it: 1 is 1.0 and is not true."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+async def run_switch(step: Switch, frame: Frame, fiber: Fiber) -> Ended | None:
+    subject = evaluate(step.subject, step, frame, fiber)
+    for candidates, body in step.cases:
+        for candidate in candidates:
+            if same(subject, evaluate(candidate, step, frame, fiber)):
+                return await run_block(body, frame, fiber)
+    return await run_block(step.default, frame, fiber)
+
+
+# ---------------------------------------------------------------- the rest of the verbs
+
+
+async def run_subflow(step: Subflow, frame: Frame, fiber: Fiber) -> None:
+    arguments = evaluate(step.arguments, step, frame, fiber)
+    outputs = await fiber.run.call_subflow(step, arguments, fiber)
+    frame[step.slot] = {key: outputs[key] for key in step.selected} if step.selected is not None else outputs
+
+
+async def run_exit(step: Exit, frame: Frame, fiber: Fiber) -> Ended:
+    reason = evaluate(step.reason, step, frame, fiber) if step.reason is not None else None
+    outputs = evaluate(step.outputs, step, frame, fiber) if step.outputs is not None else None
+    return Ended(step.status, None if reason is None else str(reason), outputs, step.secret_outputs)
+
+
+async def run_raise(step: Raise, frame: Frame, fiber: Fiber) -> None:
+    message = evaluate(step.message, step, frame, fiber)
+    detail = MASK if step.secret else str(message)
+    retryable = ERROR_CLASSES[step.error_class].retryable
+    error = OperationError(Classified(step.error_class, retryable), None, detail=detail)
+    raise step_error(error, step.site, fiber)
+
+
+async def run_log(step: Log, frame: Frame, fiber: Fiber) -> None:
+    message = MASK if step.secret else str(evaluate(step.message, step, frame, fiber))
+    run = fiber.run
+    path = fiber.prefix + step.site.path
+    if fiber.emit is not None:
+        fiber.emit(LogWritten(run.run_id, run.clock.time(), path, message))
+    run.logger.info("%s: %s", path, run.masker.text(message))
+
+
+# ---------------------------------------------------------------- the table
+
+RUNNERS.update(
+    {
+        Assign: run_assign,
+        Choose: run_choose,
+        Switch: run_switch,
+        Loop: run_loop,
+        Parallel: run_parallel,
+        Subflow: run_subflow,
+        Exit: run_exit,
+        Raise: run_raise,
+        Log: run_log,
+        Modified: run_modified,
+    }
+)
+OBSERVED.update({kind: observed(runner) for kind, runner in RUNNERS.items()})
+OBSERVED.update({Call: run_call_observed, Modified: run_modified})
+
+__all__ = ["RUNNERS", "run_block"]

@@ -1,0 +1,162 @@
+"""The loop over the steps, and the one kind of step that it carries out itself: an operation.
+
+A runner takes `(step, frame, fiber)`. It returns None to carry on, or an `Ended` when the step ends the flow;
+a failure is a raised `StepError`, a cancellation asyncio's own. `flowlang.engine.runners` has one for each kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from flowlang.connections.errors import Classified
+from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.fiber import Fiber
+from flowlang.events import StepCancelled, StepFailed, StepStarted, StepSucceeded
+from flowlang.exceptions import StepError
+from flowlang.masking import MASK
+from flowlang.plan import Call, Evaluator, Frame, Step
+from flowlang.records import frozen
+
+
+@frozen
+class Ended:
+    """An `exit` was reached. `outputs` is None when the flow's own outputs are to be computed."""
+
+    status: str
+    reason: str | None
+    outputs: dict[str, Any] | None
+    secret_outputs: frozenset[str] = frozenset()
+
+
+Runner = Callable[[Any, Frame, Fiber], Awaitable[Ended | None]]
+RUNNERS: dict[type, Runner] = {}  # one for each kind of step, filled by `flowlang.engine.runners`
+OBSERVED: dict[type, Runner] = {}  # the same with the events of their steps
+
+
+async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
+    """The steps one after the other. A plain operation that nobody watches is carried out right here: it is what
+    most steps are, and a coroutine of its own would be a tenth of its price."""
+    if fiber.emit is not None:
+        return await _run_observed(steps, frame, fiber)
+    operations = fiber.operations
+    for step in steps:
+        if type(step) is not Call:
+            ended = await RUNNERS[type(step)](step, frame, fiber)
+            if ended is not None:
+                return ended
+            continue
+        fiber.timeout = step.timeout
+        try:
+            outputs = await fiber.do(fiber.prefix + step.path, operations[step.operation], step.arguments(frame, fiber))
+            if step.selected is not None or type(outputs) is not dict:
+                outputs = returned(step, outputs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
+            raise step_error(error, step.site, fiber, frame, step.arguments) from _cause(error)
+        frame[step.slot] = outputs
+    return None
+
+
+async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
+    for step in steps:
+        ended = await OBSERVED[type(step)](step, frame, fiber)
+        if ended is not None:
+            return ended
+    return None
+
+
+async def run_block(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
+    """The steps of a block; streams that it opened and did not use up are closed at its end."""
+    keep = len(fiber.streams)
+    try:
+        return await run_steps(steps, frame, fiber)
+    finally:
+        if len(fiber.streams) > keep:
+            await fiber.close_streams(keep)
+
+
+# ---------------------------------------------------------------- one operation
+
+
+async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
+    """One operation with its events, spelled out because it is hot as well."""
+    run, emit, site = fiber.run, fiber.emit, step.site
+    assert emit is not None
+    clock, run_id, path = run.clock, run.run_id, fiber.prefix + site.path
+    began = clock.monotonic()
+    connection = fiber.activation.plan.operations[step.operation].connection_name
+    arguments: dict[str, Any] | None = None
+    try:
+        arguments = step.arguments(frame, fiber)
+        shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
+        emit(StepStarted(run_id, clock.time(), path, site.operation, connection, shown))
+        fiber.timeout = step.timeout
+        outputs = await fiber.do(path, fiber.operations[step.operation], dict(arguments))
+        if step.selected is not None or type(outputs) is not dict:
+            outputs = returned(step, outputs)
+    except asyncio.CancelledError:
+        emit(StepCancelled(run_id, clock.time(), path, clock.monotonic() - began))
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
+        if arguments is None:
+            emit(StepStarted(run_id, clock.time(), path, site.operation, connection))
+        failed = step_error(error, site, fiber, frame, step.arguments)
+        emit(StepFailed(run_id, clock.time(), path, clock.monotonic() - began, failed.failure))
+        raise failed from _cause(error)
+    frame[step.slot] = outputs
+    told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
+    emit(StepSucceeded(run_id, clock.time(), path, clock.monotonic() - began, 1, told))
+
+
+async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber) -> None:
+    """One attempt with arguments that have been computed."""
+    fiber.timeout = step.timeout
+    try:
+        outputs = await fiber.do(fiber.prefix + step.path, fiber.operations[step.operation], arguments)
+        frame[step.slot] = returned(step, outputs)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
+        raise step_error(error, step.site, fiber) from _cause(error)
+
+
+def returned(step: Call, outputs: Any) -> dict[str, Any]:
+    """What the task returned, as the step's outputs: a dict with the keys that were asked for."""
+    name = step.site.operation
+    wrong = Classified("task", False)
+    if not isinstance(outputs, Mapping):
+        if outputs is None:
+            outputs = {}
+        else:
+            detail = f"task `{name}` returned {type(outputs).__name__}; a task returns a dict of its outputs"
+            raise OperationError(wrong, None, detail=detail)
+    if step.selected is None:
+        return dict(outputs)
+    missing = [key for key in step.selected if key not in outputs]
+    if missing:
+        names = ", ".join(f"`{key}`" for key in missing)
+        given = ", ".join(f"`{key}`" for key in outputs) or "nothing"
+        detail = f"task `{name}` did not return the listed output {names}; it returned {given}"
+        raise OperationError(wrong, None, detail=detail)
+    return {key: outputs[key] for key in step.selected}
+
+
+def hidden(values: Mapping[str, Any], secret: frozenset[str]) -> Mapping[str, Any]:
+    """`values` with what is tainted replaced."""
+    if not secret:
+        return values
+    return {name: MASK if name in secret else value for name, value in values.items()}
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What a `StepError` is chained to: the task's own error rather than our wrapping of it."""
+    if isinstance(error, StepError):
+        return error.__cause__
+    return error.__cause__ if isinstance(error, OperationError) else error
+
+
+def evaluate(evaluator: Evaluator, step: Any, frame: Frame, fiber: Fiber) -> Any:
+    """The value of an expression of `step`; a failure names the part that failed."""
+    try:
+        return evaluator(frame, fiber)
+    except Exception as error:
+        raise step_error(error, step.site, fiber, frame, evaluator) from error

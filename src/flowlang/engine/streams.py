@@ -1,0 +1,158 @@
+"""Tasks that yield batches: the stream that they become owns the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from flowlang.connections.lifecycle import ConnectionSlot, Live, uninterrupted
+from flowlang.engine.failures import OperationError, operation_error
+from flowlang.engine.operations import (
+    UNLEASED,
+    Bound,
+    failure_of,
+    is_broken,
+    opened,
+    original,
+    refuse_starvation,
+)
+from flowlang.plan import Operation
+from flowlang.tasks.stream import Stream
+
+if TYPE_CHECKING:
+    from flowlang.engine.fiber import Fiber
+
+_DONE: Any = object()  # the source had no batch at all
+_TAKEN: Any = object()
+
+
+class StreamCall(Bound):
+    """A task that yields batches. Its first batch is read here, so that a failure to begin is this step's failure
+    and can be retried."""
+
+    __slots__ = ("function", "name", "output", "slot", "wants_connection", "wants_context")
+
+    def __init__(self, operation: Operation, slot: ConnectionSlot | None) -> None:
+        self.slot = slot
+        self.name = operation.spec.name
+        self.function = operation.function
+        self.output = next(iter(operation.spec.outputs or ("rows",)))
+        self.wants_context = "context" in operation.spec.injects
+        self.wants_connection = "connection" in operation.spec.injects
+
+    async def call(self, fiber: Fiber, path: str, kwargs: dict[str, Any]) -> Any:
+        slot = self.slot
+        live = (slot.live or await opened(slot, fiber, path)) if slot is not None else None
+        leases = live is not None and self.wants_connection
+        if slot is not None and live is not None and leases and slot.held_by_streams:
+            refuse_starvation(slot, live, fiber)
+        fiber.limit = slot.acquire_limit(fiber.timeout) if slot is not None and leases else fiber.timeout
+        if not fiber.watched:
+            fiber.watch.add(fiber)
+        connection, source = UNLEASED, None
+        try:
+            if live is not None and leases:
+                connection = await live.get()
+                live.leases += 1
+                kwargs["connection"] = connection
+                fiber.next_phase(fiber.timeout)
+            if self.wants_context:
+                kwargs["context"] = fiber.context(path)
+            source = aiter(self._task(live)(**kwargs))
+            first = await anext(source, _DONE)
+        except BaseException as error:
+            failed = failure_of(error, fiber, live, slot, acquiring=leases and connection is UNLEASED)
+            if type(error) is not GeneratorExit:
+                await uninterrupted(_undone(slot, live, connection, source, broken=is_broken(failed)))
+            if failed is error:
+                raise
+            raise failed from original(error)
+        stream = self._stream(fiber, live, connection, source, first)
+        fiber.streams.append(stream)
+        fiber.limit = 0.0
+        if fiber.timer is not None:
+            fiber.disarm()
+        return {self.output: stream}
+
+    def _task(self, live: Live | None) -> Callable[..., Any]:
+        if self.function is not None:
+            return self.function
+        assert live is not None
+        return live.tasks[self.name]
+
+    def _stream(self, fiber: Fiber, live: Live | None, connection: Any, source: Any, first: Any) -> Stream:
+        slot = self.slot
+        rest = _Rest(self.name, first, source, slot)
+        if slot is None or live is None or connection is UNLEASED:
+            return Stream(rest)
+        slot.held_by_streams.append(id(fiber))
+
+        async def closed(error: BaseException | None) -> None:
+            slot.held_by_streams.remove(id(fiber))
+            await slot.give_back(live, connection, broken=error is not None and is_broken(rest.failure(error)))
+
+        return Stream(rest, closed)
+
+
+async def _undone(
+    slot: ConnectionSlot | None, live: Live | None, connection: Any, source: Any, *, broken: bool
+) -> None:
+    """A stream could not begin: close what there is of it, then give the lease back."""
+    try:
+        if source is not None and hasattr(source, "aclose"):
+            await source.aclose()
+    except Exception as error:  # noqa: BLE001 - the failure to begin is told; this is only its aftermath
+        broken = True
+        if slot is not None:
+            slot.trouble("a stream could not be closed", error)
+    finally:
+        if connection is not UNLEASED and slot is not None and live is not None:
+            await slot.give_back(live, connection, broken=broken)
+
+
+class _Rest:
+    """The first batch, then the others; an error on the way is an operation's error like any other."""
+
+    def __init__(self, task: str, first: Any, source: AsyncIterator[Any], slot: ConnectionSlot | None) -> None:
+        self._task = task
+        self._first = first
+        self._source = source
+        self._slot = slot
+
+    def __aiter__(self) -> _Rest:
+        return self
+
+    async def __anext__(self) -> Any:
+        batch, self._first = self._first, _TAKEN
+        try:
+            if batch is _TAKEN:
+                batch = await anext(self._source)
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            failed = self.failure(error)
+            if failed is error:
+                raise
+            raise failed from original(error)
+        if batch is _DONE:
+            raise StopAsyncIteration
+        if not isinstance(batch, (list, tuple)):
+            wrong = TypeError(f"task `{self._task}` yielded {type(batch).__name__}; a stream yields lists of rows")
+            raise self.failure(wrong) from wrong
+        return batch
+
+    def failure(self, error: BaseException) -> BaseException:
+        """`error` as what the reader of this stream gets to see."""
+        if isinstance(error, (OperationError, GeneratorExit, KeyboardInterrupt)):
+            return error
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            return error
+        return operation_error(error, self._slot, "task")
+
+    async def aclose(self) -> None:
+        self._first = _TAKEN
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()

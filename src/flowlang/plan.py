@@ -1,0 +1,271 @@
+"""The plan: what the engine runs. Nothing in it is left to parse and no name is left to look up.
+
+Names live in *frames*. A frame is a list: `frame[0]` is the frame around it, the other places hold one value
+each (a step's outputs, an input, a loop variable). The check gave every name its place, so an expression is a
+compiled function that indexes lists and dictionaries. A frame is made for the run, for each subflow and for
+each turn of a loop; every place in it is written by one step only, which is what lets parallel branches share
+the frame around them without seeing each other (see `docs/design/001-frames-and-slots.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Any, Literal
+
+from flowlang.diagnostics import Span
+from flowlang.document.model import Retry
+from flowlang.expressions.types import Type
+from flowlang.records import frozen
+from flowlang.tasks.spec import TaskSpec
+
+Frame = list[Any]
+Evaluator = Callable[[Frame, Any], Any]
+"""`(frame, fiber) -> value`."""
+
+
+@frozen
+class Site:
+    """Who a step is. `path` is relative to the loop turn or subflow around it; `label` is what people read."""
+
+    path: str
+    operation: str
+    file: str
+    line: int
+    column: int
+    id: str | None = None
+
+
+@frozen
+class Operation:
+    """A task to be called: on which connection (by place in `Plan.connections`), and with which callable.
+
+    `function` is set for file tasks and those handed to `run`, `source` is the file of a user's own task; a
+    plugin's task is taken from the instance that the run opened.
+    """
+
+    spec: TaskSpec
+    connection: int | None = None
+    connection_name: str | None = None
+    function: Callable[..., Any] | None = None
+    source: str | None = None
+
+
+@frozen
+class Call:
+    """`arguments` makes the keyword arguments anew for each call. `selected` are the outputs that must come.
+    `path` is that of `site`, at hand for the hot path.
+
+    `timeout`: seconds for one attempt, 0 for none. `secret_arguments` and `secret_outputs` name what events
+    never show.
+    """
+
+    site: Site
+    operation: int
+    arguments: Evaluator
+    slot: int
+    timeout: float = 0.0
+    selected: tuple[str, ...] | None = None
+    secret_arguments: frozenset[str] = frozenset()
+    secret_outputs: bool = False
+    path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.site.path)
+
+
+@frozen
+class Assign:
+    """`set`: each value is computed after the one before it is visible."""
+
+    site: Site
+    values: tuple[tuple[str, Evaluator], ...]
+    slot: int
+    secret_names: frozenset[str] = frozenset()
+
+
+@frozen
+class Choose:
+    """`if` / `elif` / `else`: the first condition that holds selects its steps."""
+
+    site: Site
+    branches: tuple[tuple[Evaluator, tuple[Step, ...]], ...]
+    otherwise: tuple[Step, ...]
+
+
+@frozen
+class Switch:
+    site: Site
+    subject: Evaluator
+    cases: tuple[tuple[tuple[Evaluator, ...], tuple[Step, ...]], ...]
+    default: tuple[Step, ...]
+
+
+@frozen
+class Loop:
+    """`for_each`. A turn gets a frame of `size` places: the frame around, the item, the index, then the body's."""
+
+    site: Site
+    items: Evaluator
+    body: tuple[Step, ...]
+    size: int
+    slot: int
+    collect: Evaluator | None = None
+    batch_size: int | None = None
+    max_concurrency: int = 1
+    max_failures: int = 0
+
+
+@frozen
+class Parallel:
+    site: Site
+    branches: tuple[tuple[Step, ...], ...]
+    max_concurrency: int | None = None
+    fail_fast: bool = True
+
+
+@frozen
+class Subflow:
+    site: Site
+    plan: Plan
+    arguments: Evaluator
+    slot: int
+    selected: tuple[str, ...] | None = None
+    secret_arguments: frozenset[str] = frozenset()
+
+
+@frozen
+class Exit:
+    site: Site
+    status: Literal["success", "failure"]
+    reason: Evaluator | None
+    outputs: Evaluator | None
+    secret_outputs: frozenset[str] = frozenset()
+
+
+@frozen
+class Raise:
+    site: Site
+    error_class: str
+    message: Evaluator
+    secret: bool = False
+
+
+@frozen
+class Log:
+    site: Site
+    message: Evaluator
+    secret: bool = False
+
+
+@frozen
+class Modified:
+    """A step with modifiers, applied from the outside in: guard, handler, timeout, retry, the step itself.
+
+    `timeout` (seconds) covers all attempts and the waits between them. `slots` are the places that the step
+    writes; they are emptied before another attempt.
+    """
+
+    site: Site
+    body: Step
+    guard: Evaluator | None = None
+    timeout: float | None = None
+    retry: Retry | None = None
+    repeatable: bool = True
+    handler: tuple[Step, ...] | None = None
+    error_slot: int = 0
+    continue_on_error: bool = False
+    slots: tuple[int, ...] = ()
+
+
+Step = (
+    Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Raise | Log | Modified
+)
+
+
+@frozen
+class ConnectionPlan:
+    """A named connection. `config` makes its values; `textual` maps the paths whose text comes from a variable
+    to that variable's name, so that it can be coerced to the schema's type."""
+
+    name: str
+    type: str
+    config: Evaluator
+    textual: Mapping[tuple[str | int, ...], str]
+    lazy: bool
+    connect_timeout: float
+    acquire_timeout: float
+    file: str
+    line: int
+    column: int
+    spans: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict)
+
+
+@frozen
+class InputPlan:
+    """A declared input, as values are checked against it."""
+
+    name: str
+    type: Type
+    type_name: str
+    required: bool
+    has_default: bool
+    default: object
+    secret: bool
+    schema: Mapping[str, Any]
+    line: int
+    column: int
+
+
+@frozen
+class OutputPlan:
+    name: str
+    value: Evaluator
+    type: Type | None
+    secret: bool
+    line: int
+    column: int
+
+
+@frozen
+class Roots:
+    """The places of the root names in the first frame."""
+
+    inputs: int = 1
+    vars: int = 2
+    env: int = 3
+    secrets: int = 4
+    run: int = 5
+    first_free: int = 6
+
+
+ROOTS = Roots()
+
+
+@frozen
+class Plan:
+    """A checked flow, ready to run as often as one likes. It holds no state of any run.
+
+    `env_names` and `secret_names` are the variables and secrets that a run must have (its subflows' included), with
+    the place where each is first named.
+    """
+
+    flow: str
+    file: str
+    folder: str
+    inputs: tuple[InputPlan, ...]
+    vars: tuple[tuple[str, Evaluator], ...]
+    secret_vars: frozenset[str]
+    connections: tuple[ConnectionPlan, ...]
+    operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[OutputPlan, ...]
+    on_cancel: tuple[Step, ...]
+    finally_: tuple[Step, ...]
+    size: int
+    timeout: float | None
+    opening_retry: Retry | None
+    env_names: Mapping[str, Span]
+    secret_names: Mapping[str, Span]
+    version: str | None = None
+    description: str | None = None

@@ -1,0 +1,68 @@
+"""The pages that `flowlang explain` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowlang.diagnostics import Code
+from flowlang.exceptions import ErrorClass
+from flowlang.views.text import Paint, page, plain, table, wrapped
+from flowlang.views.verbs import Verb
+
+
+def code_page(code: Code, paint: Paint = plain) -> str:
+    import textwrap
+
+    first, _, rest = code.page.strip().partition("\n")
+    body = page(textwrap.dedent(rest))
+    return f"{paint(code.name, 'bold')}: finding of the check\n\n{first}" + (f"\n{body}" if body else "")
+
+
+def error_page(error: ErrorClass, paint: Paint = plain) -> str:
+    retried = (
+        "may be retried when a step asks for it" if error.retryable else "is not retried, unless `retry.on` names it"
+    )
+    return "\n".join(
+        [
+            f"{paint(error.name, 'bold')}: error class of failures in a run",
+            "",
+            f"{error.title}: {error.meaning}.",
+            f"It {retried}.",
+            "",
+            f"In a flow: `retry: {{on: [{error.name}]}}`, `raise: {{type: {error.name}, message: …}}`, "
+            f"or `error.type == '{error.name}'` in `on_error`.",
+        ]
+    )
+
+
+def function_page(function: Mapping[str, Any], paint: Paint = plain) -> str:
+    """`function`: signature, parameters, returns, summary, doc, example, result."""
+    lines = [f"{paint(function['signature'], 'bold')}: function of expressions", ""]
+    lines += wrapped(function["summary"])
+    if function["doc"]:
+        lines += ["", *wrapped(function["doc"])]
+    if function["parameters"]:
+        lines += ["", paint("Parameters", "bold"), *table(function["parameters"], indent="  ")]
+    if function["returns"]:
+        lines += ["", f"Returns {function['returns']}."]
+    lines += ["", paint("Example", "bold"), f"  ${{{function['example']}}}", f"  → {function['result']}"]
+    return "\n".join(lines)
+
+
+def verb_page(verb: Verb, paint: Paint = plain) -> str:
+    return "\n".join(
+        [
+            f"{paint(verb.name, 'bold')}: step of the language",
+            "",
+            *wrapped(verb.summary),
+            "",
+            paint("Keys", "bold"),
+            *table(verb.keys, indent="  "),
+            "",
+            "Every step may have `id`, `if`, `timeout`, `retry`, `on_error`, `continue_on_error`, `description`.",
+            "",
+            paint("Example", "bold"),
+            *(f"  {line}" for line in verb.example.splitlines()),
+        ]
+    )

@@ -1,0 +1,308 @@
+"""The progress of a run: a state machine fed with events, and its drawings as lines of text.
+
+    live = Live()
+    for event in …:
+        for line in live.feed(event): …      # finished things, for logs
+    live.lines(now)                          # what is under way, for a terminal
+    live.tree()                              # how long everything took, at the end
+
+Memory is bounded by the flow, not by the run: the turns of a loop share one entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from flowlang import events
+from flowlang.diagnostics import visible
+from flowlang.events import Event
+from flowlang.views.text import Paint, cut, many, plain, seconds
+
+TOLD = 20  # lines that one step may print; the turns of a loop beyond them are only counted
+SHOWN = 20  # live lines
+_TURN = re.compile(r"\[\d+\]")
+_LAST_TURN = re.compile(r"\[[^\]]*\]\Z")
+
+
+class Step:
+    """A step under way. `resumes_at` is set while it waits for its next attempt; `done` counts items or rows."""
+
+    __slots__ = (
+        "attempt",
+        "attempts",
+        "connection",
+        "done",
+        "has_inner",
+        "operation",
+        "path",
+        "resumes_at",
+        "since",
+        "total",
+    )
+
+    def __init__(self, path: str, operation: str, connection: str | None, since: float) -> None:
+        self.path = path
+        self.operation = operation
+        self.connection = connection
+        self.since = since
+        self.attempt = self.attempts = 1
+        self.resumes_at: float | None = None
+        self.done: int | None = None
+        self.total: int | None = None
+        self.has_inner = False
+
+
+class Place:
+    """All that happened at one place of the flow, in however many turns. `retries` counts attempts but the first."""
+
+    __slots__ = ("cancelled", "count", "done", "duration", "failed", "key", "operation", "retries", "skipped", "told")
+
+    def __init__(self, key: str, operation: str) -> None:
+        self.key = key
+        self.operation = operation
+        self.count = self.failed = self.skipped = self.cancelled = self.retries = self.told = 0
+        self.duration = 0.0
+        self.done: int | None = None
+
+    @property
+    def state(self) -> str:
+        if self.failed:
+            return "failed"
+        if self.cancelled:
+            return "cancelled"
+        return "skipped" if self.skipped and not self.count else "done"
+
+
+class Live:
+    """What is known of a run from its events so far."""
+
+    def __init__(self, paint: Paint = plain, *, unicode: bool = True) -> None:
+        self.paint = paint
+        self.flow = ""
+        self.began = 0.0
+        self.running: dict[str, Step] = {}
+        self.places: dict[str, Place] = {}
+        self.duration: float | None = None
+        self._marks = _MARKS if unicode else _ASCII
+
+    # ------------------------------------------------------------ folding
+
+    def feed(self, event: Event) -> list[str]:
+        """Take one event; return the lines that it is worth in a log."""
+        folded = self._FOLDS.get(type(event))
+        return folded(self, event) if folded is not None else []
+
+    def _run_started(self, event: events.RunStarted) -> list[str]:
+        self.flow, self.began = event.flow, event.at
+        return []
+
+    def _run_finished(self, event: events.RunFinished) -> list[str]:
+        self.running.clear()
+        self.duration = event.duration
+        return []
+
+    def _started(self, event: events.StepStarted) -> list[str]:
+        self._place(event.path, event.operation)
+        self.running[event.path] = Step(event.path, event.operation, event.connection, event.at)
+        parent = next((self.running[each] for each in _around(event.path) if each in self.running), None)
+        if parent is not None:
+            parent.has_inner = True
+        return []
+
+    def _retrying(self, event: events.AttemptFailed) -> list[str]:
+        step = self.running.get(event.path)
+        if step is not None:
+            step.attempt, step.attempts = event.attempt + 1, event.max_attempts
+            step.resumes_at = event.at + event.delay
+        self._place(event.path, step.operation if step else "").retries += 1
+        failure = event.failure
+        told = f"attempt {event.attempt} of {event.max_attempts} failed ({failure.type}: {_first_line(failure.detail)})"
+        return [self._line("retry", event.path, f"{told}; the next in {seconds(event.delay)}")]
+
+    def _succeeded(self, event: events.StepSucceeded) -> list[str]:
+        place = self._ended(event.path, event.duration)
+        if place.operation == "log":
+            return []  # its message has been shown
+        extra = f"  attempt {event.attempts}" if event.attempts > 1 else ""
+        return self._told(place, "done", event.path, f"{place.operation}  {seconds(event.duration)}{extra}")
+
+    def _failed(self, event: events.StepFailed) -> list[str]:
+        place = self._ended(event.path, event.duration)
+        place.failed += 1
+        failure = event.failure
+        if failure.step is not None and failure.step != event.path:
+            return self._told(place, "failed", event.path, f"{place.operation}  {seconds(event.duration)}")
+        told = f"{place.operation}  {seconds(event.duration)}  {failure.type}: {_first_line(failure.detail)}"
+        return self._told(place, "failed", event.path, told)
+
+    def _skipped(self, event: events.StepSkipped) -> list[str]:
+        place = self._place(event.path, event.operation)
+        place.skipped += 1
+        return self._told(place, "skipped", event.path, event.operation)
+
+    def _cancelled(self, event: events.StepCancelled) -> list[str]:
+        place = self._ended(event.path, event.duration)
+        place.cancelled += 1
+        return self._told(place, "cancelled", event.path, f"{place.operation}  {seconds(event.duration)}")
+
+    def _progress(self, event: events.Progress) -> list[str]:
+        step = self.running.get(event.path)
+        if step is not None:
+            step.done, step.total = event.done, event.total
+        self._place(event.path, step.operation if step else "").done = event.done
+        return []
+
+    def _logged(self, event: events.LogWritten) -> list[str]:
+        return [f"{self.paint(self._marks['log'], 'hint')} {visible(line)}" for line in event.message.splitlines()]
+
+    def _closed(self, event: events.ConnectionClosed) -> list[str]:
+        return [self._line("warning", event.connection, f"closing it failed: {event.problem}")] if event.problem else []
+
+    def _place(self, path: str, operation: str) -> Place:
+        key = _TURN.sub("[*]", path)
+        place = self.places.get(key)
+        if place is None:
+            place = self.places[key] = Place(key, operation)
+        return place
+
+    def _ended(self, path: str, duration: float) -> Place:
+        step = self.running.pop(path, None)
+        place = self._place(path, step.operation if step is not None else "")
+        place.count += 1
+        place.duration += duration
+        return place
+
+    # ------------------------------------------------------------ lines of a log
+
+    def _told(self, place: Place, mark: str, path: str, text: str) -> list[str]:
+        place.told += 1
+        if place.told > TOLD + 1 and mark != "failed":
+            return []
+        if place.told == TOLD + 1 and mark != "failed":
+            return [self._line("more", place.key, "its further turns are not shown one by one")]
+        return [self._line(mark, path, text)]
+
+    def _line(self, mark: str, path: str, text: str) -> str:
+        return f"{self.paint(self._marks[mark], _STYLES[mark])} {visible(path)}  {visible(text)}"
+
+    # ------------------------------------------------------------ drawings
+
+    def lines(self, now: float) -> list[str]:
+        """One line for each step under way (the innermost ones), `now` in seconds since the epoch."""
+        steps = [each for each in self.running.values() if not each.has_inner or each.done is not None]
+        lines = [self._live_line(each, now) for each in steps[:SHOWN]]
+        if len(steps) > SHOWN:
+            lines.append(self.paint(f"  … and {many(len(steps) - SHOWN, 'more step')} under way", "dim"))
+        head = f"{self.paint(visible(self.flow), 'bold')}  {seconds_running(now - self.began)}" if self.began else ""
+        return [head, *lines] if head else lines
+
+    def _live_line(self, step: Step, now: float) -> str:
+        facts = [step.operation, seconds_running(now - step.since)]
+        if step.done is not None:
+            facts.append(f"{step.done:,} of {step.total:,}" if step.total is not None else f"{step.done:,} rows")
+        if step.attempts > 1:
+            facts.append(f"attempt {step.attempt} of {step.attempts}")
+        if step.resumes_at is not None:
+            left = step.resumes_at - now
+            if left > 0:
+                facts.append(f"in {seconds_running(left)}")
+            else:
+                step.resumes_at = None
+        return f"  {self.paint(self._marks['live'], 'hint')} {visible(cut(step.path, 60))}  {visible('  '.join(facts))}"
+
+    def tree(self) -> list[str]:
+        """The steps as a tree with their durations; the turns of a loop share a line."""
+        children: dict[str, list[Place]] = {}
+        for each in self.places.values():
+            parent = next((key for key in _around(each.key) if key in self.places), "")
+            children.setdefault(parent, []).append(each)
+        lines: list[str] = []
+        self._branch(children, "", "", lines)
+        return lines
+
+    def _branch(self, children: dict[str, list[Place]], parent: str, lead: str, lines: list[str]) -> None:
+        of_parent = children.get(parent, ())
+        for at, place in enumerate(of_parent):
+            last = at == len(of_parent) - 1
+            joint = self._marks["last" if last else "joint"] if parent or lead else ""
+            label = place.key.removeprefix(parent).removeprefix("[*]").removeprefix(".") if parent else place.key
+            lines.append(lead + self.paint(joint, "dim") + self._tree_line(place, label))
+            inner = lead + (self.paint(self._marks["gap" if last else "bar"], "dim") if joint else "  ")
+            self._branch(children, place.key, inner, lines)
+
+    def _tree_line(self, place: Place, label: str) -> str:
+        mark = self.paint(self._marks[place.state], _STYLES[place.state])
+        facts = [place.operation] if place.operation != label else []
+        if place.count:
+            facts.append(seconds(place.duration))
+        if place.count > 1:
+            facts.append(f"×{place.count:,}")
+        if place.done is not None:
+            facts.append(many(place.done, "turn"))
+        if place.retries:
+            facts.append(many(place.retries, "retry", "retries"))
+        if place.failed and place.count > 1:
+            facts.append(f"{place.failed:,} failed")
+        if place.skipped:
+            facts.append("skipped" if not place.count else f"{place.skipped:,} skipped")
+        return f"{mark} {visible(label)}  {self.paint(visible('  '.join(facts)), 'dim')}"
+
+    _FOLDS: ClassVar[dict[type, Callable[[Live, Any], list[str]]]] = {
+        events.RunStarted: _run_started,
+        events.RunFinished: _run_finished,
+        events.StepStarted: _started,
+        events.AttemptFailed: _retrying,
+        events.StepSucceeded: _succeeded,
+        events.StepFailed: _failed,
+        events.StepSkipped: _skipped,
+        events.StepCancelled: _cancelled,
+        events.Progress: _progress,
+        events.LogWritten: _logged,
+        events.ConnectionClosed: _closed,
+    }
+
+
+def is_message(event: Event) -> bool:
+    """Whether its lines say something that no picture of the steps shows."""
+    return isinstance(event, (events.LogWritten, events.AttemptFailed, events.ConnectionClosed))
+
+
+def seconds_running(value: float) -> str:
+    """A duration that grows on the screen: tenths below a minute."""
+    return f"{max(value, 0.0):.1f} s" if value < 60 else seconds(value)
+
+
+def _around(path: str) -> Iterator[str]:
+    """The paths around `path`, the nearest first: of `a.b[2].c` these are `a.b` and `a`."""
+    while "." in path:
+        path = _LAST_TURN.sub("", path.rpartition(".")[0])
+        yield path
+
+
+def _first_line(text: str) -> str:
+    return cut(next(iter(text.strip().splitlines()), ""), 160)
+
+
+_STYLES = {
+    "done": "good",
+    "failed": "error",
+    "skipped": "dim",
+    "cancelled": "warning",
+    "retry": "warning",
+    "warning": "warning",
+    "more": "dim",
+}
+_ASCII = {
+    "done": "done", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled", "retry": "retry",
+    "warning": "warning", "more": "...", "log": "log", "live": "*", "joint": "|- ", "last": "`- ", "bar": "|  ",
+    "gap": "   ",
+}  # fmt: skip
+_MARKS = {
+    "done": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "retry": "↻",
+    "warning": "!", "more": "…", "log": "│", "live": "●", "joint": "├─ ", "last": "└─ ", "bar": "│  ",
+    "gap": "   ",
+}  # fmt: skip
+
+__all__ = ["Event", "Live", "Place", "Step", "is_message", "seconds_running"]

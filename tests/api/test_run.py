@@ -1,0 +1,133 @@
+"""`run`, `start` and `run_sync`: results, refusals, secrets and variables, cancellation from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import flowlang
+from flowlang.events import Event
+
+SECRETS = """\
+flow: s
+connections:
+  db: {type: sqlite, database: "${env.DB_FILE}"}
+vars: {mode: "${env.MODE}"}
+steps:
+  - set: {a: "${secrets.first}", b: "${secrets.second}"}
+    id: s
+"""
+SLEEP = """\
+flow: slow
+steps:
+  - nap: {id: n}
+on_cancel:
+  - log: cancelled
+finally:
+  - log: finally
+"""
+
+
+@flowlang.task(effect="none")
+async def nap() -> None:
+    await asyncio.sleep(60)
+
+
+def logs(events: list[Event]) -> list[str]:
+    return [each.message for each in events if isinstance(each, flowlang.events.LogWritten)]  # type: ignore[attr-defined]
+
+
+def test_a_result_has_the_shape_that_is_documented() -> None:
+    record = flowlang.run_sync(text="flow: f\nsteps:\n  - log: hi\n").to_record()
+    assert list(record) == ["run_id", "flow", "status", "outputs", "error", "reason", "started_at", "duration_ms"]
+    assert (record["flow"], record["status"], record["outputs"], record["error"]) == ("f", "succeeded", {}, None)
+
+
+def test_a_refused_run_is_invalid_and_has_no_id() -> None:
+    flow = "flow: f\ninputs:\n  - {name: n, type: integer, required: true}\nsteps:\n  - log: hi\n"
+    result = flowlang.run_sync(text=flow, inputs={"n": "5", "m": 1})
+    record = result.to_record()
+    assert (record["run_id"], record["status"], record["error"]["type"]) == (None, "invalid", "validation")
+    assert {each.code for each in result.findings} == {"invalid-input", "unknown-input"}
+
+
+def test_every_missing_secret_and_variable_is_named_at_once_with_its_place() -> None:
+    result = flowlang.run_sync(text=SECRETS, env={})
+    assert [(each.message, each.span.start.line) for each in result.findings] == [
+        ("the variable `DB_FILE` of the environment is not set", 3),
+        ("the variable `MODE` of the environment is not set", 4),
+        ("secret `first` is not set", 6),
+        ("secret `second` is not set", 6),
+    ]
+    assert flowlang.check(text=SECRETS).ok
+
+
+def test_secrets_come_from_the_caller_then_a_folder_then_the_environment(tmp_path: Path) -> None:
+    flow = """\
+flow: s
+steps:
+  - set: {a: "${hash(secrets.one)}", b: "${hash(secrets.two)}", c: "${hash(secrets.three)}"}
+    id: s
+  - show: {a: "${secrets.one}", b: "${secrets.two}", c: "${secrets.three}"}
+"""
+    seen: list[str] = []
+
+    @flowlang.task(effect="none")
+    def show(a: str, b: str, c: str) -> None:
+        seen.extend([a, b, c])
+
+    (tmp_path / "one").write_text("from-folder-1\n")
+    (tmp_path / "two").write_text("from-folder-2\n")
+    env = {
+        "FLOWLANG_SECRETS_DIR": str(tmp_path),
+        "FLOWLANG_SECRET_one": "from-env-1",
+        "FLOWLANG_SECRET_THREE": "from-env-3",
+    }
+    result = flowlang.run_sync(text=flow, secrets={"one": "from-caller"}, env=env, tasks=[show])
+    assert result.succeeded, result.failure
+    assert seen == ["from-caller", "from-folder-2", "from-env-3"]
+
+
+def test_default_makes_a_variable_optional() -> None:
+    flow = "flow: f\nvars: {m: \"${default(env.MODE, 'calm')}\"}\nsteps: [{log: '${vars.m}'}]\noutputs: [{name: m, value: '${vars.m}'}]\n"
+    assert flowlang.run_sync(text=flow, env={}).outputs == {"m": "calm"}
+    assert flowlang.run_sync(text=flow, env={"MODE": "wild"}).outputs == {"m": "wild"}
+
+
+async def test_a_cancelled_handle_cleans_up_and_gives_a_result() -> None:
+    events: list[Event] = []
+    handle = flowlang.start(flowlang.load(text=SLEEP, tasks=[nap]), on_event=events.append)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    handle.cancel()
+    handle.cancel()
+    result = await handle
+    assert (result.status, logs(events)) == ("cancelled", ["cancelled", "finally"])
+
+
+async def test_a_cancelled_caller_waits_for_the_clean_up() -> None:
+    events: list[Event] = []
+    task = asyncio.create_task(flowlang.run(text=SLEEP, tasks=[nap], on_event=events.append))
+    while not any(isinstance(each, flowlang.events.StepStarted) for each in events):  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert logs(events) == ["cancelled", "finally"]
+    assert len(asyncio.all_tasks()) == 1
+
+
+def test_a_flow_runs_twice_in_two_loops() -> None:
+    flow = flowlang.load(text="flow: f\nconnections:\n  db: {type: sqlite, database: ':memory:'}\nsteps:\n"
+                              "  - sqlite_query: {id: q, query: SELECT 1 AS n}\noutputs:\n  - {name: n, value: '${q.rows[0].n}'}\n")  # fmt: skip
+    assert [flowlang.run_sync(flow).outputs for _ in range(2)] == [{"n": 1}, {"n": 1}]
+
+
+def test_start_refuses_with_an_exception() -> None:
+    async def begin() -> None:
+        flowlang.start("no-such-file.yaml")
+
+    with pytest.raises(flowlang.InvalidFlowError):
+        asyncio.run(begin())

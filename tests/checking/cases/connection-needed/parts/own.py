@@ -1,0 +1,6 @@
+import flowlang
+
+
+@flowlang.task
+async def audit(connection) -> None:
+    pass

@@ -1,0 +1,6 @@
+import flowlang
+
+
+@flowlang.task
+async def page(limit: int) -> dict:
+    return {"page": limit}

@@ -1,0 +1,6 @@
+import flowlang
+
+
+@flowlang.task
+async def sell() -> None:
+    pass

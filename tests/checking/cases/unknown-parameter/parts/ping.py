@@ -1,0 +1,6 @@
+import flowlang
+
+
+@flowlang.task
+async def ping() -> None:
+    pass

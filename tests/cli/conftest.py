@@ -1,0 +1,82 @@
+"""The command line in a process of its own (`process`) and, where that does not matter, in this one (`cli`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from flowlang.cli.app import serve
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests set it back.
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from flowlang.cli import main; main()"
+COMMAND = [sys.executable, "-W", "error", "-c", START]
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Call a command in this process."""
+
+    def call(*words: str) -> Done:
+        capsys.readouterr()
+        code = serve(words)
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return Done(code, shown.out, shown.err)
+
+    return call
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+@pytest.fixture
+def process(folder: Path) -> Callable[..., Done]:
+    """Call a command in a process of its own; `stdin` is bytes, `env` are further variables."""
+
+    def call(*words: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            input=stdin,
+            env=environment(**(env or {})),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        shown = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in shown.err, shown.err
+        return shown
+
+    return call
+
+
+@pytest.fixture
+def spawn(folder: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command and go on."""
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, *words], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start

@@ -1,0 +1,86 @@
+"""`flowlang explain`: every name that FlowLang uses in a message has a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import SOURCES, Done
+
+import flowlang
+from flowlang.cli.explain import codes
+from flowlang.exceptions import ERROR_CLASSES
+from flowlang.expressions import FUNCTIONS
+from flowlang.tasks.files import FILE_TASKS
+from flowlang.views.verbs import VERBS
+
+Call = Callable[..., Done]
+
+
+def test_every_finding_of_the_source_has_a_page(cli: Call) -> None:
+    """Whichever module registers it, `explain` knows it."""
+    registered = set()
+    for path in (SOURCES / "flowlang").rglob("*.py"):
+        registered |= set(re.findall(r"\bcode\(\s*\"([a-z0-9-]+)\"", path.read_text("utf-8")))
+    assert registered
+    assert registered <= set(codes())
+    for name in registered:
+        done = cli("explain", name)
+        assert done.code == 0
+        assert done.out.startswith(f"{name}: finding of the check\n\n")
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *ERROR_CLASSES, *VERBS, *FILE_TASKS, "sqlite_query"])
+def test_every_function_class_verb_and_task_has_a_page(cli: Call, name: str) -> None:
+    done = cli("explain", name)
+    assert (done.code, done.err) == (0, "")
+    assert name in done.out.splitlines()[0]
+
+
+def test_a_function_shows_its_example(cli: Call) -> None:
+    out = cli("explain", "round").out
+    assert FUNCTIONS["round"].example in out
+    assert f"→ {FUNCTIONS['round'].result}" in out
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda each: each.name)
+def test_the_example_of_a_verb_passes_the_check(verb: object, folder: Path) -> None:
+    (folder / "letter.yaml").write_text("flow: l\ninputs: [{name: name, type: string}]\nsteps:\n  - log: hi\n")
+    indented = "".join(f"  {line}\n" for line in verb.example.splitlines())  # type: ignore[attr-defined]
+    (folder / "flow.yaml").write_text(f"flow: f\nsteps:\n{indented}")
+    assert flowlang.check("flow.yaml").findings == []
+
+
+def test_an_unknown_name_is_corrected(cli: Call) -> None:
+    done = cli("explain", "unknwon-key")
+    assert done.code == 2
+    assert "did you mean `unknown-key`?" in done.err
+    assert "flowlang connection info sqlite" in cli("explain", "sqlite").err
+
+
+def test_a_flow_is_shown_with_its_defaults(cli: Call, folder: Path) -> None:
+    (folder / "flow.yaml").write_text(
+        'flow: f\nconnections: {db: {type: sqlite, database: ":memory:", lazy: true}}\n'
+        "defaults: {timeout: 9s}\nsteps:\n  - sqlite_query: {id: q, query: SELECT 1, retry: 2}\n"
+    )
+    out = cli("explain", "flow.yaml").out
+    for pattern in (
+        r"pool_size +4 +default",
+        r"lazy +true$",
+        r"connect_timeout +30s +default",
+        r"timeout 9s \(defaults\)",
+        r"max_attempts 2, delay 1s, backoff exponential",
+    ):
+        assert re.search(pattern, out, re.MULTILINE), out
+    (folder / "bad.yaml").write_text("flow: f\n")
+    assert cli("explain", "bad.yaml").code == 2
+
+
+def test_a_literal_secret_of_a_flow_is_not_shown(cli: Call, folder: Path) -> None:
+    from flowlang.document.model import Constant
+    from flowlang.views.defaults import _written
+
+    url = Constant("redis://me:hunter22@host/0", None, None)  # type: ignore[arg-type]
+    assert _written(url) == '"redis://***@host/0"'

@@ -1,0 +1,43 @@
+"""What every test gets: a random order, and no trace of the developer's own environment."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=None, help="the order of the tests; by default a new one each time")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed once; xdist's workers get it from the process that started them."""
+    given = getattr(config, "workerinput", {}).get("seed", config.getoption("--seed"))
+    config.stash[SEED] = random.randrange(10**6) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:  # type: ignore[no-untyped-def]  # xdist's WorkerController
+    node.workerinput["seed"] = node.config.stash[SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"order: --seed {config.stash[SEED]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle: a test that leans on another one's leavings shows itself."""
+    random.Random(config.stash[SEED]).shuffle(items)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and secrets of the machine never reach a test."""
+    for name in list(os.environ):
+        if name.startswith("FLOWLANG_"):
+            monkeypatch.delenv(name)
+
+
+SEED = pytest.StashKey[int]()

@@ -1,0 +1,198 @@
+"""The docs are true: flows in them check and run, commands print what is shown, links lead somewhere.
+
+The first word after the fence is the language; further words say what the block is for:
+
+    ```yaml                 a whole flow (it begins with `flow:`); it passes `flowlang check --strict`
+    ```yaml run             the same, and it runs and succeeds
+    ```yaml wrong           a whole flow that the check refuses
+    ```yaml fragment        a part of a flow; it is only read as YAML
+    ```python run           a program that ends without an error
+    ```<any> file=NAME      kept under that name in the page's folder, for the blocks after it
+    ```console              commands after `$ ` and what they print; `...` is any number of lines, `…` any text
+
+The blocks of one page share a folder and are taken in order, as a reader would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    page: Path
+    line: int
+    language: str
+    marks: frozenset[str]
+    file: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, from top to bottom."""
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        language, *words = match["info"].split() or [""]
+        file = next((word.removeprefix("file=") for word in words if word.startswith("file=")), None)
+        marks = frozenset(word for word in words if "=" not in word)
+        yield Block(page, text.count("\n", 0, match.start()) + 1, language, marks, file, match["text"])
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the page's folder, with what the page has installed there; stdout and stderr together."""
+    if words[0] == "flowlang":
+        words = (sys.executable, "-m", *words)
+    elif words[0] == "python":
+        words = (sys.executable, *words[1:])
+    path = os.pathsep.join([str(folder), str(ROOT / "src")])
+    return subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def install(folder: Path) -> None:
+    """What `pip install --editable .` leaves for others to see: the package's name and its entry points."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+def as_pattern(expected: str) -> re.Pattern[str]:
+    """What a page shows, as a pattern: a line `...` fits any lines, `…` any text in a line."""
+    lines = [
+        r"(?:[^\n]*\n)*" if line.strip() == "..." else re.escape(line).replace("…", r"[^\n]*") + r"\n"
+        for line in expected.splitlines()
+    ]
+    return re.compile("".join(lines))
+
+
+def play(block: Block, folder: Path) -> None:
+    """Take one block the way its marks say."""
+    if block.file:
+        (folder / block.file).write_text(block.text, encoding="utf-8")
+    if block.language == "yaml":
+        play_yaml(block, folder)
+    elif block.language == "python" and "run" in block.marks:
+        done = command(folder, "python", "-W", "error", "-c", block.text)
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+    elif block.language == "console":
+        play_console(block, folder)
+
+
+def play_yaml(block: Block, folder: Path) -> None:
+    if "fragment" in block.marks:
+        assert yaml.safe_load(block.text), block
+        return
+    assert re.search(r"\A(#.*\n|\n)*flow:", block.text), f"{block}: mark a part of a flow as `yaml fragment`"
+    name = block.file or f"line{block.line}.yaml"
+    (folder / name).write_text(block.text, encoding="utf-8")
+    checked = command(folder, "flowlang", "check", "--strict", name)
+    assert checked.returncode == (2 if "wrong" in block.marks else 0), f"{block}\n{checked.stdout}"
+    if "run" in block.marks:
+        done = command(folder, "flowlang", "run", name)
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+
+
+def play_console(block: Block, folder: Path) -> None:
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        line, _, expected = part.partition("\n")
+        words = shlex.split(line)
+        if words[:2] == ["pip", "install"]:
+            install(folder)
+            continue
+        done = command(folder, *words)
+        assert "Traceback" not in done.stdout, f"{block}: {line}\n{done.stdout}"
+        assert as_pattern(expected.rstrip("\n") + "\n").fullmatch(done.stdout.rstrip("\n") + "\n"), (
+            f"{block}: `{line}` printed\n{done.stdout}\nand the page shows\n{expected}"
+        )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_shows_is_so(page: Path, tmp_path: Path) -> None:
+    """Every block of the page does what its marks say, in order, in one folder."""
+    for block in blocks(page):
+        play(block, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "flowlang_kvfile.py", "visits.yaml"])
+def test_the_plugin_in_the_readme_is_the_one_in_the_examples(name: str) -> None:
+    """The README shows the files of examples/plugin/ in full and unchanged."""
+    shown = {block.file: block.text for block in blocks(ROOT / "README.md")}
+    assert shown[name] == (ROOT / "examples/plugin" / name).read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each relative link names a file of the project, and each anchor a heading in it."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert not dead
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/index.md links every page of docs/."""
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md"]
+    assert [name for name in pages if f"({name})" not in index] == []
+
+
+def test_a_json_result_has_the_keys_that_the_docs_name(tmp_path: Path) -> None:
+    """docs/cli.md lists exactly the keys of the object that `run --json` prints, in that order."""
+    page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    table = page[page.index("`--json` writes") : page.index("Ctrl-C")]
+    (tmp_path / "flow.yaml").write_text("flow: f\nsteps:\n  - log: hello\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "flowlang", "run", "flow.yaml", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert list(json.loads(done.stdout)) == re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)

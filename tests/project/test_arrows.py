@@ -1,0 +1,185 @@
+"""The import arrows of the architecture: who may import whom. Each row is checked on its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2] / "src"
+
+# Row → what its modules may import of our own, besides their own folder, `exceptions`, `diagnostics` and
+# `records`, which are open to all. A name stands for the module and everything below it. The longest row that matches a module counts.
+OPEN = ("flowlang.exceptions", "flowlang.diagnostics", "flowlang.records")
+FACES = ("flowlang.api", "flowlang.history", "flowlang.views")
+ARROWS: dict[str, tuple[str, ...]] = {
+    "exceptions": (),
+    "diagnostics": (),
+    "records": (),
+    "masking": (),
+    "expressions": (),
+    "document": ("flowlang.expressions",),
+    "tasks": ("flowlang.expressions",),
+    "connections.base": ("flowlang.tasks",),
+    "connections.registry": ("flowlang.connections.base",),
+    "connections.config": ("flowlang.expressions", "flowlang.connections.base", "flowlang.masking"),
+    "connections.lifecycle": ("flowlang.connections.registry", "flowlang.connections.config"),
+    # Plugins, and what they share. A plugin registers itself through `flowlang.connections`.
+    "connections": (
+        "flowlang.connections.base",
+        "flowlang.connections.registry",
+        "flowlang.tasks",
+        "flowlang.expressions",
+    ),
+    "plan": ("flowlang.document", "flowlang.tasks", "flowlang.expressions"),
+    "checking": (
+        "flowlang.document",
+        "flowlang.tasks",
+        "flowlang.connections",
+        "flowlang.expressions",
+        "flowlang.plan",
+    ),
+    "events": ("flowlang.masking",),
+    "engine": ("flowlang.plan", "flowlang.events", "flowlang.connections.lifecycle", "flowlang.masking"),
+    "durable": ("flowlang.engine", "flowlang.events"),
+    "history": ("flowlang.events",),
+    "views": ("flowlang.plan", "flowlang.tasks", "flowlang.events"),
+    "secretstore": ("flowlang.document",),
+    "api": (
+        "flowlang.expressions",
+        "flowlang.document",
+        "flowlang.tasks",
+        "flowlang.connections",
+        "flowlang.plan",
+        "flowlang.checking",
+        "flowlang.events",
+        "flowlang.engine",
+        "flowlang.durable",
+        "flowlang.history",
+        "flowlang.views",
+        "flowlang.masking",
+        "flowlang.secretstore",
+    ),
+    "testing": ("flowlang.api", "flowlang.connections"),
+    "cli": FACES,
+    "server": FACES,
+    "ui": FACES,
+    "lsp": FACES,
+    # The package itself: the public names, and `python -m flowlang`.
+    "__init__": ("flowlang.api", "flowlang.engine", "flowlang.tasks"),
+    "__main__": ("flowlang.cli",),
+}
+# Further arrows, each to one module, each with its reason. None may stand here unused.
+ALSO: dict[tuple[str, str], str] = {
+    ("connections.base", "flowlang.connections.config"): "the default `validate_config` is the schema check",
+    ("connections.registry", "flowlang.connections.config"): "a broken schema is found when the plugin is loaded",
+    ("connections.registry", "flowlang.tasks"): "the methods of a plugin become specs here",
+    ("connections.lifecycle", "flowlang.connections.base"): "what it opens, leases and closes is a ConnectionPlugin",
+    ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",
+    ("engine", "flowlang.tasks"): "streams and contexts are what a task is given, and gives back",
+    ("engine", "flowlang.document.model"): "a retry policy is the same record in the file and in the plan",
+    ("engine", "flowlang.connections.errors"): "the class of a failure is decided by the plugins' tables",
+    ("engine", "flowlang.connections.dependencies"): "a failure to import a driver says how to install it",
+    ("cli", "flowlang.connections"): "the `connection` commands show what the registry knows",
+    ("cli", "flowlang.expressions"): "`explain` shows the table of functions",
+    ("cli", "flowlang.tasks"): "`explain` shows the file tasks, and values leave as JSON by their map",
+    ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
+    ("cli", "flowlang.secretstore"): "the file of `--secrets`",
+    ("views", "flowlang.document.model"): "a flow shown with its defaults",
+    ("engine", "flowlang.connections.config"): "a run resolves its connections' config when it starts",
+    ("engine", "flowlang.connections.registry"): "a run is handed the registry that its plan was made with",
+}
+# One file of a folder each. They may use the folder's small helpers, but no other row of it that they do not name.
+FACE_ROWS = {row for row, arrows in ARROWS.items() if arrows is FACES}
+FILE_ROWS = {row for row in ARROWS if row.startswith("connections.")}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name below `flowlang`."""
+    found = {}
+    for path in sorted((ROOT / "flowlang").rglob("*.py")):
+        parts = path.relative_to(ROOT / "flowlang").with_suffix("").parts
+        found[".".join(parts if len(parts) == 1 or parts[-1] != "__init__" else parts[:-1])] = path
+    return found
+
+
+def row_of(module: str) -> str | None:
+    """The longest row that stands for the module."""
+    matching = [row for row in ARROWS if module == row or module.startswith(row + ".")]
+    return max(matching, key=len) if matching else None
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module of ours that a file imports, at any depth of the file, with the line."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            names = [target(base, alias.name) for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name == "flowlang" or name.startswith("flowlang."))
+
+
+def target(base: str, name: str) -> str:
+    """`from base import name`: the module `base.name` when there is one, else `base`."""
+    below = ROOT / base.replace(".", "/") / name
+    return f"{base}.{name}" if below.with_suffix(".py").exists() or (below / "__init__.py").exists() else base
+
+
+def allowed(row: str, imported: str) -> bool:
+    own = () if row in FILE_ROWS or row.startswith("__") else (f"flowlang.{row}",)
+    if row in FILE_ROWS and is_helper(imported, row.partition(".")[0]):
+        return True
+    also = (target for source, target in ALSO if source == row)
+    if imported == "flowlang":  # the public names alone
+        return row in FACE_ROWS
+    return any(is_below(imported, each) for each in (*OPEN, *own, *ARROWS[row], *also))
+
+
+def is_helper(module: str, folder: str) -> bool:
+    """The folder itself, or a file right in it that has no row of its own and is no plugin."""
+    name = module.removeprefix("flowlang.")
+    if (ROOT / "flowlang" / name.replace(".", "/") / "provider.py").exists():
+        return False
+    return name == folder or (name.startswith(f"{folder}.") and name.count(".") == 1 and row_of(name) == folder)
+
+
+def is_below(module: str, above: str) -> bool:
+    return module == above or module.startswith(above + ".")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_what_its_row_names(module: str) -> None:
+    row = row_of(module)
+    assert row, f"`flowlang.{module}` stands in no row of the architecture: add one on purpose"
+    path = modules()[module]
+    wrong = [f"{path}:{line} imports {name}" for line, name in imports(path) if not allowed(row, name)]
+    assert not wrong, f"row `{row}` may import {ARROWS[row] or 'nothing of ours'}\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("row", "imported"), ALSO)
+def test_a_further_arrow_is_still_needed(row: str, imported: str) -> None:
+    used = {name for module, path in modules().items() if row_of(module) == row for _, name in imports(path)}
+    assert any(is_below(name, imported) for name in used)
+
+
+def test_the_rows_have_no_cycle() -> None:
+    """The table itself points one way: following it never leads back."""
+    rows = {row: {row_of(name.removeprefix("flowlang.")) for name in ARROWS[row]} - {row, None} for row in ARROWS}
+    seen: dict[str, bool] = {}
+
+    def visit(row: str, trail: tuple[str, ...]) -> None:
+        assert row not in trail, " → ".join([*trail, row])
+        if not seen.get(row):
+            for each in rows[row]:
+                visit(str(each), (*trail, row))
+            seen[row] = True
+
+    for row in rows:
+        visit(row, ())

@@ -1,0 +1,51 @@
+"""The benchmarks still measure something: their flows are valid, and their figures read well."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FLOWS = """
+import asyncio, flowlang, figures
+for text in [figures.sequence(3), figures.side_by_side("bench_op", 3), figures.side_by_side("bench_waiting_op", 3)]:
+    asyncio.run(figures.run(flowlang.load(text=text)))
+for text in [figures.SMALLEST, figures.INSERT, figures.STREAM]:
+    flowlang.load(text=text)
+"""
+
+FIGURES = """
+from harness import Figure
+from run import page, table
+met = Figure("a", "floor", "ours", 2.0, "×", 2.5, "counted")
+missed = Figure("b", "floor", "ours", 151.0, "ms", 150, "counted")
+assert (met.met, missed.met) == (True, False)
+assert "| a | floor | ours | 2.00 × | ≤ 2.5 × |" in table([met])
+assert "151 ms | ≤ 150 ms **missed** |" in table([missed])
+assert "- **b**: counted." in page([met, missed], "a machine")
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "bench")])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_flows_that_are_measured_are_valid_and_run() -> None:
+    done = run(FLOWS)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missed_target_is_shown_as_missed() -> None:
+    done = run(FIGURES)
+    assert done.returncode == 0, done.stderr
