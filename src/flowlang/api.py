@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
+from flowlang.checking.rules.connections import DRIVER
 from flowlang.diagnostics import Diagnostic, Position, Span, code, has_errors
 from flowlang.exceptions import InvalidFlowError, PluginError
 from flowlang.plan import Plan
@@ -164,7 +165,7 @@ class _Cache:
 
         with _collector_paused():
             checked = check_text(text, path, registry=registry, tasks=tasks, read=read)
-        if checked.plan is not None and not checked.findings:
+        if checked.plan is not None and all(each.code != DRIVER for each in checked.findings):
             self._entries.pop(key, None)
             while len(self._entries) >= self.LIMIT:
                 self._entries.pop(next(iter(self._entries)))
@@ -332,8 +333,6 @@ def _begin(
     import asyncio
     import contextvars
     import uuid
-    from pathlib import Path
-
     from flowlang.engine.inputs import accept
     from flowlang.engine.run import Run
     from flowlang.tasks.files import FILES_ROOT
@@ -364,7 +363,7 @@ def _begin(
         clock=clock,
     )
     surroundings = contextvars.copy_context()
-    surroundings.run(FILES_ROOT.set, Path(files_root if files_root is not None else ".").absolute())
+    surroundings.run(FILES_ROOT.set, os.path.abspath(files_root if files_root is not None else "."))
     task = asyncio.get_running_loop().create_task(one_run.execute(), context=surroundings)
     return RunHandle(one_run, task), None
 

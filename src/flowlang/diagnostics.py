@@ -6,7 +6,6 @@ and `to_github` are pure functions from them to what people and tools read.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -129,6 +128,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     same = folded.get(name.casefold().replace("-", "_"))
     if same is not None:
         return same
+    import difflib
+
     close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     return close[0] if close else None
 

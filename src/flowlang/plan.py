@@ -54,7 +54,7 @@ class Operation:
 @frozen
 class Call:
     """`arguments` makes the keyword arguments anew for each call. `selected` are the outputs that must come.
-    `path` is that of `site`, at hand for the hot path.
+    `path` is that of `site` and `connection` the name of the operation's, at hand for the hot path.
 
     `timeout`: seconds for one attempt, 0 for none. `secret_arguments` and `secret_outputs` name what events
     never show.
@@ -68,6 +68,7 @@ class Call:
     selected: tuple[str, ...] | None = None
     secret_arguments: frozenset[str] = frozenset()
     secret_outputs: bool = False
+    connection: str | None = None
     path: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 `@frozen` means `@dataclass(frozen=True, slots=True)` and works with `dataclasses.replace` and `fields`. The standard
 decorator compiles six functions for each class, which for the hundred records of this package is half of the time
-that a small flow takes from start to end; here all records share five of them and only `__init__` is compiled.
+that a small flow takes from start to end; here all records share five of them, and `__init__` is compiled when the
+first record of a class is made.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ else:
         namespace["__match_args__"] = tuple(name for name, each in known.items() if each.init)
         for name, shared in _SHARED.items():
             namespace.setdefault(name, shared)
-        namespace["__init__"] = _init(known, post="__post_init__" in namespace)
+        post = "__post_init__" in namespace
+
+        def first(self: Any, *args: Any, **kwargs: Any) -> None:
+            made.__init__ = _init(known, post=post)
+            made.__init__(self, *args, **kwargs)
+
+        namespace["__init__"] = first  # the real one is compiled when the first record is made; many never are
         made = type(cls)(cls.__name__, cls.__bases__, namespace)
         made.__qualname__ = cls.__qualname__
         return made

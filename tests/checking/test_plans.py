@@ -138,7 +138,11 @@ connections: {notes: {type: memo}}
 steps:
   - id: s
     set:
-      {a: "${secrets.A}", b: "x ${inputs.pin}", c: "${json(inputs)}", d: "${inputs.keys[0]}", e: {f: "${secrets.A}", g: 1}}
+      a: ${secrets.A}
+      b: "x ${inputs.pin}"
+      c: ${json(inputs)}
+      d: ${inputs.keys[0]}
+      e: {f: "${secrets.A}", g: 1}
   - id: t
     set: {a: "${s.a}", b: "${s.e.g}", c: "${s.e}", d: "${json(s)}", e: "${len(s.b) > 1}", f: plain}
   - for_each: ${inputs.keys}
@@ -271,3 +275,11 @@ def test_a_plugin_that_appears_makes_a_new_plan() -> None:
     assert flowlang.check(text=text, registry=known).plan is before
     with known.registered(Another):
         assert flowlang.check(text=text, registry=known).plan is not before
+
+
+def test_a_flow_with_warnings_is_kept_too(tmp_path: Path) -> None:
+    """A warning is no reason to check a flow anew for each run."""
+    path = write(tmp_path / "f.yaml", "flow: f\nsteps: [{exit: done}, {log: never}]\n")
+    before = flowlang.check(path)
+    assert [each.code for each in before.findings] == ["unreachable"]
+    assert flowlang.check(path).plan is before.plan

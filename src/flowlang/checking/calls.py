@@ -54,6 +54,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         selected=tuple(each.text for each in step.selected) if step.selected is not None else None,
         secret_arguments=frozenset(secret),
         secret_outputs=secret_outputs,
+        connection=name_,
     )
     return Walked(planned, outputs, slot)
 

@@ -100,8 +100,8 @@ class Compiler:
     def _check(self, given: Type, wanted: Wanted, value: model.Computed) -> None:
         if wanted.keeps and holds_stream(given):
             self.checker.add(stream_kept.check(wanted.what, given, value))
-        else:
-            self._fits(given, wanted, value.span, value)
+        elif self._fits(given, wanted, value.span, value):
+            self.checker.add(value_type.apart(wanted.what, wanted.type, given, value))
 
     def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[ast.expr, Type]:
         if not self._fits(_LIST, wanted, value.span, value):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ def advice(plugin: ConnectionPlugin) -> str | None:
 
 def pip_line(wanted: Iterable[Dependency | str]) -> str:
     """The command that installs `wanted`, quoted for a shell."""
+    import shlex
+
     texts = (each if isinstance(each, str) else each.requirement for each in wanted)
     return "pip install " + " ".join(shlex.quote(each.partition(";")[0].strip()) for each in texts)
 
@@ -130,13 +133,13 @@ def _version(name: str) -> str | None:
 
 def _requirements_file(plugin: ConnectionPlugin) -> Iterator[str]:
     """The requirements in the `requirements.txt` beside the plugin's class; pip's own options are left out."""
-    from flowlang.connections.scaffold import folder_of
-
-    folder = folder_of(plugin)
-    path = folder / "requirements.txt" if folder is not None else None
-    if path is None or not path.is_file():
+    module = getattr(sys.modules.get(type(plugin).__module__), "__file__", None)
+    path = os.path.join(os.path.dirname(module), "requirements.txt") if module else ""
+    if not os.path.isfile(path):
         return
-    for line in path.read_text("utf-8", errors="replace").replace("\\\n", " ").splitlines():
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    for line in text.replace("\\\n", " ").splitlines():
         text = line.split(" #")[0].split(" --")[0].strip()
         if text and not text.startswith(("#", "-")):
             yield text

@@ -101,15 +101,16 @@ class LeasedCall(Bound):
             refuse_starvation(slot, live, fiber)
         timeout = fiber.timeout
         limit = slot.acquire_timeout
-        fiber.limit = timeout if 0.0 < timeout < limit else limit
+        if 0.0 < timeout <= limit:
+            limit = timeout
+        fiber.limit = limit
         if not fiber.watched:
             fiber.watch.add(fiber)
         connection = UNLEASED
         try:
             connection = await live.get()
             live.leases += 1
-            fiber.limit = timeout
-            if fiber.timer is not None:
+            if limit != timeout or fiber.timer is not None:
                 fiber.next_phase(timeout)
             if self.wants_context:
                 kwargs["context"] = fiber.context(path)
@@ -122,8 +123,7 @@ class LeasedCall(Bound):
             if failed is error:
                 raise
             raise failed from original(error)
-        fiber.limit = RELEASE_TIMEOUT
-        if fiber.timer is not None:
+        if not timeout or fiber.timer is not None:
             fiber.next_phase(RELEASE_TIMEOUT, fresh=True)
         live.leases -= 1
         try:

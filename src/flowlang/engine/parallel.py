@@ -88,14 +88,13 @@ class _Join:
 
     def done(self, task: asyncio.Task[Ended | None]) -> None:
         self.left -= 1
-        if task.cancelled():
+        try:
+            if task.result() is not None:
+                self._unclean(decides=True)
+        except asyncio.CancelledError:
             self._unclean(decides=True)
-        else:
-            try:
-                if task.result() is not None:
-                    self._unclean(decides=True)
-            except BaseException:  # noqa: BLE001 - only counted here; `run_parallel` raises it
-                self._unclean(decides=self._fail_fast)
+        except BaseException:  # noqa: BLE001 - only counted here; `run_parallel` raises it
+            self._unclean(decides=self._fail_fast)
         if not self.left and not self._decided.done():
             self._decided.set_result(None)
 

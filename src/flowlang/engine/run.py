@@ -74,6 +74,7 @@ class Run:
         self.logger = logging.getLogger("flowlang.run")
         self.watch = Watch()
         self.started_at = self.clock.now()
+        self.epoch = self.clock.time() - self.clock.monotonic()  # what an event's `at` counts from, without jumps
         self._task: asyncio.Task[Any] | None = None
         self._unwanted = False  # cancelled before it began
         self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}

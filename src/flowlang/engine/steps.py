@@ -40,7 +40,7 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
     most steps are, and a coroutine of its own would be a tenth of its price."""
     if fiber.emit is not None:
         return await _run_observed(steps, frame, fiber)
-    operations = fiber.operations
+    operations, do, prefix = fiber.operations, fiber.do, fiber.prefix
     for step in steps:
         if type(step) is not Call:
             ended = await RUNNERS[type(step)](step, frame, fiber)
@@ -49,7 +49,7 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
             continue
         fiber.timeout = step.timeout
         try:
-            outputs = await fiber.do(fiber.prefix + step.path, operations[step.operation], step.arguments(frame, fiber))
+            outputs = await do(prefix + step.path, operations[step.operation], step.arguments(frame, fiber))
             if step.selected is not None or type(outputs) is not dict:
                 outputs = returned(step, outputs)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
@@ -83,30 +83,33 @@ async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
     """One operation with its events, spelled out because it is hot as well."""
     run, emit, site = fiber.run, fiber.emit, step.site
     assert emit is not None
-    clock, run_id, path = run.clock, run.run_id, fiber.prefix + site.path
-    began = clock.monotonic()
-    connection = fiber.activation.plan.operations[step.operation].connection_name
+    monotonic, epoch, run_id = run.clock.monotonic, run.epoch, run.run_id
+    path = fiber.prefix + step.path
+    began = monotonic()
     arguments: dict[str, Any] | None = None
     try:
         arguments = step.arguments(frame, fiber)
         shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
-        emit(StepStarted(run_id, clock.time(), path, site.operation, connection, shown))
+        emit(StepStarted(run_id, epoch + began, path, site.operation, step.connection, shown))
         fiber.timeout = step.timeout
         outputs = await fiber.do(path, fiber.operations[step.operation], dict(arguments))
         if step.selected is not None or type(outputs) is not dict:
             outputs = returned(step, outputs)
     except asyncio.CancelledError:
-        emit(StepCancelled(run_id, clock.time(), path, clock.monotonic() - began))
+        now = monotonic()
+        emit(StepCancelled(run_id, epoch + now, path, now - began))
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
         if arguments is None:
-            emit(StepStarted(run_id, clock.time(), path, site.operation, connection))
+            emit(StepStarted(run_id, epoch + began, path, site.operation, step.connection))
         failed = step_error(error, site, fiber, frame, step.arguments)
-        emit(StepFailed(run_id, clock.time(), path, clock.monotonic() - began, failed.failure))
+        now = monotonic()
+        emit(StepFailed(run_id, epoch + now, path, now - began, failed.failure))
         raise failed from _cause(error)
     frame[step.slot] = outputs
     told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
-    emit(StepSucceeded(run_id, clock.time(), path, clock.monotonic() - began, 1, told))
+    now = monotonic()
+    emit(StepSucceeded(run_id, epoch + now, path, now - began, 1, told))
 
 
 async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber) -> None:

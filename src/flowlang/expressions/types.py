@@ -93,7 +93,10 @@ def stream(items: Type) -> Type:
 
 
 def record(
-    fields: Mapping[str, Type], *, open: bool = False, required: frozenset[str] = frozenset()  # noqa: A002 - the field
+    fields: Mapping[str, Type],
+    *,
+    open: bool = False,
+    required: frozenset[str] = frozenset(),  # noqa: A002 - the field
 ) -> Type:
     return Type("object", fields=MappingProxyType(dict(fields)), open=open, required=required)
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from typing import IO, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, ParamSpec, TypeVar
 
 from flowlang.exceptions import FlowExecutionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FILES_ROOT: ContextVar[Path | None] = ContextVar("FILES_ROOT", default=None)
+FILES_ROOT: ContextVar[str | os.PathLike[str] | None] = ContextVar("FILES_ROOT", default=None)
 """The folder that file tasks may use, set by the engine for each run; None is the working directory."""
 
 
@@ -27,10 +28,12 @@ def located(path: str) -> Path:
     """
     if not path.strip() or "\0" in path:
         raise invalid(f"{path!r} is no path of a file")
+    from pathlib import Path
+
     given = Path(path)
     if ".." in given.parts:
         raise FlowExecutionError(f"the path {path!r} contains `..`", error_class="permission")
-    root = (FILES_ROOT.get() or Path.cwd()).resolve()
+    root = Path(FILES_ROOT.get() or ".").resolve()
     try:
         found = (root / given).resolve()
     except (OSError, RuntimeError) as error:
@@ -95,7 +98,7 @@ class Replacement:
         if target.is_dir():
             raise IsADirectoryError(0, "it is a folder")
         self._target = target
-        self._path = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+        self._path = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self.file: IO[bytes] = os.fdopen(os.open(self._path, flags, 0o666), "wb")
         try:

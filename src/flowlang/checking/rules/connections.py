@@ -66,6 +66,11 @@ DRIVER = code(
 
 `check` warns, so that a flow can be checked on a machine without drivers; `run` refuses it, and so does
 `check --strict`. The help of the finding is the line that installs what is missing.
+
+```yaml fragment
+connections:
+  api: {type: myservice, api_key: "${env.API_KEY}"}     # pip install 'myservice-client>=1.0.0'
+```
 """,
 )
 VERSION = code(

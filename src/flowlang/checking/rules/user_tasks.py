@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from flowlang.checking.catalogue import Catalogue, Entry, file_tasks
 from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
 from flowlang.document import model
-from flowlang.tasks.userfiles import read_tasks
 
 CODE = code(
     "task-file",
@@ -86,6 +85,8 @@ def _one(name: model.Name, folder: str, read_text: Callable[[str], str]) -> tupl
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return [], [Diagnostic(CODE, f"cannot read `{name.text}`: {reason}", name.span)]
+    from flowlang.tasks.userfiles import read_tasks
+
     specs, problems = read_tasks(text, name.text)
     if not specs and not problems:
         message = f"`{name.text}` defines no task"

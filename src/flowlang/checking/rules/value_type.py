@@ -113,6 +113,15 @@ def choice(what: str, wanted: Type, value: model.Constant) -> Iterator[Diagnosti
     )
 
 
+def apart(what: str, wanted: Type, given: Type, value: model.Computed) -> Iterator[Diagnostic]:
+    """An expression none of whose possible values fits, where both are known."""
+    if wanted.enum is None or not given.enum or given.nullable or set(wanted.enum) & set(given.enum):
+        return
+    words, possible = (", ".join(f"`{each}`" for each in every) for every in (wanted.enum, given.enum))
+    span = value.scalar.locate(0, len(value.scalar.text))
+    yield Diagnostic(CHOICE, f"`{what}` cannot be any of {possible}", span, notes=(f"it is one of {words}",))
+
+
 # ---------------------------------------------------------------- what does not fit
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from flowlang.connections._sql import Insert, Row, StatementResult, Update, invalid, unique_columns
@@ -70,6 +70,8 @@ class Handle:
         settings = self.settings
         target, uri = settings.path, False
         if settings.read_only and target != MEMORY:
+            from pathlib import Path
+
             target, uri = f"{Path(target).as_uri()}?mode=ro", True
         slice_ = min(settings.timeout, _BUSY_SLICE)
         self._db = sqlite3.connect(target, timeout=slice_, isolation_level=None, uri=uri)
@@ -79,7 +81,7 @@ class Handle:
         if settings.path != MEMORY:
             self._statement("PRAGMA synchronous = NORMAL").close()
             self._use_wal()
-            status = Path(settings.path).stat()
+            status = os.stat(settings.path)
             self._file = (status.st_dev, status.st_ino)
 
     def _use_wal(self) -> None:
@@ -141,7 +143,7 @@ class Handle:
         if self._file is None:
             return
         try:
-            status = Path(self.settings.path).stat()
+            status = os.stat(self.settings.path)
         except FileNotFoundError:
             raise sqlite3.OperationalError("no such file any more: the database was removed") from None
         if (status.st_dev, status.st_ino) != self._file:

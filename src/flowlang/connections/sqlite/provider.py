@@ -13,8 +13,8 @@ off unless `allow_attach` is set.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql import Insert, Row, SqlPlugin, StatementResult, Update
@@ -194,7 +194,7 @@ def _settings(config: dict[str, Any]) -> Settings:
 
     database = config["database"]
     return Settings(
-        path=database if database == _MEMORY else str(Path(database).absolute()),
+        path=database if database == _MEMORY else os.path.abspath(database),
         timeout=float(config.get("timeout", 5)),
         begin=f"BEGIN {config.get('isolation_level') or 'IMMEDIATE'}",
         read_only=bool(config.get("read_only", False)),
@@ -206,10 +206,11 @@ def _check_path(settings: Settings) -> None:
     """Say plainly what SQLite calls "unable to open database file"."""
     if settings.path == _MEMORY:
         return
-    path = Path(settings.path)
-    if not path.parent.is_dir():
-        raise ConnectionError(f"the folder of the database does not exist: {path.parent}", retryable=False)
-    if path.exists() and not path.is_file():
+    path = settings.path
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise ConnectionError(f"the folder of the database does not exist: {folder}", retryable=False)
+    if os.path.exists(path) and not os.path.isfile(path):
         raise ConnectionError(f"the database is no ordinary file: {path}", retryable=False)
-    if settings.read_only and not path.exists():
+    if settings.read_only and not os.path.exists(path):
         raise ConnectionError(f"the database to be read does not exist: {path}", retryable=False)
