@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowlang.engine.clock import Clock
     from flowlang.engine.result import RunResult
     from flowlang.exceptions import (
-        ConnectionError,  # noqa: A004 - the guide fixes the name
+        ConnectionError,
         FlowExecutionError,
         FlowLangError,
         InvalidFlowError,

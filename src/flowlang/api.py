@@ -306,9 +306,7 @@ def start(flow: Flow | Source, inputs: Mapping[str, Any] | None = None, **option
     return handle
 
 
-def run_sync(
-    flow: Flow | Source | None = None, inputs: Mapping[str, Any] | None = None, **options: Any
-) -> RunResult:
+def run_sync(flow: Flow | Source | None = None, inputs: Mapping[str, Any] | None = None, **options: Any) -> RunResult:
     """`run` for code without an event loop. Takes the same arguments."""
     import asyncio
 
@@ -333,6 +331,7 @@ def _begin(
     import asyncio
     import contextvars
     import uuid
+
     from flowlang.engine.inputs import accept
     from flowlang.engine.run import Run
     from flowlang.tasks.files import FILES_ROOT
@@ -368,9 +367,7 @@ def _begin(
     return RunHandle(one_run, task), None
 
 
-def _secrets(
-    plan: Plan, given: Mapping[str, str], env: Mapping[str, str]
-) -> tuple[dict[str, str], list[Diagnostic]]:
+def _secrets(plan: Plan, given: Mapping[str, str], env: Mapping[str, str]) -> tuple[dict[str, str], list[Diagnostic]]:
     from flowlang import secretstore
 
     known, missing = secretstore.resolve(plan.secret_names, given, env)

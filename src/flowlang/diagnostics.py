@@ -156,7 +156,11 @@ def visible(text: str) -> str:
     """`text` with control and direction-changing characters shown as escapes, so it cannot redraw a terminal."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c.isprintable() or c == "\t" else _escaped(ord(c)) for c in text)
+
+
+def _escaped(point: int) -> str:
+    return f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def render(finding: Diagnostic, source: str | None = None, *, colour: bool = False) -> str:

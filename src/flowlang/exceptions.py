@@ -103,9 +103,7 @@ class FlowExecutionError(FlowLangError):
 class ConnectionError(FlowLangError, builtins.ConnectionError):  # noqa: A001 - the guide fixes the name
     """A connection could not be opened or used. It is also the built-in `ConnectionError`."""
 
-    def __init__(
-        self, message: str = "", *, retryable: bool | None = None, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, retryable: bool | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after

@@ -142,6 +142,7 @@ class Exit:
     reason: Evaluator | None
     outputs: Evaluator | None
     secret_outputs: frozenset[str] = frozenset()
+    secret_reason: bool = False
 
 
 @frozen
@@ -179,9 +180,7 @@ class Modified:
     slots: tuple[int, ...] = ()
 
 
-Step = (
-    Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Raise | Log | Modified
-)
+Step = Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Raise | Log | Modified
 
 
 @frozen

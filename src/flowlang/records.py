@@ -21,7 +21,7 @@ else:
     def frozen(cls: type[T]) -> type[T]:
         """Make `cls` a frozen record of its annotated names. Its own methods, defaults and docstring stay."""
         inherited = {each.name: each for base in cls.__mro__[:0:-1] for each in _fields_of(base)}
-        own = {name: _field(cls, name, hint) for name, hint in cls.__dict__.get("__annotations__", {}).items()}
+        own = {name: _field(cls, name, hint) for name, hint in cls.__annotations__.items()}
         known = {**inherited, **own}
         namespace = {name: value for name, value in cls.__dict__.items() if name not in own}
         for unwanted in ("__dict__", "__weakref__"):
@@ -49,7 +49,7 @@ else:
     def _field(cls: type, name: str, hint: str) -> Any:
         default = cls.__dict__.get(name, MISSING)
         made = default if isinstance(default, Field) else field(default=default)
-        made.name, made.type, made._field_type = name, hint, _KIND
+        made.name, made.type, made._field_type = name, hint, _KIND  # noqa: SLF001 - as `dataclasses` fills them
         if made.kw_only is MISSING:
             made.kw_only = False
         return made

@@ -13,9 +13,7 @@ FOLDER = "FLOWLANG_SECRETS_DIR"
 PREFIX = "FLOWLANG_SECRET_"
 
 
-def resolve(
-    names: Iterable[str], given: Mapping[str, str], env: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
+def resolve(names: Iterable[str], given: Mapping[str, str], env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """The values of `names` that are set, and the names that are not set anywhere."""
     found = dict(given)
     missing: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flowlang
-from flowlang.events import Event
+from flowlang.events import Event, LogWritten
 
 SECRETS = """\
 flow: s
@@ -18,6 +18,15 @@ vars: {mode: "${env.MODE}"}
 steps:
   - set: {a: "${secrets.first}", b: "${secrets.second}"}
     id: s
+"""
+ONE = """\
+flow: one
+connections:
+  db: {type: sqlite, database: ":memory:"}
+steps:
+  - sqlite_query: {id: q, query: SELECT 1 AS n}
+outputs:
+  - {name: n, value: "${q.rows[0].n}"}
 """
 SLEEP = """\
 flow: slow
@@ -36,7 +45,7 @@ async def nap() -> None:
 
 
 def logs(events: list[Event]) -> list[str]:
-    return [each.message for each in events if isinstance(each, flowlang.events.LogWritten)]  # type: ignore[attr-defined]
+    return [each.message for each in events if isinstance(each, LogWritten)]
 
 
 def test_a_result_has_the_shape_that_is_documented() -> None:
@@ -91,7 +100,12 @@ steps:
 
 
 def test_default_makes_a_variable_optional() -> None:
-    flow = "flow: f\nvars: {m: \"${default(env.MODE, 'calm')}\"}\nsteps: [{log: '${vars.m}'}]\noutputs: [{name: m, value: '${vars.m}'}]\n"
+    flow = """\
+flow: f
+vars: {mode: "${default(env.MODE, 'calm')}"}
+steps: [{log: "${vars.mode}"}]
+outputs: [{name: m, value: "${vars.mode}"}]
+"""
     assert flowlang.run_sync(text=flow, env={}).outputs == {"m": "calm"}
     assert flowlang.run_sync(text=flow, env={"MODE": "wild"}).outputs == {"m": "wild"}
 
@@ -109,9 +123,15 @@ async def test_a_cancelled_handle_cleans_up_and_gives_a_result() -> None:
 
 async def test_a_cancelled_caller_waits_for_the_clean_up() -> None:
     events: list[Event] = []
-    task = asyncio.create_task(flowlang.run(text=SLEEP, tasks=[nap], on_event=events.append))
-    while not any(isinstance(each, flowlang.events.StepStarted) for each in events):  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
+    napping = asyncio.Event()
+
+    @flowlang.task(name="nap", effect="none")
+    async def rest() -> None:
+        napping.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(flowlang.run(text=SLEEP, tasks=[rest], on_event=events.append))
+    await napping.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -120,8 +140,7 @@ async def test_a_cancelled_caller_waits_for_the_clean_up() -> None:
 
 
 def test_a_flow_runs_twice_in_two_loops() -> None:
-    flow = flowlang.load(text="flow: f\nconnections:\n  db: {type: sqlite, database: ':memory:'}\nsteps:\n"
-                              "  - sqlite_query: {id: q, query: SELECT 1 AS n}\noutputs:\n  - {name: n, value: '${q.rows[0].n}'}\n")  # fmt: skip
+    flow = flowlang.load(text=ONE)
     assert [flowlang.run_sync(flow).outputs for _ in range(2)] == [{"n": 1}, {"n": 1}]
 
 

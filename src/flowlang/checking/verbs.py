@@ -239,7 +239,7 @@ def subflow(checker: Checker, scope: Scope, step: model.SubflowStep, site: Site)
 
 @walker(model.ExitStep)
 def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> Walked:
-    reason = text(checker, scope, step.reason, "reason")[0] if step.reason is not None else None
+    reason, given_reason = text(checker, scope, step.reason, "reason") if step.reason is not None else (None, ANY)
     outputs = None
     types: dict[str, Type] = {}
     if step.outputs is not None:
@@ -255,7 +255,7 @@ def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> W
     for each in checker.flow.outputs:
         given = types.get(each.name.text)
         checker.exit_types.setdefault(each.name.text, []).append(ANY if given is None else given)
-    return Walked(Exit(site, step.status, reason, outputs, _secret(types)), None, ends=True)
+    return Walked(Exit(site, step.status, reason, outputs, _secret(types), given_reason.secret), None, ends=True)
 
 
 @walker(model.RaiseStep)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import PathFinder
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 from flowlang.records import frozen

@@ -418,7 +418,7 @@ class SqlPlugin(ConnectionPlugin):
         """Write a list or a stream in one transaction. Returns the rows written and the batches it took."""
         check_batch_size(batch_size)
         if isinstance(records, Stream):
-            async with aclosing(records.batches(batch_size)) as batches:  # type: ignore[type-var]
+            async with aclosing(records.batches(batch_size)) as batches:
                 return await self._write_batches(connection, batches, plan, write)
         if not isinstance(records, (list, tuple)):
             raise invalid(f"the records must be a list or a stream, not {type(records).__name__}")

@@ -60,7 +60,8 @@ async def run_subflow(step: Subflow, frame: Frame, fiber: Fiber) -> None:
 async def run_exit(step: Exit, frame: Frame, fiber: Fiber) -> Ended:
     reason = evaluate(step.reason, step, frame, fiber) if step.reason is not None else None
     outputs = evaluate(step.outputs, step, frame, fiber) if step.outputs is not None else None
-    return Ended(step.status, None if reason is None else str(reason), outputs, step.secret_outputs)
+    told = None if reason is None else MASK if step.secret_reason else str(reason)
+    return Ended(step.status, told, outputs, step.secret_outputs)
 
 
 async def run_raise(step: Raise, frame: Frame, fiber: Fiber) -> None:

@@ -95,8 +95,8 @@ def stream(items: Type) -> Type:
 def record(
     fields: Mapping[str, Type],
     *,
-    open: bool = False,
-    required: frozenset[str] = frozenset(),  # noqa: A002 - the field
+    open: bool = False,  # noqa: A002 - the field's word
+    required: frozenset[str] = frozenset(),
 ) -> Type:
     return Type("object", fields=MappingProxyType(dict(fields)), open=open, required=required)
 

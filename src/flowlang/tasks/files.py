@@ -316,7 +316,7 @@ async def csv_write(
     replacement, writer = await in_thread(begin)
     try:
         if isinstance(rows, Stream):
-            async with aclosing(rows.batches()) as batches:  # type: ignore[type-var]
+            async with aclosing(rows.batches()) as batches:
                 async for batch in batches:
                     await in_thread(write, batch)
         else:
