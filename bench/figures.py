@@ -17,19 +17,32 @@ from harness import Figure, in_turn, processes_in_turn, seconds, spawn
 from plugin import op, waiting_op
 
 STEPS = 1000
-HEAD = "flow: bench\nconnections: {b: {type: bench}}\ndefaults: {timeout: 30s}\nsteps:\n"
+HEAD = """\
+flow: bench
+connections: {b: {type: bench}}
+inputs: [{name: text, type: string, default: x}]
+defaults: {timeout: 30s}
+steps:
+"""
 
 
 def sequence(steps: int = STEPS) -> str:
-    """A flow of steps, each reading the one before it, with a timeout on each."""
-    first = "  - bench_op: {id: s0, connection: b, value: 1}\n"
-    rest = [f'  - bench_op: {{id: s{n}, connection: b, value: "${{s{n - 1}.value}}"}}\n' for n in range(1, steps)]
-    return HEAD + first + "".join(rest) + f'outputs:\n  - {{name: last, value: "${{s{steps - 1}.value}}"}}\n'
+    """A flow of steps with three references each, two of them to the step before, and a timeout on each."""
+    first = '  - bench_op: {id: s0, connection: b, first: 1, second: "${inputs.text}", third: []}\n'
+    rest = [
+        f'  - bench_op: {{id: s{n}, connection: b, first: "${{s{n - 1}.count}}", second: "${{inputs.text}}", '
+        f'third: "${{s{n - 1}.rows}}"}}\n'
+        for n in range(1, steps)
+    ]
+    return HEAD + first + "".join(rest) + f'outputs:\n  - {{name: last, value: "${{s{steps - 1}.count}}"}}\n'
 
 
 def side_by_side(task: str, branches: int = STEPS) -> str:
     """A flow of one parallel step with that many branches of one step."""
-    lines = [f"      - {task}: {{id: s{n}, connection: b, value: {n}}}\n" for n in range(branches)]
+    lines = [
+        f'      - {task}: {{id: s{n}, connection: b, first: {n}, second: "${{inputs.text}}", third: []}}\n'
+        for n in range(branches)
+    ]
     return HEAD + "  - parallel:\n" + "".join(lines)
 
 
@@ -47,8 +60,9 @@ def step() -> list[Figure]:
     seen: list[Event] = []
 
     async def floor() -> None:
-        for number in range(STEPS):
-            await op(number)
+        text, outputs = "x", {"count": 1, "rows": []}
+        for _ in range(STEPS):
+            outputs = await op(first=outputs["count"], second=text, third=outputs["rows"])
 
     async def alone() -> None:
         await run(flow)
@@ -57,12 +71,13 @@ def step() -> list[Figure]:
         seen.clear()
         await run(flow, on_event=seen.append)
 
-    bare, quiet, heard = in_turn(15, floor, alone, listened)
-    how = f"a flow of {STEPS:,} steps that read each other, leased, each with a timeout; whole run / steps; 15 rounds"
-    bare_text = f"bare `await op()`: {seconds(bare / STEPS)}"
+    measured = in_turn(25, floor, alone, listened, times=4)
+    how = f"{STEPS:,} steps, three references each, leased, each with a timeout; whole run / steps; 25 rounds of 4 runs"
+    bare_text = f"bare `await op(…)`, the same three values: {seconds(measured.of(0) / STEPS)}"
+    quiet, heard = (seconds(measured.of(place) / STEPS) for place in (1, 2))
     return [
-        Figure("step, nobody listens", bare_text, seconds(quiet / STEPS), quiet / bare, "×", 10, how),
-        Figure("step, one listener", bare_text, seconds(heard / STEPS), heard / bare, "×", 20, how),
+        Figure("step, nobody listens", bare_text, quiet, measured.ratio(1), "×", 10, how),
+        Figure("step, one listener", bare_text, heard, measured.ratio(2), "×", 20, how),
     ]
 
 
@@ -74,31 +89,30 @@ def parallel() -> list[Figure]:
     ]
 
 
-def _parallel(what: str, task: str, operation: Callable[[int], Awaitable[object]]) -> Figure:
+def _parallel(what: str, task: str, operation: Callable[..., Awaitable[object]]) -> Figure:
     flow = flowlang.load(text=side_by_side(task))
 
     async def floor() -> None:
-        await asyncio.gather(*(operation(number) for number in range(STEPS)))
+        await asyncio.gather(*(operation(first=number, second="x", third=[]) for number in range(STEPS)))
 
     async def ours() -> None:
         await run(flow)
 
-    bare, own = in_turn(15, floor, ours)
-    how = "one `parallel` step, leased, each branch with a timeout; whole run / branches; 15 rounds"
-    floor_text = f"`asyncio.gather`: {seconds(bare / STEPS)}"
-    return Figure(what, floor_text, seconds(own / STEPS), own / bare, "×", 1.6, how)
+    measured = in_turn(25, floor, ours, times=2)
+    how = "one `parallel` step, leased, each branch with a timeout; whole run / branches; 25 rounds of 2 runs"
+    floor_text = f"`asyncio.gather` of the same: {seconds(measured.of(0) / STEPS)}"
+    return Figure(what, floor_text, seconds(measured.of(1) / STEPS), measured.ratio(1), "×", 1.6, how)
 
 
 def startup() -> list[Figure]:
     """How long a fresh process takes to be of use."""
-    bare, imported, helped = processes_in_turn(
-        15, ["-c", "pass"], ["-c", "import flowlang"], ["-m", "flowlang", "--help"]
-    )
+    measured = processes_in_turn(15, ["-c", "pass"], ["-c", "import flowlang"], ["-m", "flowlang", "--help"])
     how = "fresh processes in turn, byte-compiled, start to end; 15 rounds"
-    floor = f"`python -c pass`: {seconds(bare)}"
+    floor = f"`python -c pass`: {seconds(measured.of(0))}"
+    imported, helped = measured.of(1), measured.of(2)
     return [
         Figure("`flowlang --help`", floor, seconds(helped), helped * 1e3, "ms", 150, how),
-        Figure("`import flowlang`", floor, seconds(imported), imported / bare, "×", None, how),
+        Figure("`import flowlang`", floor, seconds(imported), measured.ratio(1), "×", None, how),
     ]
 
 
@@ -117,10 +131,10 @@ def smallest() -> list[Figure]:
         file = Path(folder, "smallest.yaml")
         file.write_text(SMALLEST, encoding="utf-8")
         floor = ["-c", "import smallest_sqlite; smallest_sqlite.main()"]
-        bare, own = processes_in_turn(15, floor, ["-m", "flowlang", "run", str(file)])
+        measured = processes_in_turn(15, floor, ["-m", "flowlang", "run", str(file)])
     how = "fresh processes in turn, byte-compiled, start to end; 15 rounds"
-    floor_text = f"a script with asyncio and sqlite3: {seconds(bare)}"
-    return [Figure("smallest SQLite flow, as a command", floor_text, seconds(own), own / bare, "×", 2.5, how)]
+    floor_text, own = f"a script with asyncio and sqlite3: {seconds(measured.of(0))}", seconds(measured.of(1))
+    return [Figure("smallest SQLite flow, as a command", floor_text, own, measured.ratio(1), "×", 2.5, how)]
 
 
 INSERT = """flow: insert
@@ -168,10 +182,10 @@ def insert() -> list[Figure]:
             outputs = await run(flow, inputs={"database": next(fresh), "records": records})
             assert outputs == {"count": ROWS}
 
-        bare, own = in_turn(7, floor, ours)
+        measured = in_turn(7, floor, ours)
     how = "one list of dicts, a new file each time, WAL, synchronous NORMAL, one transaction; whole run; 7 rounds"
-    floor_text = f"`executemany` by hand: {seconds(bare)}"
-    return [Figure(f"batch insert of {ROWS:,} rows", floor_text, seconds(own), own / bare, "×", 1.2, how)]
+    floor_text, own = f"`executemany` by hand: {seconds(measured.of(0))}", seconds(measured.of(1))
+    return [Figure(f"batch insert of {ROWS:,} rows", floor_text, own, measured.ratio(1), "×", 1.2, how)]
 
 
 STREAM = """flow: stream
@@ -200,8 +214,8 @@ def stream() -> list[Figure]:
         connection.close()
         batches, peak = map(int, spawn(["-m", "stream_rows", str(file), database]).split())
     assert batches == MANY // 5000
-    bare = int(spawn(["-c", "import resource as r; print(r.getrusage(r.RUSAGE_SELF).ru_maxrss * 1024)"]))
-    how = "a child process, `for_each` over a stream in batches of 5,000; `ru_maxrss`"
+    bare = int(spawn(["-c", "import memory; print(memory.peak_memory())"]))
+    how = "a child process, `for_each` over a stream in batches of 5,000; its high-water mark"
     floor = f"an empty Python process: {bare / 1e6:.0f} MB"
     return [Figure(f"peak memory, streaming {MANY:,} rows", floor, f"{peak / 1e6:.0f} MB", peak / 1e6, "MB", 120, how)]
 
@@ -218,7 +232,8 @@ def load() -> list[Figure]:
         flowlang.load(text=text)
 
     flowlang.load(text=text)
-    first, cached = in_turn(9, anew, again)
+    measured = in_turn(9, anew, again)
+    first, cached = measured.of(0), measured.of(1)
     how = f"text of a flow of {STEPS:,} steps to a checked, compiled plan; per step; 9 rounds"
     per_step, per_step_cached = first / STEPS * 1e6, cached / STEPS * 1e6
     return [

@@ -51,36 +51,56 @@ def seconds(value: float) -> str:
     return f"{value * 1e9:,.0f} ns"
 
 
-def in_turn(rounds: int, *functions: Callable[[], Awaitable[object]]) -> list[float]:
-    """The median seconds of each function. One round calls each once, starting with another one each time; a round
-    that nobody counts comes first. All run in one event loop."""
-    return asyncio.run(_in_turn(rounds, functions))
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of each function in each round: `rounds[n][k]` is function `k` in round `n`."""
+
+    rounds: list[list[float]]
+
+    def of(self, place: int) -> float:
+        """The median of one function."""
+        return statistics.median(each[place] for each in self.rounds)
+
+    def ratio(self, place: int, floor: int = 0) -> float:
+        """How many times the floor: the median of the rounds' own ratios, since the machine changes its speed."""
+        return statistics.median(each[place] / each[floor] for each in self.rounds)
 
 
-async def _in_turn(rounds: int, functions: Sequence[Callable[[], Awaitable[object]]]) -> list[float]:
-    times: list[list[float]] = [[] for _ in functions]
+def in_turn(rounds: int, *functions: Callable[[], Awaitable[object]], times: int = 1) -> Times:
+    """One round calls each function `times` times, starting with another one each time; a round that nobody counts
+    comes first. All run in one event loop."""
+    return Times(asyncio.run(_in_turn(rounds, functions, times)))
+
+
+async def _in_turn(rounds: int, functions: Sequence[Callable[[], Awaitable[object]]], times: int) -> list[list[float]]:
+    found: list[list[float]] = []
     for number in range(rounds + 1):
+        taken = [0.0] * len(functions)
         for place in range(len(functions)):
             chosen = (number + place) % len(functions)
             gc.collect()
             began = time.perf_counter()
-            await functions[chosen]()
-            if number:
-                times[chosen].append(time.perf_counter() - began)
-    return [statistics.median(each) for each in times]
+            for _ in range(times):
+                await functions[chosen]()
+            taken[chosen] = (time.perf_counter() - began) / times
+        if number:
+            found.append(taken)
+    return found
 
 
-def processes_in_turn(rounds: int, *commands: Sequence[str]) -> list[float]:
-    """The same for whole processes: the median seconds from start to end."""
-    times: list[list[float]] = [[] for _ in commands]
+def processes_in_turn(rounds: int, *commands: Sequence[str]) -> Times:
+    """The same for whole processes, from start to end."""
+    found: list[list[float]] = []
     for number in range(rounds + 1):
+        taken = [0.0] * len(commands)
         for place in range(len(commands)):
             chosen = (number + place) % len(commands)
             began = time.perf_counter()
             spawn(commands[chosen])
-            if number:
-                times[chosen].append(time.perf_counter() - began)
-    return [statistics.median(each) for each in times]
+            taken[chosen] = time.perf_counter() - began
+        if number:
+            found.append(taken)
+    return Times(found)
 
 
 def spawn(words: Sequence[str]) -> str:

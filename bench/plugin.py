@@ -9,15 +9,15 @@ from typing import Any
 from flowlang.connections import ConnectionPlugin, plugin_registry
 
 
-async def op(value: int = 0) -> dict[str, Any]:
+async def op(first: int, second: str, third: list[Any]) -> dict[str, Any]:
     """The operation of every floor: it returns a dict at once."""
-    return {"value": value}
+    return {"rows": third, "count": first}
 
 
-async def waiting_op(value: int = 0) -> dict[str, Any]:
+async def waiting_op(first: int, second: str, third: list[Any]) -> dict[str, Any]:
     """The same, but it gives way to the event loop once, as everything that waits for a service does."""
     await asyncio.sleep(0)
-    return {"value": value}
+    return {"rows": third, "count": first}
 
 
 class BenchPlugin(ConnectionPlugin):
@@ -43,12 +43,14 @@ class BenchPlugin(ConnectionPlugin):
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
         return {"bench_op": self._task_op, "bench_waiting_op": self._task_waiting_op}
 
-    async def _task_op(self, value: int = 0, connection: Any = None) -> dict[str, Any]:
-        return {"value": value}
+    async def _task_op(self, first: int, second: str, third: list[Any], connection: Any = None) -> dict[str, Any]:
+        return {"rows": third, "count": first}
 
-    async def _task_waiting_op(self, value: int = 0, connection: Any = None) -> dict[str, Any]:
+    async def _task_waiting_op(
+        self, first: int, second: str, third: list[Any], connection: Any = None
+    ) -> dict[str, Any]:
         await asyncio.sleep(0)
-        return {"value": value}
+        return {"rows": third, "count": first}
 
 
-plugin_registry.register(BenchPlugin())
+plugin_registry.register(BenchPlugin)

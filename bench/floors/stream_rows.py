@@ -1,9 +1,9 @@
-"""Runs a flow that streams a table, and prints the rows seen and the peak memory of the process in bytes."""
+"""Runs a flow that streams a table, and prints the batches seen and the peak memory of the process in bytes."""
 
-import resource
 import sys
 
 import flowlang
+from memory import peak_memory
 
 
 def main() -> None:
@@ -11,8 +11,7 @@ def main() -> None:
     result = flowlang.run_sync(flowlang.load(flow), {"database": database})
     if result.status != "succeeded":
         raise SystemExit(f"the flow ended as {result.status}: {result.failure}")
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
-    print(result.outputs["batches"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    print(result.outputs["batches"], peak_memory())
 
 
 if __name__ == "__main__":

@@ -344,8 +344,8 @@ def _begin(
     plan = checked.plan
     if plan is None:
         errors = [each for each in checked.findings if each.severity == "error"]
-        return None, invalid(errors, checked.flow.name.text if checked.flow is not None else None)
-    environment = dict(os.environ if env is None else env)
+        return None, invalid(errors, checked.name)
+    environment: Mapping[str, str] = os.environ if env is None else env
     values, findings = accept(plan.inputs, inputs or {}, plan.file)
     known, missing = _secrets(plan, secrets or {}, environment)
     findings += missing
@@ -355,7 +355,6 @@ def _begin(
         plan,
         values,
         run_id=run_id or str(uuid.uuid4()),
-        registry=registry,
         env=environment,
         secrets=known,
         sinks=on_event if isinstance(on_event, list) else [on_event] if on_event is not None else [],

@@ -185,11 +185,12 @@ Step = Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Rais
 
 @frozen
 class ConnectionPlan:
-    """A named connection. `config` makes its values; `textual` maps the paths whose text comes from a variable
+    """A named connection. `plugin` is the prototype that a run makes its instance from. `config` makes its values; `textual` maps the paths whose text comes from a variable
     to that variable's name, so that it can be coerced to the schema's type."""
 
     name: str
     type: str
+    plugin: Any
     config: Evaluator
     textual: Mapping[tuple[str | int, ...], str]
     lazy: bool

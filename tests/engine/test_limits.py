@@ -135,10 +135,9 @@ async def test_a_cancellation_in_the_same_turn_as_a_limit_wins(cancel_first: boo
             return super().do(path, operation, kwargs)
 
     flow = flowlang.load(text="flow: f\nsteps: [{nap: {id: n}, timeout: 30s}, {log: never}]\n", tasks=tasks())
-    from flowlang.connections.registry import PluginRegistry
     from flowlang.engine.run import Run
 
-    one = Run(flow.plan, {}, run_id="r", registry=PluginRegistry(discover=False), env={}, secrets={}, fiber_type=Seen)
+    one = Run(flow.plan, {}, run_id="r", env={}, secrets={}, fiber_type=Seen)
     task = asyncio.ensure_future(one.execute())
     await until(lambda: fibers)
     await asyncio.sleep(0)

@@ -31,13 +31,22 @@ ReadText = Callable[[str], str]
 @dataclass(slots=True)
 class Checked:
     """What a check found: `plan` is None when there are errors. `sources` maps file names to their text, for
-    snippets; literal secrets in it are masked."""
+    snippets; literal secrets in it are masked. `name` is the flow's, when it says one."""
 
     findings: list[Diagnostic]
     plan: Plan | None
-    flow: model.Flow | None
+    name: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     output_types: Mapping[str, Type] = field(default_factory=dict)
+    text: str | bytes = ""
+    file: str = ""
+
+    @property
+    def flow(self) -> model.Flow | None:
+        """The model of the flow, read anew: it is many times the size of the plan, and hardly ever asked for."""
+        from flowlang.document.parse import parse_flow
+
+        return parse_flow(self.text, self.file)[0]
 
     @property
     def ok(self) -> bool:

@@ -44,7 +44,7 @@ def check_text(
     sources = parent.sources if parent is not None else literal_secrets.Sources()
     sources.add(file, source)
     if flow is None:
-        return Checked(ordered(findings), None, None, sources)
+        return Checked(ordered(findings), None, None, sources, text=text, file=file)
     if parent is not None:
         registry, read = parent.registry, parent.read
     assert registry is not None
@@ -65,7 +65,8 @@ def check_text(
     plan, output_types = _plan(checker)
     sources.mark(file, [*checker.literals, *literal_secrets.in_inputs(flow)])
     found = ordered(checker.findings)
-    return Checked(found, None if has_errors(found) or checker.full else plan, flow, sources, output_types)
+    usable = None if has_errors(found) or checker.full else plan
+    return Checked(found, usable, flow.name.text, sources, output_types, text, file)
 
 
 def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
@@ -256,6 +257,7 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
     return ConnectionPlan(
         name=connection.name.text,
         type=connection.type.text,
+        plugin=plugin,
         config=function,
         textual=textual,
         lazy=connection.lazy,

@@ -157,8 +157,9 @@ def _flow_page(file: str, paint: Paint) -> str | None:
     from flowlang.views.findings import findings_text
 
     checked = api.check(file)
-    if checked.flow is None or checked.plan is None:
+    flow = checked.flow
+    if flow is None or checked.plan is None:
         say(findings_text(checked.findings, checked.sources, colour=colours(sys.stderr)))
         return None
-    settings = {each.type.text: config_fields(usable(each.type.text)) for each in checked.flow.connections}
-    return flow_text(checked.flow, settings, paint)
+    settings = {each.type.text: config_fields(usable(each.type.text)) for each in flow.connections}
+    return flow_text(flow, settings, paint)

@@ -55,7 +55,7 @@ def run(
     secrets, more = secrets_of(secrets_file) if secrets_file is not None else ({}, [])
     problems = [*checked.findings, *unusable, *more]
     if checked.plan is None or unusable or more:
-        name = checked.flow.name.text if checked.flow is not None else None
+        name = checked.name
         return _tell(_invalid(problems, name), checked.sources, as_json=as_json)
     if problems and not as_json:
         _show_findings(problems, checked.sources)

@@ -22,6 +22,7 @@ from flowlang.masking import SHORTEST
 from flowlang.plan import ROOTS, ConnectionPlan, Evaluator, Frame, OutputPlan, Plan, Site
 
 if TYPE_CHECKING:
+    from flowlang.connections.base import ConnectionPlugin
     from flowlang.engine.fiber import Fiber
     from flowlang.engine.run import Run
 
@@ -78,7 +79,7 @@ class Activation:
 
     def _add_connection(self, plan: ConnectionPlan, findings: list[Diagnostic], fiber: Fiber) -> None:
         run = self.run
-        plugin = run.registry.get(plan.type)
+        plugin: ConnectionPlugin = plan.plugin
         site = Site(f"connections.{plan.name}", "connect", plan.file, plan.line, plan.column)
         raw = computed(plan.config, site, self.frame, fiber)
         prepared = prepare(plugin, raw, sources=plan.textual)

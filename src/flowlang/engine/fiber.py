@@ -7,7 +7,7 @@ far, the attempt, the clock of the current operation) while frames carry the val
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.tasks.context import Context
@@ -41,14 +41,15 @@ class Watch:
 
     Most operations answer at once, and a timer for each would cost more than the step. So an operation only
     notes its `limit` on its fiber. A look every `TICK`, while there is something to look at, arms a timer for each
-    operation that is still under way; a limit may therefore pass up to one tick late.
+    operation that was under way at the look before and still is; a limit may therefore pass up to two ticks late.
     """
 
-    __slots__ = ("handle", "loop", "waiting")
+    __slots__ = ("handle", "loop", "seen", "waiting")
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.waiting: list[Fiber] = []
+        self.waiting: list[Fiber] = []  # with an operation that began since the last look
+        self.seen: list[Fiber] = []  # those of the look before
         self.handle: asyncio.TimerHandle | None = None
 
     def add(self, fiber: Fiber) -> None:
@@ -60,17 +61,20 @@ class Watch:
             self.loop.call_soon(fiber.set_timer)
 
     def look(self) -> None:
-        self.handle = None
-        fibers, self.waiting = self.waiting, []
-        for fiber in fibers:
+        seen, self.seen, self.waiting = self.seen, self.waiting, []
+        for fiber in seen:
+            if not fiber.watched:  # no other operation has begun since
+                fiber.set_timer()
+        for fiber in self.seen:
             fiber.watched = False
-            fiber.set_timer()
+        self.handle = self.loop.call_later(TICK, self.look) if self.seen else None
 
     def close(self) -> None:
         if self.handle is not None:
             self.handle.cancel()
             self.handle = None
         self.waiting.clear()
+        self.seen.clear()
 
 
 class Fiber:
@@ -114,7 +118,7 @@ class Fiber:
         self.parent = parent
         self.attempt = 1
         self.retries = False  # whether the step under way has a retry policy of its own
-        self.streams: list[Stream] = []
+        self.streams: Sequence[Stream] = ()
         self.task = task
         self.settled = task.cancelling() if task is not None else 0
         self.watch: Watch = run.watch
@@ -227,12 +231,17 @@ class Fiber:
 
     # ------------------------------------------------------------ streams
 
+    def hold(self, stream: Stream) -> None:
+        """Take over a stream that was opened; the end of its block closes it."""
+        self.streams = [*self.streams, stream]
+
     async def close_streams(self, keep: int) -> None:
         """Close the streams that a block opened and did not use up; `keep` were open before it."""
         interrupted = False
-        while len(self.streams) > keep:
+        streams = self.streams
+        while isinstance(streams, list) and len(streams) > keep:
             try:
-                await self.streams.pop().aclose()
+                await streams.pop().aclose()
             except asyncio.CancelledError:
                 interrupted = interrupted or self.cancelled
             except Exception as error:  # noqa: BLE001 - trouble beside the flow's business, which has its own end

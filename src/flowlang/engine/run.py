@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowlang.connections.errors import Classified, cause_lines
-from flowlang.connections.registry import PluginRegistry
 from flowlang.engine.activation import Activation
 from flowlang.engine.clock import Clock
 from flowlang.engine.failures import DEFECT, OperationError, step_error
@@ -52,7 +51,6 @@ class Run:
         inputs: Mapping[str, Any],
         *,
         run_id: str,
-        registry: PluginRegistry,
         env: Mapping[str, str],
         secrets: Mapping[str, str],
         sinks: Sequence[Sink] = (),
@@ -63,7 +61,6 @@ class Run:
         self.plan = plan
         self.inputs = inputs
         self.run_id = run_id
-        self.registry = registry
         self.env = env
         self.secrets = secrets
         self.clock = clock or Clock()

@@ -10,7 +10,7 @@ from flowlang.engine.fiber import Fiber
 from flowlang.engine.loops import run_loop
 from flowlang.engine.modifiers import run_modified
 from flowlang.engine.parallel import run_parallel
-from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, run_call_observed
+from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, run_call_observed, selected
 from flowlang.engine.told import observed
 from flowlang.events import LogWritten
 from flowlang.exceptions import ERROR_CLASSES
@@ -54,7 +54,10 @@ async def run_switch(step: Switch, frame: Frame, fiber: Fiber) -> Ended | None:
 async def run_subflow(step: Subflow, frame: Frame, fiber: Fiber) -> None:
     arguments = evaluate(step.arguments, step, frame, fiber)
     outputs = await fiber.run.call_subflow(step, arguments, fiber)
-    frame[step.slot] = {key: outputs[key] for key in step.selected} if step.selected is not None else outputs
+    try:
+        frame[step.slot] = selected(outputs, step.selected, f"subflow `{step.plan.flow}`")
+    except OperationError as error:  # it left by an `exit` that states other outputs
+        raise step_error(error, step.site, fiber) from None
 
 
 async def run_exit(step: Exit, frame: Frame, fiber: Fiber) -> Ended:

@@ -124,23 +124,26 @@ async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber
 
 def returned(step: Call, outputs: Any) -> dict[str, Any]:
     """What the task returned, as the step's outputs: a dict with the keys that were asked for."""
-    name = step.site.operation
-    wrong = Classified("task", False)
-    if not isinstance(outputs, Mapping):
-        if outputs is None:
-            outputs = {}
-        else:
-            detail = f"task `{name}` returned {type(outputs).__name__}; a task returns a dict of its outputs"
-            raise OperationError(wrong, None, detail=detail)
-    if step.selected is None:
+    what = f"task `{step.site.operation}`"
+    if outputs is None:
+        outputs = {}
+    elif not isinstance(outputs, Mapping):
+        detail = f"{what} returned {type(outputs).__name__}; a task returns a dict of its outputs"
+        raise OperationError(Classified("task", False), None, detail=detail)
+    return selected(outputs, step.selected, what)
+
+
+def selected(outputs: Mapping[str, Any], wanted: Sequence[str] | None, what: str) -> dict[str, Any]:
+    """The outputs that a step lists, all of them when it lists none."""
+    if wanted is None:
         return dict(outputs)
-    missing = [key for key in step.selected if key not in outputs]
+    missing = [key for key in wanted if key not in outputs]
     if missing:
         names = ", ".join(f"`{key}`" for key in missing)
         given = ", ".join(f"`{key}`" for key in outputs) or "nothing"
-        detail = f"task `{name}` did not return the listed output {names}; it returned {given}"
-        raise OperationError(wrong, None, detail=detail)
-    return {key: outputs[key] for key in step.selected}
+        detail = f"{what} did not return the listed output {names}; it returned {given}"
+        raise OperationError(Classified("task", False), None, detail=detail)
+    return {key: outputs[key] for key in wanted}
 
 
 def hidden(values: Mapping[str, Any], secret: frozenset[str]) -> Mapping[str, Any]:

@@ -69,7 +69,7 @@ class StreamCall(Bound):
                 raise
             raise failed from original(error)
         stream = self._stream(fiber, live, connection, source, first)
-        fiber.streams.append(stream)
+        fiber.hold(stream)
         fiber.limit = 0.0
         if fiber.timer is not None:
             fiber.disarm()

@@ -54,7 +54,7 @@ def _failing(evaluator: Evaluator, error: BaseException) -> tuple[Mark, FrameTyp
         if trace.tb_frame.f_globals is scope and trace.tb_lineno is not None:
             found = trace
         trace = trace.tb_next
-    marks: list[Mark] = scope.get("_marks", [])
+    marks: list[Mark] = getattr(evaluator, "marks", [])
     if found is None or not 0 < found.tb_lineno <= len(marks):
         return None
     return marks[found.tb_lineno - 1], found.tb_frame
@@ -186,7 +186,7 @@ class _Reader:
         local = self.mark.variables.get(name)
         if local is not None:
             return self.locals.get(local, _MISSING)
-        binding = self.mark.inference.bindings.get(name)
+        binding = self.mark.bindings.get(name)
         if binding is None:
             return _MISSING
         value = self.frame
@@ -197,15 +197,8 @@ class _Reader:
         return value
 
     def hides(self, node: ast.AST) -> bool:
-        """Whether the value of `node` must not be shown."""
-        inference = self.mark.inference
-        root: ast.AST = node
-        while isinstance(root, ast.Attribute | ast.Subscript):
-            root = root.value
-        if not isinstance(root, ast.Name) or root.id in self.mark.variables:
-            return inference.secret
-        known = inference.types.get(node)
-        return known is None or known.secret or inference.bindings[root.id].type.secret
+        """Whether the value of `node` must not be shown: nothing is, of an expression that reads a secret."""
+        return self.mark.secret
 
     def notes(self) -> Iterator[str]:
         seen: set[str] = set()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from flowlang.expressions import runtime
 from flowlang.expressions.functions import FUNCTIONS, Function
-from flowlang.expressions.infer import Inference, Names, infer, infer_condition, infer_template
+from flowlang.expressions.infer import Binding, Inference, Names, infer, infer_condition, infer_template
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import ANY, NUMERIC, Type
 
@@ -27,12 +27,17 @@ class Where(Protocol):
 
 
 class Mark(NamedTuple):
-    """What a generated line stands for: `node` of `expression`, which stands in `where`."""
+    """What a generated line stands for: `node` of `expression`, which stands in `where`.
+
+    `bindings` are the names that it reads, `secret` says that what it reads must not be shown. Marks live as long
+    as the plan, so they hold no more than an error message needs.
+    """
 
     where: Where
     expression: Expression
     node: ast.AST
-    inference: Inference
+    bindings: Mapping[str, Binding]
+    secret: bool
     variables: Mapping[str, str]  # a comprehension's names and what they are called in the generated code
 
 
@@ -77,9 +82,8 @@ class Unit:
     """
 
     def __init__(self) -> None:
-        self._namespace: dict[str, Any] = dict(_HELPERS)
         self.marks: list[Mark] = []
-        self._namespace["_marks"] = self.marks
+        self._constants: list[object] = []  # the defaults of parameters `_c0`, `_c1`, …
         self.variables = 0
         self.works = False
 
@@ -125,9 +129,8 @@ class Unit:
             return self.dict([(key, self.constant(each)) for key, each in value.items()])
         if isinstance(value, (list, tuple)):
             return self.list([self.constant(each) for each in value])
-        name = f"_c{len(self._namespace)}"
-        self._namespace[name] = value
-        return ast.Name(name, _LOAD, **_at(1))
+        self._constants.append(value)
+        return ast.Name(f"_c{len(self._constants) - 1}", _LOAD, **_at(1))
 
     def list(self, items: Iterable[ast.expr]) -> ast.expr:
         return ast.List([*items], _LOAD, **_at(1))
@@ -143,20 +146,22 @@ class Unit:
             # a budget is always true, so `and` goes on to the body
             budget = ast.NamedExpr(ast.Name("b", _STORE, **_at(1)), _call("_Work", [_name("x", 1)], 1), **_at(1))
             body = ast.BoolOp(ast.And(), [budget, body], **_at(1))
-        function = ast.Lambda(_PARAMETERS, body, **_at(1))
+        function = ast.Lambda(_parameters(len(self._constants)), body, **_at(1))
         code = compile(ast.Expression(function), "<flowlang>", "eval")
-        evaluator: Evaluator = eval(code, self._namespace)  # noqa: S307 - of a tree made here, of allowed parts
+        evaluator: Any = eval(code, _HELPERS)  # noqa: S307 - of a tree made here, of allowed parts
         evaluator.__name__ = evaluator.__qualname__ = name
-        return evaluator
+        evaluator.__defaults__ = tuple(self._constants) or None
+        evaluator.marks = self.marks
+        return evaluator  # type: ignore[no-any-return]
 
 
-_PARAMETERS = ast.arguments(
-    posonlyargs=[],
-    args=[ast.arg(each, lineno=1, col_offset=0, end_lineno=1, end_col_offset=0) for each in ("f", "x")],
-    kwonlyargs=[],
-    kw_defaults=[],
-    defaults=[],
-)
+def _parameters(constants: int) -> ast.arguments:
+    """`f`, `x`, and the unit's constants, whose defaults are filled in afterwards."""
+    names = ["f", "x", *(f"_c{number}" for number in range(constants))]
+    arguments = [ast.arg(each, lineno=1, col_offset=0, end_lineno=1, end_col_offset=0) for each in names]
+    return ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
 _NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
 
 
@@ -194,7 +199,8 @@ class _Lowering:
 
     def mark(self, node: ast.AST) -> int:
         marks = self.unit.marks
-        marks.append(Mark(self.where, self.expression, node, self.inference, self.variables))
+        known = self.inference
+        marks.append(Mark(self.where, self.expression, node, known.bindings, known.secret, self.variables))
         return len(marks)
 
     @property
