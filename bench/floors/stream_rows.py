@@ -2,8 +2,9 @@
 
 import sys
 
-import flowlang
 from memory import peak_memory
+
+import flowlang
 
 
 def main() -> None:

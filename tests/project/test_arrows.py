@@ -89,7 +89,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
     ("engine", "flowlang.connections.config"): "a run resolves its connections' config when it starts",
-    ("engine", "flowlang.connections.registry"): "a run is handed the registry that its plan was made with",
+    ("engine", "flowlang.connections.base"): "the prototypes that a plan names are ConnectionPlugins",
 }
 # One file of a folder each. They may use the folder's small helpers, but no other row of it that they do not name.
 FACE_ROWS = {row for row, arrows in ARROWS.items() if arrows is FACES}

@@ -24,7 +24,7 @@ from flowlang.connections._sql_text import Dialect
 from flowlang.diagnostics import nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, holds_secret, record
-from flowlang.plan import Call, Operation, Site
+from flowlang.plan import Call, Operation, Site, invoker
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
 
@@ -55,6 +55,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         secret_arguments=frozenset(secret),
         secret_outputs=secret_outputs,
         connection=name_,
+        invoke=invoker(tuple(dict.fromkeys(name for name, _ in arguments))),
     )
     return Walked(planned, outputs, slot)
 

@@ -66,14 +66,27 @@ def schema_of(plugin: ConnectionPlugin) -> dict[str, Any]:
         raise PluginError(f"{called}: get_config_schema() failed: {type(error).__name__}: {error}") from error
     if not isinstance(schema, dict):
         raise PluginError(f"{called}: get_config_schema() must return a dict, not {type(schema).__name__}")
+    known = _KNOWN.get(type(plugin))
+    if known is not None and known[0] == schema:
+        return known[0]  # the very object whose compiled form `_compiled` finds again
     if schema.get("type", "object") != "object":
         raise PluginError(f"{called}: the config schema must be of type object, not {schema['type']!r}")
     try:
-        _validator(json.dumps(schema))
+        _KNOWN[type(plugin)] = (schema, _validator(json.dumps(schema)))
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PluginError(f"{called}: the config schema is not a valid JSON Schema: {reason}") from error
     return schema
+
+
+_KNOWN: dict[type, tuple[dict[str, Any], Any]] = {}  # plugin class → the schema it last gave, and its compiled form
+
+
+def _compiled(schema: Schema) -> Any:
+    for known, validator in _KNOWN.values():
+        if known is schema:
+            return validator
+    return _validator(json.dumps(schema))
 
 
 @lru_cache(maxsize=256)
@@ -114,7 +127,7 @@ def problems(
     unknown = list(unknown_keys(schema, plain, plugin))
     hidden = secret_paths(schema, plain) | frozenset(sources)
     found = list(unknown)
-    for error in _validator(json.dumps(schema)).iter_errors(plain):
+    for error in _compiled(schema).iter_errors(plain):
         path = tuple(error.instance_path)
         if not _depends(path, type(error.kind).__name__, dynamic):
             found += of_error(error, schema, plugin, quote=not hides(hidden, path))

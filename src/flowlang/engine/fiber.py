@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowlang.plan import Invoker, spread
 from flowlang.tasks.context import Context
 from flowlang.tasks.stream import Stream
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from flowlang.engine.activation import Activation
     from flowlang.engine.operations import Bound
     from flowlang.engine.run import Run
-    from flowlang.events import Emitter
 
 
 class _Mark:
@@ -85,9 +85,8 @@ class Fiber:
     __slots__ = (
         "activation",
         "attempt",
-        "emit",
+        "invoke",
         "limit",
-        "operations",
         "parent",
         "prefix",
         "retries",
@@ -98,7 +97,6 @@ class Fiber:
         "task",
         "timeout",
         "timer",
-        "watch",
         "watched",
     )
 
@@ -112,8 +110,6 @@ class Fiber:
     ) -> None:
         self.run = run
         self.activation = activation
-        self.operations: list[Bound] = activation.operations
-        self.emit: Emitter | None = run.emit
         self.prefix = prefix
         self.parent = parent
         self.attempt = 1
@@ -121,9 +117,9 @@ class Fiber:
         self.streams: Sequence[Stream] = ()
         self.task = task
         self.settled = task.cancelling() if task is not None else 0
-        self.watch: Watch = run.watch
         self.watched = False
         self.timeout = 0.0  # of the step under way, for one attempt
+        self.invoke: Invoker = spread  # of the step under way
         self.limit = 0.0
         self.timer: asyncio.TimerHandle | _Mark | None = None
 
@@ -158,7 +154,7 @@ class Fiber:
         if self.timer is not None and self.timer is not _WAITED:
             return
         if self.limit:
-            loop = self.watch.loop
+            loop = self.run.watch.loop
             self.started: float = loop.time()
             self.timer = loop.call_later(self.limit, self._expire)
         else:
@@ -177,10 +173,10 @@ class Fiber:
             self.limit = limit
         else:
             self._stop(timer)
-            waited = 0.0 if fresh else self.watch.loop.time() - self.started
+            waited = 0.0 if fresh else self.run.watch.loop.time() - self.started
             self.limit = max(limit - waited, 0.001) if limit else 0.0
         if not self.watched:
-            self.watch.add(self)
+            self.run.watch.add(self)
 
     def disarm(self) -> None:
         """The operation is over, and it has waited. A cancellation that it swallowed goes on here."""

@@ -95,6 +95,6 @@ class _Turns:
         finally:
             fiber.prefix = outer
         self.outputs["count"] += 1
-        if fiber.emit is not None:
-            fiber.emit(Progress(fiber.run.run_id, fiber.run.clock.time(), self.prefix, self.index, self.total))
+        if fiber.run.emit is not None:
+            fiber.run.emit(Progress(fiber.run.run_id, fiber.run.clock.time(), self.prefix, self.index, self.total))
         return ended

@@ -22,9 +22,9 @@ from flowlang.tasks.stream import Stream
 async def run_modified(step: Modified, frame: Frame, fiber: Fiber) -> Ended | None:
     """Guard, then the step under its time limit and retries, then what handles its failure."""
     if step.guard is not None and not _holds(step, frame, fiber):
-        if fiber.emit is not None:
+        if fiber.run.emit is not None:
             run, path = fiber.run, fiber.prefix + step.site.path
-            fiber.emit(StepSkipped(run.run_id, run.clock.time(), path, step.site.operation))
+            fiber.run.emit(StepSkipped(run.run_id, run.clock.time(), path, step.site.operation))
         return None
     try:
         return await _told(step, frame, fiber)
@@ -46,7 +46,7 @@ def _holds(step: Modified, frame: Frame, fiber: Fiber) -> bool:
     try:
         return bool(evaluate(step.guard, step, frame, fiber))
     except StepError:
-        if fiber.emit is not None:
+        if fiber.run.emit is not None:
             with Told(step.body, fiber):
                 raise
         raise
@@ -55,7 +55,7 @@ def _holds(step: Modified, frame: Frame, fiber: Fiber) -> bool:
 async def _told(step: Modified, frame: Frame, fiber: Fiber) -> Ended | None:
     """The step without its guard and handler, with its events; arguments are computed once for all attempts."""
     body = step.body
-    with Told(body, fiber) if fiber.emit is not None else Untold() as told:
+    with Told(body, fiber) if fiber.run.emit is not None else Untold() as told:
         arguments: dict[str, Any] | None = None
         if type(body) is Call:
             arguments = evaluate(body.arguments, body, frame, fiber)
@@ -133,9 +133,9 @@ def _pause(
 
 async def _wait(step: Modified, policy: Retry, failure: Failure, attempt: int, delay: float, fiber: Fiber) -> None:
     run = fiber.run
-    if fiber.emit is not None:
+    if fiber.run.emit is not None:
         path, most = fiber.prefix + step.site.path, policy.max_attempts
-        fiber.emit(AttemptFailed(run.run_id, run.clock.time(), path, attempt, most, failure, delay))
+        fiber.run.emit(AttemptFailed(run.run_id, run.clock.time(), path, attempt, most, failure, delay))
     await run.clock.sleep(delay)
 
 
@@ -143,6 +143,6 @@ async def _attempt(step: Modified, arguments: dict[str, Any] | None, frame: Fram
     body = step.body
     if type(body) is Call:
         assert arguments is not None
-        await send(body, dict(arguments), frame, fiber)
+        await send(body, arguments, frame, fiber)
         return None
     return await RUNNERS[type(body)](body, frame, fiber)

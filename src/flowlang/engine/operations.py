@@ -12,7 +12,7 @@ from flowlang.connections.errors import Classified
 from flowlang.connections.lifecycle import RELEASE_TIMEOUT, ConnectionSlot, Live
 from flowlang.engine.failures import OperationError, operation_error
 from flowlang.exceptions import FlowExecutionError, StepError
-from flowlang.plan import Operation
+from flowlang.plan import Operation, spread
 
 if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
@@ -26,7 +26,7 @@ class Bound:
     __slots__ = ()
 
     async def call(self, fiber: Fiber, path: str, kwargs: dict[str, Any]) -> Any:
-        """Carry it out. `kwargs` belongs to the call: what is injected is added to it."""
+        """Carry it out. `kwargs` stays as it is: what is injected goes into a copy."""
         raise NotImplementedError
 
 
@@ -61,10 +61,10 @@ class FunctionCall(Bound):
             function = live.tasks[self.name]
         fiber.limit = fiber.timeout
         if not fiber.watched:
-            fiber.watch.add(fiber)
+            fiber.run.watch.add(fiber)
         try:
             if self.wants_context:
-                kwargs["context"] = fiber.context(path)
+                kwargs = {**kwargs, "context": fiber.context(path)}
             result = await function(**kwargs)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot)
@@ -96,7 +96,7 @@ class LeasedCall(Bound):
         if live is not self.live:
             self.live = live
             self.bound = self.function or live.tasks[self.name]
-        bound = self.bound
+        bound, invoke = self.bound, fiber.invoke
         if slot.held_by_streams:
             refuse_starvation(slot, live, fiber)
         timeout = fiber.timeout
@@ -105,7 +105,7 @@ class LeasedCall(Bound):
             limit = timeout
         fiber.limit = limit
         if not fiber.watched:
-            fiber.watch.add(fiber)
+            fiber.run.watch.add(fiber)
         connection = UNLEASED
         try:
             connection = await live.get()
@@ -113,9 +113,10 @@ class LeasedCall(Bound):
             if limit != timeout or fiber.timer is not None:
                 fiber.next_phase(timeout)
             if self.wants_context:
-                kwargs["context"] = fiber.context(path)
-            kwargs["connection"] = connection
-            result = await bound(**kwargs)  # type: ignore[misc]
+                kwargs = {**kwargs, "context": fiber.context(path)}
+                result = await spread(bound, kwargs, connection)
+            else:
+                result = await invoke(bound, kwargs, connection)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot, acquiring=connection is UNLEASED)
             if connection is not UNLEASED and type(error) is not GeneratorExit:
@@ -162,7 +163,7 @@ UNLEASED: Any = _Unleased()
 
 async def opened(slot: ConnectionSlot, fiber: Fiber, path: str) -> Live:
     """Open a connection on its first use, within what the step may take. Its step's retries are all there are."""
-    limit, loop = fiber.timeout, fiber.watch.loop
+    limit, loop = fiber.timeout, fiber.run.watch.loop
     began = loop.time()
     timer = asyncio.timeout(limit or None)
     try:

@@ -24,13 +24,14 @@ async def run_parallel(step: Parallel, frame: Frame, fiber: Fiber) -> Ended | No
     gate = asyncio.Semaphore(step.max_concurrency) if step.max_concurrency else None
     join = _Join(len(step.branches), loop, fail_fast=step.fail_fast)
     kind, run, activation, prefix = type(fiber), fiber.run, fiber.activation, fiber.prefix
+    create, done = loop.create_task, join.done
     fibers: list[Fiber] = []
     settled: list[asyncio.Task[Ended | None]] = []
     try:
         for steps in step.branches:
             own = kind(run, activation, prefix, fiber)
-            own.task = task = loop.create_task(_branch(steps, frame, own, gate))
-            task.add_done_callback(join.done)
+            own.task = task = create(_branch(steps, frame, own, gate))
+            task.add_done_callback(done)
             fibers.append(own)
         await join.all()
         if not join.clean:

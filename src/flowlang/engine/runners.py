@@ -79,8 +79,8 @@ async def run_log(step: Log, frame: Frame, fiber: Fiber) -> None:
     message = MASK if step.secret else str(evaluate(step.message, step, frame, fiber))
     run = fiber.run
     path = fiber.prefix + step.site.path
-    if fiber.emit is not None:
-        fiber.emit(LogWritten(run.run_id, run.clock.time(), path, message))
+    if fiber.run.emit is not None:
+        fiber.run.emit(LogWritten(run.run_id, run.clock.time(), path, message))
     run.logger.info("%s: %s", path, run.masker.text(message))
 
 

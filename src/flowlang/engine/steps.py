@@ -38,9 +38,9 @@ OBSERVED: dict[type, Runner] = {}  # the same with the events of their steps
 async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
     """The steps one after the other. A plain operation that nobody watches is carried out right here: it is what
     most steps are, and a coroutine of its own would be a tenth of its price."""
-    if fiber.emit is not None:
+    if fiber.run.emit is not None:
         return await _run_observed(steps, frame, fiber)
-    operations, do, prefix = fiber.operations, fiber.do, fiber.prefix
+    operations, do, prefix = fiber.activation.operations, fiber.do, fiber.prefix
     for step in steps:
         if type(step) is not Call:
             ended = await RUNNERS[type(step)](step, frame, fiber)
@@ -48,6 +48,7 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
                 return ended
             continue
         fiber.timeout = step.timeout
+        fiber.invoke = step.invoke
         try:
             outputs = await do(prefix + step.path, operations[step.operation], step.arguments(frame, fiber))
             if step.selected is not None or type(outputs) is not dict:
@@ -81,7 +82,7 @@ async def run_block(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
 
 async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
     """One operation with its events, spelled out because it is hot as well."""
-    run, emit, site = fiber.run, fiber.emit, step.site
+    run, emit, site = fiber.run, fiber.run.emit, step.site
     assert emit is not None
     monotonic, epoch, run_id = run.clock.monotonic, run.epoch, run.run_id
     path = fiber.prefix + step.path
@@ -92,7 +93,8 @@ async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
         shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
         emit(StepStarted(run_id, epoch + began, path, site.operation, step.connection, shown))
         fiber.timeout = step.timeout
-        outputs = await fiber.do(path, fiber.operations[step.operation], dict(arguments))
+        fiber.invoke = step.invoke
+        outputs = await fiber.do(path, fiber.activation.operations[step.operation], arguments)
         if step.selected is not None or type(outputs) is not dict:
             outputs = returned(step, outputs)
     except asyncio.CancelledError:
@@ -115,8 +117,9 @@ async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
 async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber) -> None:
     """One attempt with arguments that have been computed."""
     fiber.timeout = step.timeout
+    fiber.invoke = step.invoke
     try:
-        outputs = await fiber.do(fiber.prefix + step.path, fiber.operations[step.operation], arguments)
+        outputs = await fiber.do(fiber.prefix + step.path, fiber.activation.operations[step.operation], arguments)
         frame[step.slot] = returned(step, outputs)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
         raise step_error(error, step.site, fiber) from _cause(error)

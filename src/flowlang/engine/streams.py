@@ -49,16 +49,16 @@ class StreamCall(Bound):
             refuse_starvation(slot, live, fiber)
         fiber.limit = slot.acquire_limit(fiber.timeout) if slot is not None and leases else fiber.timeout
         if not fiber.watched:
-            fiber.watch.add(fiber)
+            fiber.run.watch.add(fiber)
         connection, source = UNLEASED, None
         try:
             if live is not None and leases:
                 connection = await live.get()
                 live.leases += 1
-                kwargs["connection"] = connection
+                kwargs = {**kwargs, "connection": connection}
                 fiber.next_phase(fiber.timeout)
             if self.wants_context:
-                kwargs["context"] = fiber.context(path)
+                kwargs = {**kwargs, "context": fiber.context(path)}
             source = aiter(self._task(live)(**kwargs))
             first = await anext(source, _DONE)
         except BaseException as error:

@@ -19,10 +19,10 @@ class Told:
     __slots__ = ("attempts", "begun", "emit", "fiber", "outputs", "path", "started", "step")
 
     def __init__(self, step: Step, fiber: Fiber) -> None:
-        assert fiber.emit is not None
+        assert fiber.run.emit is not None
         self.step = step
         self.fiber = fiber
-        self.emit = fiber.emit
+        self.emit = fiber.run.emit
         self.path = fiber.prefix + step.site.path
         self.outputs: Mapping[str, Any] | None = None
         self.begun = False
