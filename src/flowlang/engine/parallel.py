@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.steps import Ended, run_block, run_steps
 from flowlang.exceptions import StepError
-from flowlang.plan import Call, Frame, Parallel, Step
+from flowlang.plan import Frame, Parallel, Step
 
 SHOWN_FAILURES = 5
+_LOOK = 1.0  # seconds
 
 
 async def run_parallel(step: Parallel, frame: Frame, fiber: Fiber) -> Ended | None:
@@ -24,16 +25,15 @@ async def run_parallel(step: Parallel, frame: Frame, fiber: Fiber) -> Ended | No
     gate = asyncio.Semaphore(step.max_concurrency) if step.max_concurrency else None
     join = _Join(len(step.branches), loop, fail_fast=step.fail_fast)
     kind, run, activation, prefix = type(fiber), fiber.run, fiber.activation, fiber.prefix
-    create, done = loop.create_task, join.done
+    create = loop.create_task
     fibers: list[Fiber] = []
     settled: list[asyncio.Task[Ended | None]] = []
     try:
         for steps in step.branches:
             own = kind(run, activation, prefix, fiber)
-            own.task = task = create(_branch(steps, frame, own, gate))
-            task.add_done_callback(done)
+            own.task = create(_branch(steps, frame, own, gate, join))
             fibers.append(own)
-        await join.all()
+        await join.all(fibers)
         if not join.clean:
             settled = [task for task in _tasks(fibers) if task.done()]  # what the others do once cancelled is void
     finally:
@@ -63,50 +63,49 @@ def _outcome(settled: Sequence[asyncio.Task[Ended | None]], step: Parallel, fibe
     return next((ended for task in settled if (ended := task.result()) is not None), None)
 
 
-def _branch(
-    steps: Sequence[Step], frame: Frame, fiber: Fiber, gate: asyncio.Semaphore | None
-) -> Coroutine[Any, Any, Ended | None]:
-    if gate is not None:
-        return _gated(steps, frame, fiber, gate)
-    if len(steps) == 1 and type(steps[0]) is Call:
-        return run_steps(steps, frame, fiber)  # what it opens, if anything, `run_parallel` closes
-    return run_block(steps, frame, fiber)
-
-
-async def _gated(steps: Sequence[Step], frame: Frame, fiber: Fiber, gate: asyncio.Semaphore) -> Ended | None:
-    async with gate:
-        return await run_block(steps, frame, fiber)
+async def _branch(
+    steps: Sequence[Step], frame: Frame, fiber: Fiber, gate: asyncio.Semaphore | None, join: _Join
+) -> Ended | None:
+    """One branch. It reports its own end: a callback of the task for that would cost as much as half a step."""
+    try:
+        if gate is not None:
+            async with gate:
+                ended = await run_block(steps, frame, fiber)
+        else:
+            ended = await run_steps(steps, frame, fiber)  # what it opens and leaves, `run_parallel` closes
+    except asyncio.CancelledError:
+        join.over(clean=False, decides=True)
+        raise
+    except BaseException:
+        join.over(clean=False, decides=join.fail_fast)
+        raise
+    join.over(clean=ended is None, decides=ended is not None)
+    return ended
 
 
 class _Join:
-    """Waits for the branches of a `parallel`: until all are done, or one decides for the others."""
+    """Waits for the branches of a `parallel`: until all are over, or one decides for the others."""
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop, *, fail_fast: bool) -> None:
         self.left = count
         self.clean = True  # every branch succeeded and none ends the flow
-        self._fail_fast = fail_fast
+        self.fail_fast = fail_fast
         self._decided: asyncio.Future[None] = loop.create_future()
 
-    def done(self, task: asyncio.Task[Ended | None]) -> None:
+    def over(self, *, clean: bool, decides: bool) -> None:
         self.left -= 1
-        try:
-            if task.result() is not None:
-                self._unclean(decides=True)
-        except asyncio.CancelledError:
-            self._unclean(decides=True)
-        except BaseException:  # noqa: BLE001 - only counted here; `run_parallel` raises it
-            self._unclean(decides=self._fail_fast)
-        if not self.left and not self._decided.done():
+        if not clean:
+            self.clean = False
+        if (decides or not self.left) and not self._decided.done():
             self._decided.set_result(None)
 
-    def _unclean(self, *, decides: bool) -> None:
-        self.clean = False
-        if decides and not self._decided.done():
-            self._decided.set_result(None)
-
-    async def all(self) -> None:
-        if self.left:
-            await self._decided
+    async def all(self, fibers: Sequence[Fiber]) -> None:
+        """Wait. A branch that somebody cancels before its first turn never reports: that is seen within a second."""
+        while self.left and not self._decided.done():
+            await asyncio.wait([self._decided], timeout=_LOOK)
+            if any(task.done() and task.cancelled() for task in _tasks(fibers)):
+                self.clean = False
+                return
 
 
 def joined(errors: Sequence[BaseException]) -> BaseException:
