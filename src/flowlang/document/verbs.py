@@ -164,6 +164,10 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
     variable = context.name(node, "loop variable") if word and isinstance(node, Scalar) else None
     body = _steps(context, "do", fields.required("do"))
     collect = _value(fields, "collect")
+    at_once = fields.integer("max_concurrency", least=1) or 1
+    if at_once > 1:
+        message = "this version of FlowLang runs the turns of a `for_each` one after the other"
+        context.findings.add(codes.NOT_YET, message, fields.span("max_concurrency"), severity="warning")
     if items is None:
         return None
     return ForEachStep(
@@ -171,7 +175,7 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
         variable or Name("item", fields.span("for_each")),
         body,
         collect,
-        fields.integer("max_concurrency", least=1) or 1,
+        at_once,
         fields.integer("batch_size", least=1),
         fields.integer("max_failures", least=0) or 0,
         fields.modifiers(),
