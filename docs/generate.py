@@ -18,6 +18,7 @@ from flowlang.cli.explain import codes
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.expressions import FUNCTIONS, Function
 from flowlang.expressions.functions import lists, numbers, text, values
+from flowlang.views.pages import outdented
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
@@ -69,16 +70,6 @@ def findings_page() -> Iterator[str]:
         yield first.strip()
         if body := outdented(rest):
             yield body
-
-
-def outdented(text: str) -> str:
-    """`text` without the indentation it has in the code, which its last line (that of the closing quotes) shows.
-
-    `textwrap.dedent` would take away that of an example, too, where a page holds nothing else.
-    """
-    last = text.rpartition("\n")[2]
-    base = last if not last.strip() else ""
-    return "\n".join(line.removeprefix(base) for line in text.splitlines()).strip("\n").rstrip()
 
 
 def errors_page() -> Iterator[str]:

@@ -49,7 +49,7 @@ ENDS = {
     "succeeded": (flow("log: hi"), 0),
     "failed": (flow("raise: {type: conflict, message: no}"), 1),
     "exit with failure": (flow("exit: {status: failure, reason: enough}"), 1),
-    "a connect failure raised by a step": (flow("raise: {type: connect, message: gone}"), 3),
+    "a connect failure raised by a step": (flow("raise: {type: connect, message: gone}"), 1),
     "invalid": (flow("lgo: hi"), 2),
     "could not connect": (flow("log: hi", "connections: {db: {type: sqlite, database: none/x.db}}\n"), 3),
     "config from the environment": (

@@ -321,3 +321,22 @@ async def test_one_database_can_be_read_and_written_at_once(db: Database) -> Non
     assert (await db.call("batch_insert", table="copy", records=rows))["inserted_count"] == 5000
     await db.plugin.release_connection(handle)
     assert await db.rows("SELECT count(*) AS n FROM copy WHERE id = v") == [{"n": 5000}]
+
+
+async def test_a_name_made_by_ident_reaches_the_database_quoted() -> None:
+    """`${ident(…)}` in a flow: the name is quoted, never pasted, and the value beside it is bound."""
+    import flowlang
+
+    flow = """\
+flow: names
+connections: {db: {type: sqlite, database: ":memory:"}}
+inputs: [{name: table, type: string, required: true}]
+steps:
+  - sqlite_execute: {query: "CREATE TABLE ${ident(inputs.table)} (n INTEGER)"}
+  - sqlite_execute: {query: "INSERT INTO ${ident(inputs.table)} VALUES (${1 + 1})"}
+  - sqlite_query: {id: q, query: "SELECT ${ident('n')} AS n FROM ${ident(inputs.table)}"}
+outputs: [{name: rows, value: "${q.rows}"}]
+"""
+    hostile = 'a`b"c; DROP TABLE x'
+    result = await flowlang.run(text=flow, inputs={"table": hostile})
+    assert result.outputs == {"rows": [{"n": 2}]}, result.failure

@@ -127,10 +127,10 @@ def exit_code(result: RunResult) -> int:
     """What the end of a run is to the shell."""
     failure = result.failure
     if result.status == "failed" and failure is not None:
-        if failure.type == "config":
-            return 2
         opening = failure.step is None and failure.connection is not None
-        return 3 if failure.type == "connect" or opening else 1
+        if failure.type == "config":
+            return 2 if opening or failure.step is None else 1
+        return 3 if opening or (failure.type == "connect" and failure.connection is not None) else 1
     return {"succeeded": 0, "invalid": 2, "timed_out": 124, "cancelled": 130}.get(result.status, 1)
 
 

@@ -86,7 +86,7 @@ def _flow(context: Context, node: Mapping) -> Flow:
         defaults=_defaults(fields),
         steps=read_steps(fields, "steps"),
         outputs=_outputs(fields),
-        timeout=fields.duration("timeout"),
+        timeout=fields.limit("timeout"),
         on_cancel=read_steps(fields, "on_cancel"),
         finally_=read_steps(fields, "finally"),
         file=node.source.file,
@@ -133,7 +133,7 @@ def _connection(context: Context, key: Scalar, node: Node) -> Connection:
     kind = fields.text("type")
 
     def seconds(word: str) -> float:
-        value = fields.duration(word)
+        value = fields.limit(word)
         return _TIMEOUT if value is None else value
 
     lazy, connect, acquire = fields.boolean("lazy", False), seconds("connect_timeout"), seconds("acquire_timeout")
@@ -176,7 +176,7 @@ def _defaults(fields: Fields) -> Defaults:
         return Defaults()
     inner = Fields(fields.context, node, "`defaults`", ("retry", "timeout"))
     retry = inner.node("retry")
-    return Defaults(read_retry(fields.context, retry) if retry is not None else None, inner.duration("timeout"))
+    return Defaults(read_retry(fields.context, retry) if retry is not None else None, inner.limit("timeout"))
 
 
 def _outputs(fields: Fields) -> tuple[Output, ...]:

@@ -80,8 +80,10 @@ def parse_text(each: InputPlan, text: str) -> Any:
 
     if each.type_name == "string":
         return text
-    if each.type_name in ("timestamp", "duration"):
+    if each.type_name == "timestamp":
         return text
+    if each.type_name == "duration":
+        return float(text) if text.replace(".", "", 1).isdigit() else text
     if each.type_name == "boolean":
         known = {"true": True, "false": False}
         if text.lower() not in known:

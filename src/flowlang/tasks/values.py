@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, TypeVar
 
+from flowlang.expressions.runtime import Ident
+
 T = TypeVar("T")
 
 
@@ -14,12 +16,6 @@ class SecretMark:
 
 Secret = Annotated[T, SecretMark()]
 """`Secret[str]` on a parameter: the value is masked in every event, error and log."""
-
-
-class Ident(str):
-    """The name of a table or column, as `ident(x)` makes it. A plugin quotes it and never binds it."""
-
-    __slots__ = ()
 
 
 class Sql:
@@ -47,3 +43,6 @@ class Sql:
 
     def __repr__(self) -> str:
         return f"Sql({'⟨…⟩'.join(self.texts)!r})"
+
+
+__all__ = ["Ident", "Secret", "SecretMark", "Sql"]

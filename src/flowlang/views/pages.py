@@ -12,11 +12,19 @@ from flowlang.views.verbs import Verb
 
 
 def code_page(code: Code, paint: Paint = plain) -> str:
-    import textwrap
+    first, _, rest = code.page.lstrip().partition("\n")
+    body = page(outdented(rest))
+    return f"{paint(code.name, 'bold')}: finding of the check\n\n{first.rstrip()}" + (f"\n\n{body}" if body else "")
 
-    first, _, rest = code.page.strip().partition("\n")
-    body = page(textwrap.dedent(rest))
-    return f"{paint(code.name, 'bold')}: finding of the check\n\n{first}" + (f"\n{body}" if body else "")
+
+def outdented(text: str) -> str:
+    """`text` without the indentation that it has in the code, which its last line (that of the closing quotes) shows.
+
+    `textwrap.dedent` would take away that of an example, too, where a page holds nothing else.
+    """
+    last = text.rpartition("\n")[2]
+    base = last if not last.strip() else ""
+    return "\n".join(line.removeprefix(base) for line in text.splitlines()).strip("\n").rstrip()
 
 
 def error_page(error: ErrorClass, paint: Paint = plain) -> str:

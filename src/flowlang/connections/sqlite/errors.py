@@ -55,6 +55,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("has no column", "not_found"),
     ("already exists", "conflict"),
     ("too many attached databases", "permission"),
+    ("not authorized", "permission"),
     ("too many ", "limit"),
     ("too big", "limit"),
 )

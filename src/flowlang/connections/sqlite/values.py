@@ -37,7 +37,7 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 def _integer(value: int) -> int:
     if _SMALLEST <= value <= _LARGEST:
         return int(value)
-    raise ValueError(f"an integer of {value.bit_length()} bits does not fit SQLite's 64; store it as text: str(x)")
+    raise ValueError("this integer is outside the range of SQLite's 64 bits; store it as text: str(x)")
 
 
 def _number(value: float) -> float:
