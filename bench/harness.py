@@ -76,9 +76,9 @@ async def _in_turn(rounds: int, functions: Sequence[Callable[[], Awaitable[objec
     found: list[list[float]] = []
     for number in range(rounds + 1):
         taken = [0.0] * len(functions)
+        gc.collect()
         for place in range(len(functions)):
             chosen = (number + place) % len(functions)
-            gc.collect()
             began = time.perf_counter()
             for _ in range(times):
                 await functions[chosen]()

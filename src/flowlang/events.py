@@ -148,20 +148,28 @@ class Emitter:
     A sink that raises does not disturb the run; its trouble is logged, once.
     """
 
-    __slots__ = ("_failed", "_masker", "_sinks")
+    __slots__ = ("_failed", "_first", "_masker", "_more")
 
     def __init__(self, sinks: tuple[Sink, ...], masker: Masker) -> None:
-        self._sinks = sinks
+        self._first, *self._more = sinks  # one listener is the rule, and two events a step are many
         self._masker = masker
         self._failed = False
 
     def __call__(self, event: Event) -> None:
         if self._masker.active:
             event = masked(event, self._masker)
-        for sink in self._sinks:
+        try:
+            self._first(event)
+        except Exception as error:  # noqa: BLE001 - a listener's defect must not become the run's
+            self._trouble(error)
+        if self._more:
+            self._tell_more(event)
+
+    def _tell_more(self, event: Event) -> None:
+        for sink in self._more:
             try:
                 sink(event)
-            except Exception as error:  # noqa: BLE001 - a listener's defect must not become the run's
+            except Exception as error:  # noqa: BLE001 - as above
                 self._trouble(error)
 
     def _trouble(self, error: Exception) -> None:

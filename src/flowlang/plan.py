@@ -210,6 +210,7 @@ Step = Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Rais
 class ConnectionPlan:
     """A named connection. `plugin` is the prototype that a run makes its instance from, `config` makes its values.
 
+    `ready` is the config itself where every value is written out: checked, completed, and never changed.
     `textual` maps the paths whose text comes from a variable to that variable's name, so that it can be coerced to
     the schema's type. `spans` has the line and column of each path.
     """
@@ -218,6 +219,7 @@ class ConnectionPlan:
     type: str
     plugin: Any
     config: Evaluator
+    ready: Any
     textual: Mapping[tuple[str | int, ...], str]
     lazy: bool
     connect_timeout: float

@@ -16,7 +16,7 @@ from flowlang.checking.scope import Scope, Unseen
 from flowlang.checking.steps import block, ids, label
 from flowlang.checking.values import Compiler, Wanted, evaluator
 from flowlang.connections.base import ConnectionPlugin
-from flowlang.connections.config import schema_of
+from flowlang.connections.config import prepare, schema_of
 from flowlang.connections.registry import PluginRegistry
 from flowlang.diagnostics import has_errors, ordered
 from flowlang.document import model
@@ -250,8 +250,12 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
     for name, value in config.entries:
         places.keys[(name.text,)] = name.span
         values[name.text] = _known(value, (name.text,), places, textual)
+    ready = None
     if plugin is not None:
-        checker.add(connection_rules.config(connection, plugin, values, set(textual), places))
+        refused = list(connection_rules.config(connection, plugin, values, set(textual), places))
+        checker.add(refused)
+        if not textual and not refused:
+            ready = prepare(plugin, values)
     checker.literals += literal_secrets.in_config(plugin, values, places.values, textual)
     start = connection.name.span.start
     return ConnectionPlan(
@@ -259,6 +263,7 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
         type=connection.type.text,
         plugin=plugin,
         config=function,
+        ready=ready,
         textual=textual,
         lazy=connection.lazy,
         connect_timeout=connection.connect_timeout,

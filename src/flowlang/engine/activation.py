@@ -81,8 +81,9 @@ class Activation:
         run = self.run
         plugin: ConnectionPlugin = plan.plugin
         site = Site(f"connections.{plan.name}", "connect", plan.file, plan.line, plan.column)
-        raw = computed(plan.config, site, self.frame, fiber)
-        prepared = prepare(plugin, raw, sources=plan.textual)
+        prepared = plan.ready
+        if prepared is None:
+            prepared = prepare(plugin, computed(plan.config, site, self.frame, fiber), sources=plan.textual)
         for secret in prepared.secrets:
             run.masker.add(secret)
             if 0 < len(secret) < SHORTEST:

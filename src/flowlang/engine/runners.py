@@ -10,12 +10,12 @@ from flowlang.engine.fiber import Fiber
 from flowlang.engine.loops import run_loop
 from flowlang.engine.modifiers import run_modified
 from flowlang.engine.parallel import run_parallel
-from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, run_call_observed, selected
+from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, selected
 from flowlang.engine.told import observed
 from flowlang.events import LogWritten
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.masking import MASK
-from flowlang.plan import Assign, Call, Choose, Exit, Frame, Log, Loop, Modified, Parallel, Raise, Subflow, Switch
+from flowlang.plan import Assign, Choose, Exit, Frame, Log, Loop, Modified, Parallel, Raise, Subflow, Switch
 
 # ---------------------------------------------------------------- values and choices
 
@@ -101,6 +101,6 @@ RUNNERS.update(
     }
 )
 OBSERVED.update({kind: observed(runner) for kind, runner in RUNNERS.items()})
-OBSERVED.update({Call: run_call_observed, Modified: run_modified})
+OBSERVED.update({Modified: run_modified})
 
 __all__ = ["RUNNERS", "run_block"]

@@ -60,11 +60,48 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
 
 
 async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
+    """The same with events. Those of an operation are spelled out here, and made without the named tuple's own
+    constructor, because with somebody listening they are half of its price."""
+    run = fiber.run
+    emit, monotonic, epoch, run_id = run.emit, run.clock.monotonic, run.epoch, run.run_id
+    assert emit is not None
     for step in steps:
-        ended = await OBSERVED[type(step)](step, frame, fiber)
-        if ended is not None:
-            return ended
+        if type(step) is not Call:
+            ended = await OBSERVED[type(step)](step, frame, fiber)
+            if ended is not None:
+                return ended
+            continue
+        site, path, connection = step.site, fiber.prefix + step.path, step.connection
+        arguments: dict[str, Any] | None = None
+        began = monotonic()
+        try:
+            arguments = step.arguments(frame, fiber)
+            shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
+            emit(_made(StepStarted, (run_id, epoch + began, path, site.operation, connection, shown)))
+            fiber.timeout = step.timeout
+            fiber.invoke = step.invoke
+            outputs = await fiber.do(path, fiber.activation.operations[step.operation], arguments)
+            if step.selected is not None or type(outputs) is not dict:
+                outputs = returned(step, outputs)
+        except asyncio.CancelledError:
+            now = monotonic()
+            emit(StepCancelled(run_id, epoch + now, path, now - began))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
+            if arguments is None:
+                emit(StepStarted(run_id, epoch + began, path, site.operation, connection))
+            failed = step_error(error, site, fiber, frame, step.arguments)
+            now = monotonic()
+            emit(StepFailed(run_id, epoch + now, path, now - began, failed.failure))
+            raise failed from _cause(error)
+        frame[step.slot] = outputs
+        told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
+        now = monotonic()
+        emit(_made(StepSucceeded, (run_id, epoch + now, path, now - began, 1, told)))
     return None
+
+
+_made = tuple.__new__
 
 
 async def run_block(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended | None:
@@ -78,40 +115,6 @@ async def run_block(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
 
 
 # ---------------------------------------------------------------- one operation
-
-
-async def run_call_observed(step: Call, frame: Frame, fiber: Fiber) -> None:
-    """One operation with its events, spelled out because it is hot as well."""
-    run, emit, site = fiber.run, fiber.run.emit, step.site
-    assert emit is not None
-    monotonic, epoch, run_id = run.clock.monotonic, run.epoch, run.run_id
-    path = fiber.prefix + step.path
-    began = monotonic()
-    arguments: dict[str, Any] | None = None
-    try:
-        arguments = step.arguments(frame, fiber)
-        shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
-        emit(StepStarted(run_id, epoch + began, path, site.operation, step.connection, shown))
-        fiber.timeout = step.timeout
-        fiber.invoke = step.invoke
-        outputs = await fiber.do(path, fiber.activation.operations[step.operation], arguments)
-        if step.selected is not None or type(outputs) is not dict:
-            outputs = returned(step, outputs)
-    except asyncio.CancelledError:
-        now = monotonic()
-        emit(StepCancelled(run_id, epoch + now, path, now - began))
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
-        if arguments is None:
-            emit(StepStarted(run_id, epoch + began, path, site.operation, step.connection))
-        failed = step_error(error, site, fiber, frame, step.arguments)
-        now = monotonic()
-        emit(StepFailed(run_id, epoch + now, path, now - began, failed.failure))
-        raise failed from _cause(error)
-    frame[step.slot] = outputs
-    told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
-    now = monotonic()
-    emit(StepSucceeded(run_id, epoch + now, path, now - began, 1, told))
 
 
 async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber) -> None:
