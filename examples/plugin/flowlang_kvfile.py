@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import ConnectionError, FlowExecutionError
@@ -23,6 +23,19 @@ class Store:
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.pairs, indent=self.indent, ensure_ascii=False), "utf-8")
         new.replace(self.path)  # at once: a reader sees the old file or the new one, never half of it
+
+
+class Found(TypedDict):
+    """`value`: what is kept under the key, null when there is nothing. `found`: whether the key is there."""
+
+    value: Any
+    found: bool
+
+
+class Kept(TypedDict):
+    """`replaced`: whether the key had a value before."""
+
+    replaced: bool
 
 
 class KvFilePlugin(ConnectionPlugin):
@@ -65,27 +78,20 @@ class KvFilePlugin(ConnectionPlugin):
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
         return {"kvfile_get": self._task_get, "kvfile_set": self._task_set}
 
-    async def _task_get(self, key: str, connection: Any = None) -> dict[str, Any]:
+    async def _task_get(self, key: str, connection: Any = None) -> Found:
         """Read one value.
 
         Args:
             key: the key; one that is not there gives null
-
-        Returns:
-            value: what is kept under the key
-            found: whether the key is there
         """
         return {"value": connection.pairs.get(key), "found": key in connection.pairs}
 
-    async def _task_set(self, key: str, value: Any, connection: Any = None) -> dict[str, Any]:
+    async def _task_set(self, key: str, value: Any, connection: Any = None) -> Kept:
         """Keep one value.
 
         Args:
             key: the key
             value: anything that JSON can hold
-
-        Returns:
-            replaced: whether the key had a value before
         """
         replaced = key in connection.pairs
         connection.pairs[key] = value
