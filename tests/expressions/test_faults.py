@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -52,7 +53,9 @@ def test_a_fault_names_the_part_and_the_reason(text: str, part: str, message: st
 
 def test_a_fault_shows_what_the_paths_read() -> None:
     found = fault("${[r.id + o.x for r in rows]}", World(**DATA))
-    assert found.notes == ("`r.id` is null", "`o.x` is 1", "`rows` is an array of 2")
+    # From Python 3.12 on a comprehension is part of the function around it: its variable is gone by then.
+    of_the_item = ("`r.id` is null",) if sys.version_info < (3, 12) else ()
+    assert found.notes == (*of_the_item, "`o.x` is 1", "`rows` is an array of 2")
 
 
 def test_a_fault_never_shows_a_secret() -> None:
