@@ -187,6 +187,8 @@ def _tell_text(result: RunResult, sources: Mapping[str, str]) -> None:
         err(f"reason{reason}")
     outputs = result.shown_outputs()
     if outputs:
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            say("")  # on a screen both end up in one place
         out(outputs_text(outputs, painter(colours(sys.stdout))))
 
 
