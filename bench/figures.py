@@ -74,10 +74,10 @@ def step() -> list[Figure]:
     async def listened() -> None:
         await run(flow, on_event=listener)
 
-    measured = in_turn(25, floor, alone, listened, times=4)
+    measured = in_turn(40, floor, alone, listened, times=5)
     how = (
         f"{STEPS:,} steps, three references each, leased, each with a timeout; whole run / steps; "
-        "the listener counts; 25 rounds of 4 runs"
+        "the listener counts; 40 rounds of 5 runs"
     )
     bare_text = f"bare `await op(…)`, the same three values: {seconds(measured.of(0) / STEPS)}"
     quiet, heard = (seconds(measured.of(place) / STEPS) for place in (1, 2))
@@ -104,8 +104,8 @@ def _parallel(what: str, task: str, operation: Callable[..., Awaitable[object]])
     async def ours() -> None:
         await run(flow)
 
-    measured = in_turn(25, floor, ours, times=2)
-    how = "one `parallel` step, leased, each branch with a timeout; whole run / branches; 25 rounds of 2 runs"
+    measured = in_turn(40, floor, ours, times=2)
+    how = "one `parallel` step, leased, each branch with a timeout; whole run / branches; 40 rounds of 2 runs"
     floor_text = f"`asyncio.gather` of the same: {seconds(measured.of(0) / STEPS)}"
     return Figure(what, floor_text, seconds(measured.of(1) / STEPS), measured.ratio(1), "×", 1.6, how)
 

@@ -347,8 +347,10 @@ def _begin(
         return None, invalid(errors, checked.name)
     environment: Mapping[str, str] = os.environ if env is None else env
     values, findings = accept(plan.inputs, inputs or {}, plan.file)
-    known, missing = _secrets(plan, secrets or {}, environment)
-    findings += missing
+    known: dict[str, str] = dict(secrets or {})
+    if plan.secret_names or plan.env_names:
+        known, missing = _secrets(plan, known, environment)
+        findings += missing
     if findings:
         return None, invalid(findings, plan.flow)
     one_run = Run(
@@ -361,7 +363,7 @@ def _begin(
         clock=clock,
     )
     surroundings = contextvars.copy_context()
-    surroundings.run(FILES_ROOT.set, os.path.abspath(files_root if files_root is not None else "."))
+    surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())
     task = asyncio.get_running_loop().create_task(one_run.execute(), context=surroundings)
     return RunHandle(one_run, task), None
 

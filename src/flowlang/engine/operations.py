@@ -97,6 +97,8 @@ class LeasedCall(Bound):
             self.live = live
             self.bound = self.function or live.tasks[self.name]
         bound, invoke = self.bound, fiber.invoke
+        if self.wants_context:
+            invoke, kwargs = spread, {**kwargs, "context": fiber.context(path)}
         if slot.held_by_streams:
             refuse_starvation(slot, live, fiber)
         timeout = fiber.timeout
@@ -112,11 +114,7 @@ class LeasedCall(Bound):
             live.leases += 1
             if limit != timeout or fiber.timer is not None:
                 fiber.next_phase(timeout)
-            if self.wants_context:
-                kwargs = {**kwargs, "context": fiber.context(path)}
-                result = await spread(bound, kwargs, connection)
-            else:
-                result = await invoke(bound, kwargs, connection)
+            result = await invoke(bound, kwargs, connection)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot, acquiring=connection is UNLEASED)
             if connection is not UNLEASED and type(error) is not GeneratorExit:

@@ -50,7 +50,8 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
         fiber.timeout = step.timeout
         fiber.invoke = step.invoke
         try:
-            outputs = await do(prefix + step.path, operations[step.operation], step.arguments(frame, fiber))
+            path = prefix + step.path if prefix else step.path
+            outputs = await do(path, operations[step.operation], step.arguments(frame, fiber))
             if step.selected is not None or type(outputs) is not dict:
                 outputs = returned(step, outputs)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
