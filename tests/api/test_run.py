@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flowlang
+from flowlang.connections import ConnectionPlugin, PluginRegistry
 from flowlang.events import Event, LogWritten
 
 SECRETS = """\
@@ -150,3 +152,80 @@ def test_start_refuses_with_an_exception() -> None:
 
     with pytest.raises(flowlang.InvalidFlowError):
         asyncio.run(begin())
+
+
+def test_variables_of_the_process_are_seen_by_default_and_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only a dict handed over: the environment of the process, too, can be asked with `default` and `has`."""
+    monkeypatch.setenv("FLOW_TEST_THERE", "yes")
+    flow = """\
+flow: f
+vars: {a: "${default(env.FLOW_TEST_THERE, 'no')}", b: "${default(env.FLOW_TEST_GONE, 'no')}"}
+steps: [{log: "${vars.a}"}]
+outputs: [{name: found, value: "${vars.a} ${vars.b}"}]
+"""
+    assert flowlang.run_sync(text=flow).outputs == {"found": "yes no"}
+
+
+def test_a_plugin_that_changes_its_config_changes_it_for_nobody_else() -> None:
+    """The config of a flow that is kept, handed to two connections and two runs, is the same each time."""
+    seen: list[str] = []
+
+    class Greedy(ConnectionPlugin):
+        name = "greedy"
+        description = "changes what it is given"
+        version = "1.0.0"
+
+        def get_config_schema(self) -> dict[str, Any]:
+            return {"type": "object", "properties": {"o": {"type": "object"}}}
+
+        async def connect(self, config: dict[str, Any]) -> object:
+            seen.append(repr(config))
+            config["o"]["x"] = 99
+            return self
+
+        async def disconnect(self) -> None:
+            pass
+
+        async def get_connection(self) -> object:
+            return self
+
+    registry = PluginRegistry(discover=False)
+    registry.register(Greedy)
+    flow = "flow: f\nconnections: {a: {type: greedy, o: {x: 1}}, b: {type: greedy, o: {x: 1}}}\nsteps: [{log: hi}]\n"
+    for _ in range(2):
+        assert flowlang.run_sync(text=flow, registry=registry).succeeded
+    assert seen == ["{'o': {'x': 1}}"] * 4
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before its first turn", "while it waits"])
+async def test_a_branch_that_somebody_else_cancels_fails_the_block(begun: bool) -> None:
+    """The join neither waits for ever for a branch that never reports, nor takes its silence for success."""
+    flow = """\
+flow: f
+steps:
+  - parallel:
+      - nap: {id: a}
+      - nap: {id: b}
+"""
+    before = asyncio.all_tasks()
+    napping = asyncio.Event()
+
+    @flowlang.task(name="nap", effect="none")
+    async def rest() -> None:
+        napping.set()
+        await asyncio.sleep(60)
+
+    running = asyncio.create_task(flowlang.run(text=flow, tasks=[rest]))
+    if begun:
+        await napping.wait()
+    while True:
+        branches = [each for each in asyncio.all_tasks() - before if "_branch" in repr(each.get_coro())]
+        if branches:
+            break
+        await asyncio.sleep(0)
+    branches[-1].cancel()
+    result = await asyncio.wait_for(running, 30)
+    assert result.status == "failed"
+    assert result.failure is not None
+    assert result.failure.type == "cancelled"
+    assert asyncio.all_tasks() == before
