@@ -149,6 +149,64 @@ class Parallel:
 
 
 @frozen
+class Repeat:
+    """`while` and `until`. The body runs in the frame around it: behind the loop, and while its condition is looked
+    at, its places hold what the latest turn left there. `index` has a place of its own."""
+
+    site: Site
+    kind: Literal["while", "until"]
+    condition: Evaluator
+    body: tuple[Step, ...]
+    max_iterations: int
+    interval: float
+    slot: int
+    index_slot: int
+
+
+@frozen
+class Transaction:
+    """The operations in `body` on the connection at place `connection` share one handle and one transaction."""
+
+    site: Site
+    connection: int
+    connection_name: str
+    body: tuple[Step, ...]
+
+
+@frozen
+class Handler:
+    """A `catch`: for failures of a class in `on` (empty: of any) for which `guard` holds."""
+
+    on: frozenset[str]
+    guard: Evaluator | None
+    error_slot: int
+    body: tuple[Step, ...]
+
+
+@frozen
+class Try:
+    """`slots` are the places that the body writes; they are emptied before a handler runs."""
+
+    site: Site
+    body: tuple[Step, ...]
+    handlers: tuple[Handler, ...]
+    finally_: tuple[Step, ...]
+    slots: tuple[int, ...] = ()
+
+
+@frozen
+class Wait:
+    """Exactly one of `duration` (seconds or a duration), `until` (a timestamp) and `signal` is there."""
+
+    site: Site
+    duration: Evaluator | None
+    until: Evaluator | None
+    signal: str | None
+    timeout: float | None
+    slot: int
+
+
+@frozen
 class Subflow:
     site: Site
     plan: Plan
@@ -203,7 +261,23 @@ class Modified:
     slots: tuple[int, ...] = ()
 
 
-Step = Call | Assign | Choose | Switch | Loop | Parallel | Subflow | Exit | Raise | Log | Modified
+Step = (
+    Call
+    | Assign
+    | Choose
+    | Switch
+    | Loop
+    | Repeat
+    | Parallel
+    | Transaction
+    | Try
+    | Wait
+    | Subflow
+    | Exit
+    | Raise
+    | Log
+    | Modified
+)
 
 
 @frozen

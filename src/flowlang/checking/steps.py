@@ -106,19 +106,8 @@ def ids(
         if step.modifiers.id is not None:
             yield step.modifiers.id, loop
         around = step if loop is None and isinstance(step, model.ForEachStep) else loop
-        for inner in _blocks(step):
-            yield from ids(inner, around)
-        yield from ids(step.modifiers.on_error or (), loop)
-
-
-def _blocks(step: model.Step) -> list[Sequence[model.Step]]:
-    if isinstance(step, model.IfStep):
-        return [*(steps for _, steps in step.branches), step.otherwise or ()]
-    if isinstance(step, model.SwitchStep):
-        return [*(case.steps for case in step.cases), step.default or ()]
-    if isinstance(step, model.ParallelStep):
-        return [*step.branches]
-    return [step.body] if isinstance(step, model.ForEachStep) else []
+        for word, inner in model.blocks(step):
+            yield from ids(inner, loop if word == "on_error" else around)
 
 
 def label(name: model.Name) -> str:

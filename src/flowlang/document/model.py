@@ -164,6 +164,15 @@ class Output:
 
 
 @frozen
+class Cache:
+    """`cache` of a reading task: what it returned for the same `key` is used again for `ttl` seconds."""
+
+    key: Value
+    ttl: float
+    span: Span
+
+
+@frozen
 class Modifiers:
     """What every step may carry. `timeout` is seconds."""
 
@@ -174,6 +183,8 @@ class Modifiers:
     retry: Retry | None = None
     on_error: tuple[Step, ...] | None = None
     continue_on_error: bool = False
+    cache: Cache | None = None
+    idempotency_key: Value | None = None
     spans: Mapping[str, Span] = field(default_factory=dict)  # of each modifier's key that was written
 
 
@@ -247,6 +258,61 @@ class ParallelStep:
 
 
 @frozen
+class RepeatStep:
+    """`while` (looked at before each turn) or `until` (after each). `interval` is seconds between two turns."""
+
+    kind: Literal["while", "until"]
+    condition: Guard
+    body: tuple[Step, ...]
+    max_iterations: int
+    interval: float
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class TransactionStep:
+    """The steps of `body` that use `connection` share one handle and one transaction."""
+
+    connection: Name
+    body: tuple[Step, ...]
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class Catch:
+    """A handler of `try`: `on` are error classes (empty: all), `variable` the name its steps read the error by."""
+
+    on: tuple[Name, ...]
+    guard: Guard | None
+    variable: Name | None
+    steps: tuple[Step, ...]
+    span: Span
+
+
+@frozen
+class TryStep:
+    body: tuple[Step, ...]
+    catches: tuple[Catch, ...]
+    finally_: tuple[Step, ...]
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
+class WaitStep:
+    """Exactly one of `duration`, `until` and `signal` is there; `timeout` (seconds) goes with `signal`."""
+
+    duration: Value | None
+    until: Value | None
+    signal: Name | None
+    timeout: float | None
+    modifiers: Modifiers
+    span: Span
+
+
+@frozen
 class SubflowStep:
     """`flow` is a name or a path, relative to this flow's folder."""
 
@@ -284,8 +350,63 @@ class LogStep:
 
 
 Step = (
-    TaskStep | SetStep | IfStep | SwitchStep | ForEachStep | ParallelStep | SubflowStep | ExitStep | RaiseStep | LogStep
+    TaskStep
+    | SetStep
+    | IfStep
+    | SwitchStep
+    | ForEachStep
+    | RepeatStep
+    | ParallelStep
+    | TransactionStep
+    | TryStep
+    | WaitStep
+    | SubflowStep
+    | ExitStep
+    | RaiseStep
+    | LogStep
 )
+
+
+def blocks(step: Step) -> list[tuple[str, tuple[Step, ...]]]:
+    """The lists of steps inside a step, in the order of the text, each with the word its paths and readers know it
+    by: `then`, `elif1`, `else`, `case1`, `default`, `do`, `branch1`, `try`, `catch1`, `finally`, `on_error`."""
+    found: list[tuple[str, tuple[Step, ...]]] = []
+    if isinstance(step, IfStep):
+        found += [(f"elif{at}" if at else "then", steps) for at, (_, steps) in enumerate(step.branches)]
+        found += [("else", step.otherwise)] if step.otherwise is not None else []
+    elif isinstance(step, SwitchStep):
+        found += [(f"case{number}", case.steps) for number, case in enumerate(step.cases, 1)]
+        found += [("default", step.default)] if step.default is not None else []
+    elif isinstance(step, ParallelStep):
+        found += [(f"branch{number}", branch) for number, branch in enumerate(step.branches, 1)]
+    elif isinstance(step, (ForEachStep, RepeatStep, TransactionStep)):
+        found.append(("do", step.body))
+    elif isinstance(step, TryStep):
+        found.append(("try", step.body))
+        found += [(f"catch{number}", each.steps) for number, each in enumerate(step.catches, 1)]
+        found += [("finally", step.finally_)] if step.finally_ else []
+    if step.modifiers.on_error is not None:
+        found.append(("on_error", step.modifiers.on_error))
+    return found
+
+
+@frozen
+class Concurrency:
+    """How many runs of a flow with the same `key` may be under way at once, in one process."""
+
+    key: Value | None
+    limit: int
+    on_conflict: Literal["queue", "skip", "cancel_running"]
+    span: Span
+
+
+@frozen
+class Trigger:
+    """What starts a flow by itself. `settings` are its keys; the times among them are not parsed any further."""
+
+    kind: Literal["schedule", "every", "webhook"]
+    settings: ObjectValue
+    span: Span
 
 
 @frozen
@@ -306,6 +427,8 @@ class Flow:
     timeout: float | None
     on_cancel: tuple[Step, ...]
     finally_: tuple[Step, ...]
+    concurrency: Concurrency | None
+    triggers: tuple[Trigger, ...]
     file: str
     text: str
     span: Span

@@ -89,6 +89,8 @@ def _flow(context: Context, node: Mapping) -> Flow:
         timeout=fields.limit("timeout"),
         on_cancel=read_steps(fields, "on_cancel"),
         finally_=read_steps(fields, "finally"),
+        concurrency=None,
+        triggers=(),
         file=node.source.file,
         text=node.source.text,
         span=node.span,
