@@ -3,6 +3,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+TOOLS := $(VENV)/tools/.stamp
 
 # The first Python on the path that is new enough. Looked up only when a recipe needs it; override: make PYTHON=...
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -15,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint format types check bench clean
+.PHONY: help setup tools demo yaml-suite test test-fast lint format types check bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,15 +37,20 @@ $(STAMP): pyproject.toml requirements-dev.txt
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
+tools: $(TOOLS) ## install what the tests need beside Python packages (once; npm, by Debian's packages when root)
+
+$(TOOLS): tests/tools/package.json tests/tools/setup.py | $(STAMP)
+	@$(BIN)/python -m tests.tools.setup $@
+
 demo: $(STAMP) ## run the main example: import a file of facts into SQLite and ask it questions
 	@mkdir -p build
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/flowlang run examples/nobel.yaml -i database=build/nobel.db $(ARGS)
 
-test: $(STAMP) ## run the whole test suite, in random order on all cores
+test: $(STAMP) $(TOOLS) ## run the whole test suite, in random order on all cores
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-fast: $(STAMP) ## run the tests except the slow ones
+test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
 lint: $(STAMP) ## look for mistakes and departures from the style (ruff)
@@ -59,6 +65,9 @@ types: $(STAMP) ## check the types of src, strictly (mypy)
 	$(BIN)/mypy
 
 check: lint types test ## everything a change must pass; the same as .ci/run
+
+yaml-suite: $(STAMP) $(TOOLS) ## hold the reader against the public YAML test suite, and print each difference with its reason
+	@$(BIN)/python -m tests.document.suite
 
 bench: $(STAMP) ## measure against the floors and targets (ARGS='--write docs/benchmarks.md' to publish)
 	@$(BIN)/python -m compileall -q src bench

@@ -87,9 +87,9 @@ ESCAPE = code(
 )
 SPACE = code(
     "missing-space",
-    """The space after the colon is missing.
+    """The space after a colon, or before a comment, is missing.
 
-    Only `: ` with a space makes a key; `a:1` is one piece of text.
+    Only `: ` with a space makes a key; `a:1` is one piece of text. Only ` #` with a space begins a comment.
 
         id:fetch
         id: fetch
@@ -99,7 +99,8 @@ CHARACTER = code(
     "reserved-character",
     """Unquoted text begins with a character that YAML keeps for itself.
 
-    Those are `@`, a backtick, `%`, `*`, `&`, `!`, `|`, `>`, `,`, `[`, `]`, `{` and `}`. Quote the text.
+    Those are `@`, a backtick, `%`, `*`, `&`, `!`, `|`, `>`, `,`, `[`, `]`, `{` and `}`, and inside brackets and braces
+    `?`. Quote the text.
 
         pattern: *.csv
         pattern: "*.csv"

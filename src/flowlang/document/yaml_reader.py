@@ -35,6 +35,8 @@ _STYLES: dict[str | None, Style] = {
 _PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
 _GAP = re.compile(r"(?:\s|(?<=\s)#[^\n]*)*")
 _COMMENT = re.compile(r"[ \t]+#")
+_HEADER = re.compile(r"[|>][-+0-9]*")
+_ANCHOR = re.compile(r"&([^\s,\[\]{}]+)")
 
 
 def read_yaml(text: str | bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
@@ -158,8 +160,11 @@ class _Builder:
             node = self._with_properties(event, text, _STYLES[style], start, stop)
         elif style:
             node = Scalar(text, text, _STYLES[style], self.source, start, stop)
+            self._comment(node)
         else:
             node = Scalar(text, text, "plain", self.source, start, stop)
+            if start and self.source.text[start - 1] == "?":
+                self._question(node)
             if not text or text[0] in MAYBE:
                 self._type(node, None)
             if "${" in text:
@@ -329,6 +334,8 @@ class _Builder:
     def _with_properties(self, event: Any, text: str, style: Style, start: int, stop: int) -> Scalar:
         """A scalar that an anchor or a tag stands before: its own text begins after them."""
         full, index = self.source.text, start
+        if event.anchor is not None:
+            self._anchor(start, stop, event.anchor)
         while match := _PROPERTY.match(full, index, stop):
             gap = _GAP.match(full, match.end(), stop)
             index = gap.end() if gap else match.end()
@@ -342,6 +349,35 @@ class _Builder:
         if style == "plain" and "${" in text:
             self._cut(node)
         return node
+
+    # What YAML 1.2 reads otherwise than the parser, which follows 1.1 there: refused, so that nothing is silently
+    # another value than a reader of the file would think.
+
+    def _comment(self, node: Scalar) -> None:
+        """A comment begins right behind quoted text, or right behind the `|` or `>` of a block."""
+        full, at = self.source.text, node.stop
+        if node.style in ("literal", "folded"):
+            header = _HEADER.match(full, node.start)
+            if header is None:
+                return
+            at = header.end()
+        if full[at : at + 1] == "#":
+            span = self.source.span(at, at + 1)
+            self._report(codes.SPACE, "a comment begins here without a space before it", span, "write ` #`")
+
+    def _question(self, node: Scalar) -> None:
+        """`?` begins a text in YAML 1.2, unless a space follows; for the parser it marks a key."""
+        span = self.source.span(node.start - 1, node.stop)
+        help_ = f"quote it: {quoted('?' + node.text)}"
+        self._report(codes.CHARACTER, f"{shown('?' + node.text)} begins with `?`, which marks a key", span, help_)
+
+    def _anchor(self, start: int, stop: int, name: str) -> None:
+        """An anchor goes on to the next space in YAML 1.2; for the parser it ends with its last letter."""
+        match = _ANCHOR.search(self.source.text, start, stop)
+        if match is not None and match[1] != name:
+            span = self.source.span(*match.span())
+            message = f"{shown(match[0])} is no name for a value to be repeated"
+            self._report(codes.ANCHOR, message, span, f"use letters, digits, `-` and `_`: `&{name}`")
 
     def _cut(self, node: Scalar) -> None:
         """Reports an expression that a comment cut off, and closes it so that the rest of the check can go on."""
