@@ -35,7 +35,7 @@ else:
         post = "__post_init__" in namespace
 
         def first(self: Any, *args: Any, **kwargs: Any) -> None:
-            made.__init__ = _init(known, post=post)
+            made.__init__ = _init(made, known, post=post)
             made.__init__(self, *args, **kwargs)
 
         namespace["__init__"] = first  # the real one is compiled when the first record is made; many never are
@@ -54,32 +54,37 @@ else:
             made.kw_only = False
         return made
 
-    def _init(known: dict[str, Any], *, post: bool) -> Any:
-        """The one function that is worth compiling: it takes the fields in order and sets each."""
-        names: dict[str, Any] = {"_set": object.__setattr__, "_ABSENT": MISSING}
-        parameters, lines = ["self"], []
+    def _init(made: type, known: dict[str, Any], *, post: bool) -> Any:
+        """The one function that is worth compiling: it takes the fields in order and sets each.
+
+        While it does so the record is one of an open twin class, since what forbids to set a field would cost as much
+        for each as the rest of the function.
+        """
+        twin = {"__slots__": made.__dict__["__slots__"], "__setattr__": object.__setattr__}
+        names: dict[str, Any] = {"_ABSENT": MISSING, "_closed": made, "_open": type("_Open", made.__bases__, twin)}
+        names["_become"] = object.__dict__["__class__"].__set__
+        parameters, lines = ["self"], [" _become(self, _open)"]
         for name, each in known.items():
+            value = name
             if each.default is not MISSING:
                 names[f"_d_{name}"] = each.default
                 parameters.append(f"{name}=_d_{name}")
+                value = name if each.init else f"_d_{name}"
             elif each.default_factory is not MISSING:
                 names[f"_f_{name}"] = each.default_factory
                 parameters.append(f"{name}=_ABSENT")
+                value = f"_f_{name}() if {name} is _ABSENT else {name}" if each.init else f"_f_{name}()"
             elif each.init:
                 parameters.append(name)
-            if not each.init:
-                parameters = [part for part in parameters if part.partition("=")[0] != name]
-                if each.default is not MISSING:
-                    lines.append(f" _set(self, {name!r}, _d_{name})")
-                elif each.default_factory is not MISSING:
-                    lines.append(f" _set(self, {name!r}, _f_{name}())")
-            elif each.default_factory is not MISSING:
-                lines.append(f" _set(self, {name!r}, _f_{name}() if {name} is _ABSENT else {name})")
             else:
-                lines.append(f" _set(self, {name!r}, {name})")
+                continue  # `__post_init__` sets it
+            if not each.init:
+                parameters.pop()
+            lines.append(f" self.{name} = {value}")
+        lines.append(" self.__class__ = _closed")
         if post:
             lines.append(" self.__post_init__()")
-        source = f"def __init__({', '.join(parameters)}):\n" + ("\n".join(lines) or " pass")
+        source = f"def __init__({', '.join(parameters)}):\n" + "\n".join(lines)
         exec(source, names)  # noqa: S102 - the names are those of our own classes
         return names["__init__"]
 

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from flowlang.diagnostics import Edit, Fix, Severity, Span
 from flowlang.document import codes
 from flowlang.document.findings import Findings, meant
-from flowlang.document.model import Computed, Constant, ListValue, Name, ObjectValue, Value
+from flowlang.document.model import Computed, Constant, ListValue, Name, ObjectValue, Place, Value
 from flowlang.document.names import trouble_with
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence, Source
 from flowlang.document.texts import shown
@@ -33,8 +33,8 @@ class Context:
         self.findings = Findings()
         self.patterns = 0  # how many were compiled
         self.unread: set[str] = set()  # ids of steps that could not be made
-        self._ids: dict[str, Span] = {}
-        self._fresh: list[dict[str, Span]] = []  # ids of each branch of an `if` or `switch` around this place
+        self._ids: dict[str, Name] = {}
+        self._fresh: list[dict[str, Name]] = []  # ids of each branch of an `if` or `switch` around this place
         self._renamed: dict[str, str] = {}  # names with a hyphen -> what they should be, of the same length
         self._mentions: dict[str, list[Edit]] | None = None
 
@@ -43,11 +43,11 @@ class Context:
     def name(self, scalar: Scalar, kind: str) -> Name:
         """A name that expressions read; one with a hyphen goes on under its mended name, here and where it is
         read, so that one mistake is one finding."""
-        span = scalar.span
         trouble = trouble_with(scalar.text, kind)
         if trouble is None:
-            return Name(scalar.text, span)
+            return Name(scalar.text, scalar)
         fix = None
+        span = scalar.span
         if trouble.same_place and trouble.instead:
             self._renamed[scalar.text] = trouble.instead
             mentions = self._mentioned(scalar.text) if not self.findings.full else ()
@@ -61,17 +61,17 @@ class Context:
         """Notes the id of a step; each belongs to one step of the flow."""
         earlier = self._ids.get(name.text)
         if earlier is not None:
-            message = f"{what} {shown(name.text)} is already defined at {earlier.start}"
+            message = f"{what} {shown(name.text)} is already defined at {earlier.span.start}"
             self.findings.add(codes.ALREADY_DEFINED, message, name.span, "rename one of the two")
             return
-        self._ids[name.text] = name.span
+        self._ids[name.text] = name
         if self._fresh:
-            self._fresh[-1][name.text] = name.span
+            self._fresh[-1][name.text] = name
 
     def branches(self, readers: list[Callable[[], T]]) -> list[T]:
         """What `readers` read, of which at run time only one is taken: they may define the same ids."""
         results: list[T] = []
-        defined: dict[str, Span] = {}
+        defined: dict[str, Name] = {}
         for reader in readers:
             self._fresh.append({})
             results.append(reader())
@@ -101,11 +101,11 @@ class Context:
         if isinstance(node, Scalar):
             return self.scalar(node)
         if isinstance(node, Sequence):
-            return ListValue(tuple([self.value(each) for each in node.items]), node.span)
+            return ListValue(tuple([self.value(each) for each in node.items]), node)
         return self.object(node)
 
     def object(self, node: Mapping) -> ObjectValue:
-        return ObjectValue(self.entries(node), node.span)
+        return ObjectValue(self.entries(node), node)
 
     def entries(self, node: Mapping) -> tuple[tuple[Name, Value], ...]:
         return tuple([(self.key(key), self.value(value)) for key, value in node.entries])
@@ -114,20 +114,20 @@ class Context:
         if "${" in key.text:
             message = f"{shown(key.text)} stands in a key, where nothing is computed"
             self.findings.add(codes.COMPUTED_KEY, message, key.span)
-        return Name(key.text, key.span)
+        return Name(key.text, key)
 
     def scalar(self, node: Scalar) -> Constant | Computed:
         value = node.value
         if value.__class__ is not str or "${" not in node.text and "{{" not in node.text:
-            return Constant(value, node.span, node)
+            return Constant(value, node, node)
         if "{{" not in node.text and "${" not in node.text.replace("$${", " "):
-            return Constant(node.text.replace("$${", "${"), node.span, node)
+            return Constant(node.text.replace("$${", "${"), node, node)
         template, problems = parse_template(self._current(node.text))
         self._report(node, problems)
         texts = [part for part in template.parts if isinstance(part, str)]
         if len(texts) == len(template.parts):
-            return Constant("".join(texts), node.span, node)
-        return Computed(template, node.span, node)
+            return Constant("".join(texts), node, node)
+        return Computed(template, node, node)
 
     def condition(self, node: Scalar) -> Expression:
         """The expression of a condition; one of unknown type when it cannot be parsed."""
@@ -136,9 +136,9 @@ class Context:
         self._report(node, problems)
         return expression or Expression(text, 0, ast.Constant(BROKEN))
 
-    def broken(self, span: Span, scalar: Scalar) -> Computed:
+    def broken(self, at: Place, scalar: Scalar) -> Computed:
         """A value of unknown type, in place of one that cannot be made."""
-        return Computed(Template((Expression("", 0, ast.Constant(BROKEN)),)), span, scalar)
+        return Computed(Template((Expression("", 0, ast.Constant(BROKEN)),)), at, scalar)
 
     def _current(self, text: str) -> str:
         """`text` with names that have a hyphen as they should be written."""

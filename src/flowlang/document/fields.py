@@ -12,7 +12,7 @@ from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.durations import FORMS, nearest_duration, parse_duration
 from flowlang.document.findings import meant, one_slip, replacing
-from flowlang.document.model import Name
+from flowlang.document.model import Name, Place
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.texts import quote, shown
 
@@ -48,7 +48,7 @@ class Fields:
         known: Iterable[str],
         *,
         also: dict[str, str] | None = None,
-        at: Span | None = None,
+        at: Place | None = None,
         elsewhere: str | None = None,
     ) -> None:
         self.context = context
@@ -72,7 +72,7 @@ class Fields:
     def at(self) -> Span:
         """The place that stands for the whole object in a finding."""
         if self._at is not None:
-            return self._at
+            return self._at if isinstance(self._at, Span) else self._at.span
         return self.mapping.entries[0][0].span if self.mapping.entries else self.mapping.span
 
     def __contains__(self, key: str) -> bool:
@@ -85,6 +85,10 @@ class Fields:
     def span(self, key: str) -> Span:
         """The place of the key itself."""
         return self.entries[key][0].span
+
+    def key(self, key: str) -> Scalar:
+        """The key itself, as it is written."""
+        return self.entries[key][0]
 
     def required(self, key: str) -> Node | None:
         """The value of `key`; None, and a finding, when it is missing."""
@@ -121,7 +125,7 @@ class Fields:
             return None
         if isinstance(scalar.value, str) or (numbers and type(scalar.value) in (int, float)):
             if scalar.text:
-                return Name(scalar.text, scalar.span)
+                return Name(scalar.text, scalar)
             self.findings.add(codes.WRONG_TYPE, f"`{key}` is empty", scalar.span)
             return None
         if scalar.value is None:
@@ -241,7 +245,7 @@ class Fields:
                 message = f"{shown(scalar.text)} is already listed at {earlier}"
                 self.findings.add(codes.ALREADY_DEFINED, message, scalar.span, "remove one")
             else:
-                found[scalar.text] = Name(scalar.text, scalar.span)
+                found[scalar.text] = Name(scalar.text, scalar)
         return tuple(found.values())
 
     def items(self, key: str, kind: type[Mapping | Scalar] | None = None) -> tuple[Node, ...]:

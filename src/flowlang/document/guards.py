@@ -31,7 +31,7 @@ def read_guard(context: Context, key: str, node: Node) -> Guard:
         message = f'`{key}` expects a condition; YAML 1.2 reads `{node.text}` as the text "{node.text}"'
         context.findings.add(codes.WRONG_TYPE, message, node.span, meant(word), fix=replacing(node.span, word))
         return _unknown(context, node.span)
-    return Condition(context.condition(node), node.span, node)
+    return Condition(context.condition(node), node, node)
 
 
 def _group(context: Context, key: str, node: Mapping) -> Guard:
@@ -47,7 +47,7 @@ def _group(context: Context, key: str, node: Mapping) -> Guard:
     members = tuple(read_guard(context, kinds[0], each) for each in fields.items(kinds[0]))
     if not members and isinstance(fields.node(kinds[0]), Sequence):
         context.findings.add(codes.WRONG_TYPE, f"`{kinds[0]}` has no conditions", fields.span(kinds[0]))
-    return ConditionGroup(kinds[0], members, node.span)
+    return ConditionGroup(kinds[0], members, node)
 
 
 def _unknown(context: Context, span: Span) -> Condition:

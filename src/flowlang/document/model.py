@@ -11,75 +11,90 @@ from dataclasses import field
 from typing import Literal
 
 from flowlang.diagnostics import Span
-from flowlang.document.nodes import Scalar
+from flowlang.document.nodes import Node, Scalar
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import Type
 from flowlang.records import frozen
+
+Place = Span | Node
+
+
+class Located:
+    """Something that stands in the file, `at` a span or the node that knows its span: most spans are never asked for,
+    and to work all of them out takes longer than to read the file."""
+
+    __slots__ = ()
+    at: Place
+
+    @property
+    def span(self) -> Span:
+        return self.at if isinstance(self.at, Span) else self.at.span
+
 
 # ---------------------------------------------------------------- values
 
 
 @frozen
-class Name:
+class Name(Located):
     """A word in the file: a step id, an input's name, an output's name."""
 
     text: str
-    span: Span
+    at: Place
 
     def __str__(self) -> str:
         return self.text
 
 
 @frozen
-class Constant:
+class Constant(Located):
     """A scalar without expressions: str, int, float, bool or None."""
 
     value: object
-    span: Span
+    at: Place
     scalar: Scalar
 
 
 @frozen
-class Computed:
+class Computed(Located):
     """A scalar with `${…}` in it. `template.parts` are texts and expressions; exactly one expression and
     nothing else keeps its native type. `scalar.locate(start, end)` turns offsets into a span."""
 
     template: Template
-    span: Span
+    at: Place
     scalar: Scalar
 
 
 @frozen
-class ListValue:
+class ListValue(Located):
     items: tuple[Value, ...]
-    span: Span
+    at: Place
 
 
 @frozen
-class ObjectValue:
+class ObjectValue(Located):
     entries: tuple[tuple[Name, Value], ...]
-    span: Span
+    at: Place
 
 
 Value = Constant | Computed | ListValue | ObjectValue
 
 
 @frozen
-class Condition:
+class Condition(Located):
     """A whole text that is one expression (`if`, `elif`, `while`, `until`)."""
 
     expression: Expression
-    span: Span
+    at: Place
     scalar: Scalar
 
 
 @frozen
-class ConditionGroup:
+class ConditionGroup(Located):
     """`any` / `all` / `none` of several conditions."""
 
     kind: Literal["any", "all", "none"]
     members: tuple[Guard, ...]
-    span: Span
+    at: Place
 
 
 Guard = Condition | ConditionGroup
@@ -189,7 +204,7 @@ class Modifiers:
 
 
 @frozen
-class TaskStep:
+class TaskStep(Located):
     """One operation. `arguments` are the task's parameters; `selected` the outputs asked for, None for all."""
 
     task: Name
@@ -197,46 +212,46 @@ class TaskStep:
     connection: Name | None
     selected: tuple[Name, ...] | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class SetStep:
+class SetStep(Located):
     values: tuple[tuple[Name, Value], ...]
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class IfStep:
+class IfStep(Located):
     """`branches` are (`if` and each `elif`): a guard and its steps."""
 
     branches: tuple[tuple[Guard, tuple[Step, ...]], ...]
     otherwise: tuple[Step, ...] | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class Case:
+class Case(Located):
     """`when` has one value or several; any equal one selects the case."""
 
     when: tuple[Value, ...]
     steps: tuple[Step, ...]
-    span: Span
+    at: Place
 
 
 @frozen
-class SwitchStep:
+class SwitchStep(Located):
     subject: Value
     cases: tuple[Case, ...]
     default: tuple[Step, ...] | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class ForEachStep:
+class ForEachStep(Located):
     items: Value
     variable: Name
     body: tuple[Step, ...]
@@ -245,20 +260,20 @@ class ForEachStep:
     batch_size: int | None
     max_failures: int
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class ParallelStep:
+class ParallelStep(Located):
     branches: tuple[tuple[Step, ...], ...]
     max_concurrency: int | None
     fail_fast: bool
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class RepeatStep:
+class RepeatStep(Located):
     """`while` (looked at before each turn) or `until` (after each). `interval` is seconds between two turns."""
 
     kind: Literal["while", "until"]
@@ -267,41 +282,41 @@ class RepeatStep:
     max_iterations: int
     interval: float
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class TransactionStep:
+class TransactionStep(Located):
     """The steps of `body` that use `connection` share one handle and one transaction."""
 
     connection: Name
     body: tuple[Step, ...]
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class Catch:
+class Catch(Located):
     """A handler of `try`: `on` are error classes (empty: all), `variable` the name its steps read the error by."""
 
     on: tuple[Name, ...]
     guard: Guard | None
     variable: Name | None
     steps: tuple[Step, ...]
-    span: Span
+    at: Place
 
 
 @frozen
-class TryStep:
+class TryStep(Located):
     body: tuple[Step, ...]
     catches: tuple[Catch, ...]
     finally_: tuple[Step, ...]
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class WaitStep:
+class WaitStep(Located):
     """Exactly one of `duration`, `until` and `signal` is there; `timeout` (seconds) goes with `signal`."""
 
     duration: Value | None
@@ -309,44 +324,44 @@ class WaitStep:
     signal: Name | None
     timeout: float | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class SubflowStep:
+class SubflowStep(Located):
     """`flow` is a name or a path, relative to this flow's folder."""
 
     flow: Name
     arguments: tuple[tuple[Name, Value], ...]
     selected: tuple[Name, ...] | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class ExitStep:
+class ExitStep(Located):
     """Ends the run early. `outputs` replaces the flow's outputs when it is given."""
 
     reason: Value | None
     status: Literal["success", "failure"]
     outputs: tuple[tuple[Name, Value], ...] | None
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class RaiseStep:
+class RaiseStep(Located):
     error_class: Name | None
     message: Value
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 @frozen
-class LogStep:
+class LogStep(Located):
     message: Value
     modifiers: Modifiers
-    span: Span
+    at: Place
 
 
 Step = (

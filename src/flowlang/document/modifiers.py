@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Mapping as Keyed
 from typing import Literal, Self, cast
 
+from flowlang.diagnostics import Span
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
@@ -45,6 +48,24 @@ _RETRY = (
 _RETRY_ALIASES = {"attempts": "max_attempts", "times": "max_attempts", "limit": "max_attempts", "factor": "multiplier"}
 
 
+class KeySpans(Keyed[str, Span]):
+    """Where each of some keys stands."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: dict[str, Scalar]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, key: str) -> Span:
+        return self._keys[key].span
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
 class StepFields(Fields):
     """The keys of a step. Its id is read first, so that the steps inside it come after it."""
 
@@ -83,7 +104,7 @@ class StepFields(Fields):
             retry=read_retry(context, retry) if retry is not None else None,
             on_error=read_steps(self, "on_error") if "on_error" in self else None,
             continue_on_error=self.boolean("continue_on_error", False),
-            spans={each: self.span(each) for each in keys},
+            spans=KeySpans({each: self.entries[each][0] for each in keys}),
         )
 
 

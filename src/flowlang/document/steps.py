@@ -109,7 +109,7 @@ def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
     known = [verb, *row.keys, *(each for each in COMMON if each != verb), *LATER]
     elsewhere = "if it is a parameter of the task, put it under `inputs`" if verb == "task" else None
     place = f"{with_article(verb)} step"
-    fields = StepFields(context, mapping, place, dict.fromkeys(known), also=ALIASES, at=key.span, elsewhere=elsewhere)
+    fields = StepFields(context, mapping, place, dict.fromkeys(known), also=ALIASES, at=key, elsewhere=elsewhere)
     step = row.read(fields.begin())
     if step is None:
         _forget(context, node)

@@ -43,11 +43,11 @@ def read_named_task(context: Context, node: Mapping, key: Scalar, inner: Node) -
         else:
             written.append((each, value))
     mapping = Mapping(tuple(written), node.source, node.start, node.stop)
-    fields = StepFields(context, mapping, f"a {shown(key.text)} step", TASK_KEYS, at=key.span).begin()
+    fields = StepFields(context, mapping, f"a {shown(key.text)} step", TASK_KEYS, at=key).begin()
     parameters = context.entries(_only(node, [(each, value) for each, value in inside if each.text not in TASK_KEYS]))
     more = fields.object("inputs", "an object with the task's parameters")
     arguments = _joined(context, parameters, context.entries(more) if more is not None else ())
-    return _task_step(fields, Name(key.text, key.span), arguments)
+    return _task_step(fields, Name(key.text, key), arguments)
 
 
 def _only(node: Mapping, entries: list[tuple[Scalar, Node]]) -> Mapping:
@@ -72,7 +72,7 @@ def _joined(context: Context, parameters: Arguments, more: Arguments) -> Argumen
 def _task_step(fields: StepFields, task: Name, arguments: Arguments) -> TaskStep:
     connection = fields.text("connection")
     selected = fields.names("outputs")
-    return TaskStep(task, arguments, connection, selected, fields.modifiers(), fields.mapping.span)
+    return TaskStep(task, arguments, connection, selected, fields.modifiers(), fields.mapping)
 
 
 def _dedented(context: Context, key: Scalar, beside: list[tuple[Scalar, Node]]) -> list[tuple[Scalar, Node]]:

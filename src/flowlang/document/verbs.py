@@ -65,7 +65,7 @@ def _set(fields: StepFields) -> SetStep | None:
         return None
     if not values.entries:
         wrong_type(fields.context, "set", values, "names and values")
-    return SetStep(fields.context.entries(values), fields.modifiers(), fields.mapping.span)
+    return SetStep(fields.context.entries(values), fields.modifiers(), fields.mapping)
 
 
 Branch = tuple[Guard | None, tuple[Step, ...]]
@@ -84,7 +84,7 @@ def _if(fields: StepFields) -> IfStep:
     found = context.branches(readers)
     branches = tuple([(guard, steps) for guard, steps in found if guard is not None])
     otherwise = found[-1][1] if "else" in fields else None
-    return IfStep(branches, otherwise, fields.modifiers(guard=False), fields.mapping.span)
+    return IfStep(branches, otherwise, fields.modifiers(guard=False), fields.mapping)
 
 
 def _branch(fields: Fields) -> Branch:
@@ -129,7 +129,7 @@ def _switch(fields: StepFields) -> SwitchStep | None:
     if subject is None:
         return None
     return SwitchStep(
-        subject, cases, default if isinstance(default, tuple) else None, fields.modifiers(), fields.mapping.span
+        subject, cases, default if isinstance(default, tuple) else None, fields.modifiers(), fields.mapping
     )
 
 
@@ -141,7 +141,7 @@ def _case(fields: Fields) -> Case | None:
     nodes = when.items if isinstance(when, Sequence) else (when,)
     if not nodes:
         wrong_type(fields.context, "when", when, "a value or a list of values")
-    return Case(tuple([fields.context.value(each) for each in nodes]), steps, fields.mapping.span)
+    return Case(tuple([fields.context.value(each) for each in nodes]), steps, fields.mapping)
 
 
 # ---------------------------------------------------------------- loops and branches
@@ -158,7 +158,7 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
         message = f"`for_each` expects a list, an object or a stream, this is {kind_of(items.scalar)}"
         help_ = f"did you mean `${{{items.scalar.text}}}`?" if _is_path(items.scalar) else None
         context.findings.add(codes.NOT_AN_EXPRESSION, message, items.span, help_)
-        items = context.broken(items.span, items.scalar)
+        items = context.broken(items.at, items.scalar)
     word = fields.text("as")
     node = fields.node("as")
     variable = context.name(node, "loop variable") if word and isinstance(node, Scalar) else None
@@ -172,14 +172,14 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
         return None
     return ForEachStep(
         items,
-        variable or Name("item", fields.span("for_each")),
+        variable or Name("item", fields.key("for_each")),
         body,
         collect,
         at_once,
         fields.integer("batch_size", least=1),
         fields.integer("max_failures", least=0) or 0,
         fields.modifiers(),
-        fields.mapping.span,
+        fields.mapping,
     )
 
 
@@ -194,7 +194,7 @@ def _parallel(fields: StepFields) -> ParallelStep | None:
         fields.integer("max_concurrency", least=1),
         fields.boolean("fail_fast", True),
         fields.modifiers(),
-        fields.mapping.span,
+        fields.mapping,
     )
 
 
@@ -221,7 +221,7 @@ def _subflow(fields: StepFields) -> SubflowStep | None:
     inputs = fields.object("inputs", "an object with the inputs of the subflow")
     arguments = fields.context.entries(inputs) if inputs is not None else ()
     step = SubflowStep(
-        flow or Name("", fields.at), arguments, fields.names("outputs"), fields.modifiers(), fields.mapping.span
+        flow or Name("", fields.at), arguments, fields.names("outputs"), fields.modifiers(), fields.mapping
     )
     return step if flow is not None else None
 
@@ -248,7 +248,7 @@ def _exit(fields: StepFields) -> ExitStep:
         wrong_type(context, "exit", node, "a reason, or an object with `reason`, `status`, `outputs`")
     elif node is not None and node.value is not None:
         reason = _text(fields, "exit")
-    return ExitStep(reason, status, outputs, fields.modifiers(), fields.mapping.span)
+    return ExitStep(reason, status, outputs, fields.modifiers(), fields.mapping)
 
 
 def _raise(fields: StepFields) -> RaiseStep | None:

@@ -75,6 +75,8 @@ def split(template: Template) -> tuple[tuple[str, ...], list[Expression]]:
 
 
 def check(hole: Hole, expression: Expression, given: Type, scalar: Scalar) -> Iterator[Diagnostic]:
+    if hole.kind == "value" or (hole.kind == "identifier" and given.kind in ("identifier", "any")):
+        return
     source = expression.source.strip()
     start = max(0, scalar.text.rfind("${", 0, expression.offset))
     span = scalar.locate(start, scalar.text.find("}", expression.offset + len(expression.source)) + 1)
@@ -94,7 +96,7 @@ def check(hole: Hole, expression: Expression, given: Type, scalar: Scalar) -> It
             span,
             suggestion="write the statement here and bind the values in it",
         )
-    elif hole.kind == "identifier" and given.kind not in ("identifier", "any"):
+    elif hole.kind == "identifier":
         yield Diagnostic(
             CODE,
             "a table or column name cannot be a bound parameter, and pasting text would be SQL injection",

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Span, code, nearest
+from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
 from flowlang.document import model
 from flowlang.expressions.types import NUMERIC, Type
 
@@ -44,7 +44,7 @@ class Cases:
 
     def __init__(self, subject: Type) -> None:
         self.subject = subject
-        self._seen: dict[tuple[type, object], Span] = {}
+        self._seen: dict[tuple[type, object], model.Constant] = {}
 
     def check(self, value: model.Value, given: Type) -> Iterator[Diagnostic]:
         subject = self.subject
@@ -58,9 +58,9 @@ class Cases:
         if words is not None and value.value not in words and value.value is not None:
             yield _not_a_word(value, words)
             return
-        first = self._seen.setdefault((type(value.value), value.value), value.span)
-        if first is not value.span:
-            message = f"`{value.scalar.text}` is already a case at {first.start}, which is chosen first"
+        first = self._seen.setdefault((type(value.value), value.value), value)
+        if first is not value:
+            message = f"`{value.scalar.text}` is already a case at {first.span.start}, which is chosen first"
             yield Diagnostic(CODE, message, value.span, "warning", suggestion="remove one of the two")
 
 
