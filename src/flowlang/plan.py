@@ -43,7 +43,8 @@ class Operation:
     """A task to be called: on which connection (by place in `Plan.connections`), and with which callable.
 
     `function` is set for file tasks and those handed to `run`, `source` is the file of a user's own task; a
-    plugin's task is taken from the instance that the run opened.
+    plugin's task is taken from the instance that the run opened. `shared`: it works on the handle of the transaction
+    around it.
     """
 
     spec: TaskSpec
@@ -51,6 +52,7 @@ class Operation:
     connection_name: str | None = None
     function: Callable[..., Any] | None = None
     source: str | None = None
+    shared: bool = False
 
 
 Invoker = Callable[[Any, dict[str, Any], Any], Any]

@@ -49,7 +49,8 @@ def test_a_function_shows_its_example(cli: Call) -> None:
 def test_the_example_of_a_verb_passes_the_check(verb: object, folder: Path) -> None:
     (folder / "letter.yaml").write_text("flow: l\ninputs: [{name: name, type: string}]\nsteps:\n  - log: hi\n")
     indented = "".join(f"  {line}\n" for line in verb.example.splitlines())  # type: ignore[attr-defined]
-    (folder / "flow.yaml").write_text(f"flow: f\nsteps:\n{indented}")
+    db = 'connections: {db: {type: sqlite, database: ":memory:"}}\n' if ": db\n" in indented else ""
+    (folder / "flow.yaml").write_text(f"flow: f\n{db}steps:\n{indented}")
     assert flowlang.check("flow.yaml").findings == []
 
 

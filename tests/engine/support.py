@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import flowlang
@@ -39,7 +40,8 @@ class JumpingClock(Clock):
 class Service:
     """A pretend service. `log` is what it was asked to do, `leased` and `open` what is out and open right now.
 
-    `hooks[what]` is awaited at `connect`, `get`, `release`, `discard`, `disconnect`, with the number of the instance.
+    `hooks[what]` is awaited at `connect`, `get`, `release`, `discard`, `disconnect`, `begin`, `commit` and `rollback`,
+    with the number of the instance. `crossed` are handles with two operations at once.
     `single`: every lease is the one client. `capacity`: handles of a pool; more wait.
     """
 
@@ -52,6 +54,8 @@ class Service:
         self.leased: list[Any] = []
         self.seen: list[Any] = []
         self.twice: list[Any] = []  # handles that were given back though nobody had them
+        self.used: list[Any] = []
+        self.crossed: list[Any] = []
         self.hooks: dict[str, Callable[[int], Awaitable[None]]] = {}
         self.instances = 0
         self.handles = 0
@@ -64,6 +68,19 @@ class Service:
         hook = self.hooks.get(what)
         if hook is not None:
             await hook(number)
+
+    @asynccontextmanager
+    async def use(self, handle: Any) -> AsyncIterator[None]:
+        """An operation on a handle takes a few turns of the loop."""
+        if handle in self.used:
+            self.crossed.append(handle)
+        self.used.append(handle)
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield
+        finally:
+            self.used.remove(handle)
 
     def clean(self) -> bool:
         """Nothing is out, nothing is open, nothing came back twice."""
@@ -131,6 +148,19 @@ class Service:
                 else:
                     service.twice.append(connection)
 
+            @asynccontextmanager
+            async def transaction(self, connection: Any) -> AsyncIterator[None]:
+                await service.at("begin", self.number)
+                service.log.append(f"begin {connection}")
+                try:
+                    yield
+                    service.log.append(f"commit {connection}")
+                    await service.at("commit", self.number)
+                except BaseException:
+                    service.log.append(f"rollback {connection}")
+                    await service.at("rollback", self.number)
+                    raise
+
             def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
                 prefix = service.name
                 return {
@@ -143,13 +173,15 @@ class Service:
 
             async def op(self, value: Any = None, connection: Any = None) -> dict[str, Any]:
                 """Answer."""
-                await asyncio.sleep(0)
+                async with service.use(connection):
+                    pass
                 service.seen.append((self.config.get("label"), value))
                 return {"value": value, "label": self.config.get("label"), "instance": self.number}
 
             async def fail(self, error: str = "task", times: int = 10**6, connection: Any = None) -> dict[str, Any]:
                 """Fail, the first `times` times."""
-                await asyncio.sleep(0)
+                async with service.use(connection):
+                    pass
                 service.log.append(f"fail {error}")
                 if service.count("fail") > times:
                     return {"instance": self.number}
@@ -165,7 +197,8 @@ class Service:
                 """Rows, two in a batch."""
                 try:
                     for start in range(0, count, 2):
-                        await asyncio.sleep(0)
+                        async with service.use(connection):
+                            pass
                         if start >= fail_at >= 0:
                             raise ConnectionResetError("the link broke")
                         yield [{"n": n} for n in range(start, min(start + 2, count))]

@@ -28,6 +28,11 @@ steps:
   - for_each: ${s.rows}
     as: row
     do: [{two_op: {value: "${row.n}"}}]
+  - transaction: a
+    do:
+      - {one_op: {connection: a}}
+      - parallel: [{one_op: {connection: a}}, {one_stream: {connection: a}}, {two_op: {}}]
+      - {one_op: {connection: a}}
   - {two_op: {id: limited}, timeout: 30s, retry: {max_attempts: 2, attempt_timeout: 20s}}
   - {id: s2, subflow: sub.yaml}
 on_cancel: [{log: cancelled}]
@@ -69,6 +74,8 @@ class Stage:
         told = story(self.events)
         assert self.one.clean(), self.one.log
         assert self.two.clean(), self.two.log
+        assert self.one.count("begin") <= self.one.count("commit") + self.one.count("rollback")
+        assert self.one.crossed == []
         assert self.one.count("connect") == self.one.count("disconnect")
         assert self.two.count("connect") == self.two.count("disconnect")
         assert self.one.count("lease") == self.one.count("release") + self.one.count("discard")

@@ -369,7 +369,7 @@ async def test_release_undoes_what_a_task_left_open(opened: Any, db: Database) -
 async def test_transactions_nest(db: Database) -> None:
     """A batch inside a transaction is a savepoint: it fails alone."""
     handle = await db.plugin.get_connection()
-    async with db.plugin.transaction_on(handle):
+    async with db.plugin.transaction(handle):
         await handle.run("INSERT INTO t VALUES (1, 1)", [])
         with pytest.raises(FlowExecutionError):
             await db.tasks["sqlite_batch_insert"](

@@ -62,12 +62,13 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
 
 def _operation(checker: Checker, known: Known, connection: str | None) -> int:
     """The place of the operation in the plan; the same task on the same connection has one place."""
-    key = (known.spec.name, connection)
+    shared = connection in checker.transactions and "connection" in known.spec.injects
+    key = (known.spec.name, connection, shared)
     place = checker.operation_places.get(key)
     if place is None:
         place = checker.operation_places[key] = len(checker.operations)
         number = checker.connection_places[connection] if connection is not None else None
-        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source))
+        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source, shared))
     return place
 
 
@@ -78,7 +79,7 @@ def _resolve(checker: Checker, step: model.TaskStep) -> tuple[Known | None, mode
     name = step.task.text
     named = checker.connections.get(step.connection.text) if step.connection is not None else None
     if step.connection is not None and named is None:
-        checker.add(connection_choice.unknown(step, checker.connections))
+        checker.add(connection_choice.unknown(step.connection, checker.connections))
     if named is not None:
         spec = checker.catalogue.provider(named.type.text).tasks.get(name)
         if spec is not None:

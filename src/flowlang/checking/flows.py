@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowlang.checking import calls, literal_secrets, verbs  # noqa: F401 - two of them fill the table of `steps`
+from flowlang.checking import (  # noqa: F401 - three of them fill the table of `steps`
+    calls,
+    literal_secrets,
+    transactions,
+    verbs,
+)
 from flowlang.checking.catalogue import Catalogue, own_entries
 from flowlang.checking.checker import Checked, Checker, ReadText, hide, show
 from flowlang.checking.rules import connections as connection_rules

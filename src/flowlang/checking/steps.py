@@ -35,6 +35,7 @@ _VERBS: dict[type, str] = {
     model.SwitchStep: "switch",
     model.ForEachStep: "for_each",
     model.ParallelStep: "parallel",
+    model.TransactionStep: "transaction",
     model.SubflowStep: "subflow",
     model.ExitStep: "exit",
     model.RaiseStep: "raise",

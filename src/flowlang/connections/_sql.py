@@ -105,13 +105,13 @@ class SqlPlugin(ConnectionPlugin):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "dialect" in vars(cls):
-            for word in TASKS:
-                if word not in vars(cls):
-                    setattr(cls, word, _documented(getattr(SqlPlugin, word), cls))
+            for method in TASKS.values():
+                if method not in vars(cls):
+                    setattr(cls, method, _documented(getattr(SqlPlugin, method), cls))
 
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
         """The six tasks, bound to this connection."""
-        return {f"{self.task_prefix}_{word}": getattr(self, word) for word in TASKS}
+        return {f"{self.task_prefix}_{word}": getattr(self, method) for word, method in TASKS.items()}
 
     # ── what a driver does ──────────────────────────────────────────────────────────────────────────────────
     # `connection` is what `get_connection` gave. Each call raises `FlowExecutionError` with its class.
@@ -151,8 +151,9 @@ class SqlPlugin(ConnectionPlugin):
         """Undo what was done since `begin`, also when the database has undone it already."""
 
     @asynccontextmanager
-    async def transaction_on(self, connection: Any) -> AsyncIterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception, cancellation too."""
+    async def transaction(self, connection: Any) -> AsyncIterator[None]:
+        """All or nothing: commits at the end, rolls back on any exception, cancellation too. Inside another one it is a
+        savepoint."""
         opened = await self.begin(connection)
         try:
             yield
@@ -222,7 +223,7 @@ class SqlPlugin(ConnectionPlugin):
         return {"rows_affected": (await self.run(connection, text, values))["rows_affected"]}
 
     @task(effect="write", idempotent=False)
-    async def transaction(self, queries: list[Statement], connection: Any = None) -> TransactionResult:
+    async def run_together(self, queries: list[Statement], connection: Any = None) -> TransactionResult:
         """Run several statements in one transaction: all of them, or none.
 
         Args:
@@ -247,7 +248,7 @@ class SqlPlugin(ConnectionPlugin):
         statements = [self._statement(number, each) for number, each in enumerate(queries, 1)]
         results: list[StatementResult] = []
         if statements:
-            async with self.transaction_on(connection):
+            async with self.transaction(connection):
                 for number, (text, values) in enumerate(statements, 1):
                     try:
                         results.append(await self.run(connection, text, values))
@@ -425,7 +426,7 @@ class SqlPlugin(ConnectionPlugin):
         if not records:
             return 0, 0
         job = plan(columns_of(records[0]))
-        async with self.transaction_on(connection):
+        async with self.transaction(connection):
             count = await write(connection, job, list(records), 1)
         return count, -(-len(records) // batch_size)
 
@@ -440,7 +441,7 @@ class SqlPlugin(ConnectionPlugin):
         if not begun:
             return 0, 0
         job, count, number, first = plan(columns_of(begun[0][0])), 0, 0, 1
-        async with self.transaction_on(connection):
+        async with self.transaction(connection):
             async for batch in _again(begun, batches):
                 count += await write(connection, job, batch, first)
                 first += len(batch)
@@ -449,7 +450,14 @@ class SqlPlugin(ConnectionPlugin):
 
 
 _TRANSACTION_WORDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"})
-TASKS = ("query", "execute", "transaction", "batch_insert", "batch_update", "stream")
+TASKS = {  # the word of each task, and its method
+    "query": "query",
+    "execute": "execute",
+    "transaction": "run_together",
+    "batch_insert": "batch_insert",
+    "batch_update": "batch_update",
+    "stream": "stream",
+}
 
 
 async def _first(batches: AsyncIterator[list[Row]]) -> AsyncIterator[list[Row]]:

@@ -7,6 +7,8 @@ and brings tasks. The four members without a default are listed in `REQUIRED`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +91,16 @@ class ConnectionPlugin:
     async def ping(self, connection: Any) -> None:
         """Raise when the service does not answer on this handle. By default it is taken at its word."""
 
+    def transaction(self, connection: Any) -> AbstractAsyncContextManager[None]:
+        """A transaction on a handle, for the steps of a `transaction` block: optional, and only for plugins whose
+        handles do not see each other's.
+
+        Entering begins it. Leaving without an exception has committed when it returns, or raises and has committed
+        nothing; leaving with an exception (a cancellation too) rolls back and lets it through. On a handle that is in
+        a transaction already it makes a savepoint.
+        """
+        raise NotImplementedError(_missing(self, "transaction"))
+
     # ------------------------------------------------------------ what it brings
 
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
@@ -136,6 +148,12 @@ class ConnectionPlugin:
 
 def _missing(plugin: ConnectionPlugin, member: str) -> str:
     return f"plugin {type(plugin).__qualname__} does not define {member}()"
+
+
+def transactional(kind: type[ConnectionPlugin]) -> bool:
+    """Whether `kind` offers transactions. A task that happens to be called `transaction` is none."""
+    member = getattr(kind, "transaction", None)
+    return callable(member) and member is not ConnectionPlugin.transaction and not iscoroutinefunction(member)
 
 
 def lacking(kind: type[ConnectionPlugin]) -> tuple[str, ...]:

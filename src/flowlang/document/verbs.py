@@ -27,6 +27,7 @@ from flowlang.document.model import (
     Step,
     SubflowStep,
     SwitchStep,
+    TransactionStep,
     Value,
 )
 from flowlang.document.modifiers import SERVICE, StepFields
@@ -216,6 +217,13 @@ def _is_group(context: Context, item: Mapping) -> bool:
     return len(keys) == 1 and isinstance(item.entries[0][1], Sequence) and one_slip(keys[0], "do")
 
 
+def _transaction(fields: StepFields) -> TransactionStep | None:
+    connection = fields.text("transaction")
+    body = _steps(fields.context, "do", fields.required("do"))
+    modifiers = fields.modifiers()
+    return TransactionStep(connection, body, modifiers, fields.mapping.span) if connection is not None else None
+
+
 def _subflow(fields: StepFields) -> SubflowStep | None:
     flow = fields.text("subflow")
     inputs = fields.object("inputs", "an object with the inputs of the subflow")
@@ -291,6 +299,7 @@ VERBS: dict[str, Verb] = {
     "switch": Verb(_switch, ("cases", "default")),
     "for_each": Verb(_for_each, ("do", "as", "max_concurrency", "batch_size", "max_failures", "collect")),
     "parallel": Verb(_parallel, ("max_concurrency", "fail_fast")),
+    "transaction": Verb(_transaction, ("do",)),
     "subflow": Verb(_subflow, ("inputs", "outputs")),
     "exit": Verb(_exit),
     "raise": Verb(_raise),

@@ -15,9 +15,11 @@ from flowlang.tasks.context import Context
 from flowlang.tasks.stream import Stream
 
 if TYPE_CHECKING:
+    from flowlang.connections.lifecycle import ConnectionSlot
     from flowlang.engine.activation import Activation
     from flowlang.engine.operations import Bound
     from flowlang.engine.run import Run
+    from flowlang.engine.transactions import Shared
 
 
 class _Mark:
@@ -97,6 +99,7 @@ class Fiber:
         "task",
         "timeout",
         "timer",
+        "transaction",
         "watched",
     )
 
@@ -115,6 +118,7 @@ class Fiber:
         self.attempt = 1
         self.retries = False  # whether the step under way has a retry policy of its own
         self.streams: Sequence[Stream] = ()
+        self.transaction: Shared | None = None  # the innermost that was begun here
         self.task = task
         self.settled = task.cancelling() if task is not None else 0
         self.watched = False
@@ -245,6 +249,18 @@ class Fiber:
                 self.run.logger.warning("a stream could not be closed: %s", text)
         if interrupted:
             raise asyncio.CancelledError
+
+    def transaction_on(self, slot: ConnectionSlot) -> Shared:
+        """The transaction around the step under way on the connection `slot`: the check says that there is one."""
+        fiber: Fiber | None = self
+        while fiber is not None:
+            shared = fiber.transaction
+            while shared is not None and shared.slot is not slot:
+                shared = shared.outer
+            if shared is not None:
+                return shared
+            fiber = fiber.parent
+        raise AssertionError(f"no transaction on `{slot.name}` around this step")
 
     def lineage(self) -> set[int]:
         """The identities of this fiber and of those that wait for it."""

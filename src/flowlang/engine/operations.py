@@ -33,6 +33,10 @@ class Bound:
 def bind(operation: Operation, slots: Sequence[ConnectionSlot]) -> Bound:
     """The operation, with its connection among `slots`."""
     slot = slots[operation.connection] if operation.connection is not None else None
+    if slot is not None and operation.shared:
+        from flowlang.engine.transactions import SharedCall, SharedStream
+
+        return SharedStream(operation, slot) if operation.spec.streams else SharedCall(operation, slot)
     if operation.spec.streams:
         from flowlang.engine.streams import StreamCall
 

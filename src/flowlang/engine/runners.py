@@ -12,10 +12,24 @@ from flowlang.engine.modifiers import run_modified
 from flowlang.engine.parallel import run_parallel
 from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, selected
 from flowlang.engine.told import observed
+from flowlang.engine.transactions import run_transaction
 from flowlang.events import LogWritten
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.masking import MASK
-from flowlang.plan import Assign, Choose, Exit, Frame, Log, Loop, Modified, Parallel, Raise, Subflow, Switch
+from flowlang.plan import (
+    Assign,
+    Choose,
+    Exit,
+    Frame,
+    Log,
+    Loop,
+    Modified,
+    Parallel,
+    Raise,
+    Subflow,
+    Switch,
+    Transaction,
+)
 
 # ---------------------------------------------------------------- values and choices
 
@@ -93,6 +107,7 @@ RUNNERS.update(
         Switch: run_switch,
         Loop: run_loop,
         Parallel: run_parallel,
+        Transaction: run_transaction,
         Subflow: run_subflow,
         Exit: run_exit,
         Raise: run_raise,

@@ -23,7 +23,7 @@ from flowlang.tasks.stream import Stream
 if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
 
-_DONE: Any = object()  # the source had no batch at all
+DONE: Any = object()  # the source had no batch at all
 _TAKEN: Any = object()
 
 
@@ -60,11 +60,11 @@ class StreamCall(Bound):
             if self.wants_context:
                 kwargs = {**kwargs, "context": fiber.context(path)}
             source = aiter(self._task(live)(**kwargs))
-            first = await anext(source, _DONE)
+            first = await anext(source, DONE)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot, acquiring=leases and connection is UNLEASED)
             if type(error) is not GeneratorExit:
-                await uninterrupted(_undone(slot, live, connection, source, broken=is_broken(failed)))
+                await uninterrupted(undone(slot, live, connection, source, broken=is_broken(failed)))
             if failed is error:
                 raise
             raise failed from original(error)
@@ -83,7 +83,7 @@ class StreamCall(Bound):
 
     def _stream(self, fiber: Fiber, live: Live | None, connection: Any, source: Any, first: Any) -> Stream:
         slot = self.slot
-        rest = _Rest(self.name, first, source, slot)
+        rest = Rest(self.name, first, source, slot)
         if slot is None or live is None or connection is UNLEASED:
             return Stream(rest)
         slot.held_by_streams.append(id(fiber))
@@ -95,9 +95,7 @@ class StreamCall(Bound):
         return Stream(rest, closed)
 
 
-async def _undone(
-    slot: ConnectionSlot | None, live: Live | None, connection: Any, source: Any, *, broken: bool
-) -> None:
+async def undone(slot: ConnectionSlot | None, live: Live | None, connection: Any, source: Any, *, broken: bool) -> None:
     """A stream could not begin: close what there is of it, then give the lease back."""
     try:
         if source is not None and hasattr(source, "aclose"):
@@ -111,7 +109,7 @@ async def _undone(
             await slot.give_back(live, connection, broken=broken)
 
 
-class _Rest:
+class Rest:
     """The first batch, then the others; an error on the way is an operation's error like any other."""
 
     def __init__(self, task: str, first: Any, source: AsyncIterator[Any], slot: ConnectionSlot | None) -> None:
@@ -120,7 +118,7 @@ class _Rest:
         self._source = source
         self._slot = slot
 
-    def __aiter__(self) -> _Rest:
+    def __aiter__(self) -> Rest:
         return self
 
     async def __anext__(self) -> Any:
@@ -135,7 +133,7 @@ class _Rest:
             if failed is error:
                 raise
             raise failed from original(error)
-        if batch is _DONE:
+        if batch is DONE:
             raise StopAsyncIteration
         if not isinstance(batch, (list, tuple)):
             wrong = TypeError(f"task `{self._task}` yielded {type(batch).__name__}; a stream yields lists of rows")

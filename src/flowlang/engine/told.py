@@ -10,7 +10,7 @@ from flowlang.engine.fiber import Fiber
 from flowlang.engine.steps import Ended, Runner, hidden
 from flowlang.events import StepCancelled, StepFailed, StepStarted, StepSucceeded
 from flowlang.masking import MASK
-from flowlang.plan import Call, Frame, Step
+from flowlang.plan import Call, Frame, Step, Transaction
 
 
 class Told:
@@ -40,6 +40,8 @@ class Told:
             connection = self.fiber.activation.plan.operations[step.operation].connection_name
             if arguments is not None and step.secret_arguments:
                 arguments = hidden(arguments, step.secret_arguments)
+        elif type(step) is Transaction:
+            connection = step.connection_name
         self.begun = True
         self.emit(StepStarted(run.run_id, run.clock.time(), self.path, step.site.operation, connection, arguments))
 

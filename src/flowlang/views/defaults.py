@@ -99,6 +99,8 @@ def _operation(step: model.Step) -> str:
         return f"parallel, max_concurrency {limit}, fail_fast {literal(step.fail_fast)}"
     if isinstance(step, model.SubflowStep):
         return f"subflow {step.flow.text}"
+    if isinstance(step, model.TransactionStep):
+        return f"transaction on {step.connection.text}"
     return type(step).__name__.removesuffix("Step").lower()
 
 
@@ -142,7 +144,7 @@ def _inner(step: model.Step) -> Iterator[Sequence[model.Step]]:
     elif isinstance(step, model.SwitchStep):
         yield from (case.steps for case in step.cases)
         yield step.default or ()
-    elif isinstance(step, model.ForEachStep):
+    elif isinstance(step, (model.ForEachStep, model.TransactionStep)):
         yield step.body
     elif isinstance(step, model.ParallelStep):
         yield from step.branches

@@ -7,7 +7,7 @@ from flowlang.records import frozen
 
 @frozen
 class Verb:
-    """`example` is a list of steps in YAML, valid in a flow of their own."""
+    """`example` is a list of steps in YAML, valid in a flow with, where they name it, a SQLite connection `db`."""
 
     name: str
     summary: str
@@ -81,6 +81,13 @@ VERBS = _verbs(
             ("fail_fast", "whether the first failure cancels the others (true)"),
         ),
         "- parallel:\n    - log: one\n    - do:\n        - log: two\n        - log: three\n",
+    ),
+    Verb(
+        "transaction",
+        "Runs steps in one transaction of a database: all that they do on that connection is kept, or nothing.",
+        (("transaction", "name of the connection"), ("do", "the steps")),
+        "- transaction: db\n  do:\n    - sqlite_execute: {query: UPDATE stock SET left = left - 1 WHERE item = 7}\n"
+        "    - sqlite_execute: {query: INSERT INTO sold (item) VALUES (7)}\n",
     ),
     Verb(
         "subflow",

@@ -53,9 +53,8 @@ steps:
 )
 
 
-def unknown(step: model.TaskStep, connections: Mapping[str, model.Connection]) -> Iterator[Diagnostic]:
-    assert step.connection is not None
-    name, span = step.connection.text, step.connection.span
+def unknown(written: model.Name, connections: Mapping[str, model.Connection]) -> Iterator[Diagnostic]:
+    name, span = written.text, written.span
     close = nearest(name, connections)
     known = ", ".join(f"`{each}`" for each in connections) or "none"
     if close is None:

@@ -14,7 +14,7 @@ from flowlang.connections._sql_text import SQLITE, leading_word
 from flowlang.connections.sqlite.errors import is_busy, translated
 from flowlang.connections.sqlite.values import checked, encoded, flattened
 from flowlang.connections.sqlite.worker import Worker
-from flowlang.exceptions import ConnectionError
+from flowlang.exceptions import ConnectionError, FlowExecutionError
 from flowlang.records import frozen
 
 P = ParamSpec("P")
@@ -51,6 +51,7 @@ class Handle:
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._depth = 0
+        self._begun = False  # in a transaction, as far as those who began it know
         self._tainted = False
         self._closed = False
         self._variables = 999
@@ -131,7 +132,7 @@ class Handle:
             return False
         if db.in_transaction:
             await self._call(self._rollback, "")
-        self._depth = 0
+        self._depth, self._begun = 0, False
         return not self._tainted or self.settings.path == MEMORY
 
     async def ping(self) -> None:
@@ -191,6 +192,7 @@ class Handle:
 
     def _author_statement(self, text: str, values: list[Any]) -> sqlite3.Cursor:
         """Begin a statement that the flow wrote, and note when it changes the session."""
+        self._still_there()
         word = leading_word(text, SQLITE)
         if word in _TAINTING or (word == "CREATE" and "TEMP" in text.upper()):
             self._tainted = True
@@ -325,7 +327,17 @@ class Handle:
         """Begin a transaction, or a savepoint inside one. Returns the savepoint's name, empty for a transaction."""
         return await self._call(self._begin)
 
+    def _still_there(self) -> None:
+        """SQLite undoes a whole transaction by itself after some errors (a full disk, an interrupt). What its owner
+        does next must not be kept on its own."""
+        if self._begun and self._db is not None and not self._db.in_transaction:
+            raise FlowExecutionError(
+                "SQLite has rolled the transaction back after an earlier error: nothing of it is kept",
+                error_class="conflict",
+            )
+
     def _begin(self) -> str:
+        self._still_there()
         if self._db is not None and self._db.in_transaction:
             self._depth += 1
             name = f"flowlang_{self._depth}"
@@ -333,6 +345,7 @@ class Handle:
             return name
         self._depth = 0
         self._statement(self.settings.begin).close()
+        self._begun = True
         return ""
 
     async def commit(self, savepoint: str) -> None:
@@ -340,13 +353,16 @@ class Handle:
         await self._call(self._commit, savepoint)
 
     def _commit(self, savepoint: str) -> None:
+        self._still_there()
         self._statement(f"RELEASE {savepoint}" if savepoint else "COMMIT").close()
+        self._begun = self._begun and bool(savepoint)
 
     async def rollback(self, savepoint: str) -> None:
         """Undo what was done since `begin`, where SQLite has not done so already."""
         await self._call(self._rollback, savepoint)
 
     def _rollback(self, savepoint: str) -> None:
+        self._begun = self._begun and bool(savepoint)
         if self._db is None or not self._db.in_transaction:
             return
         if savepoint:
