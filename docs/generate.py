@@ -1,4 +1,5 @@
-"""Writes docs/reference/ from the tables that the program itself uses: functions, findings, error classes.
+"""Writes docs/reference/: functions, findings and error classes from the tables that the program itself uses, and the
+picture of an example.
 
     python docs/generate.py            write the pages
     python docs/generate.py --check    write nothing; exit code 1 and the names of the pages that are not current
@@ -14,13 +15,16 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from flowlang import api
 from flowlang.cli.explain import codes
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.expressions import FUNCTIONS, Function
 from flowlang.expressions.functions import lists, numbers, text, values
+from flowlang.views.graph.svg import svg
 from flowlang.views.pages import outdented
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
 GROUPS = {"Text": text, "Numbers": numbers, "Lists and objects": lists, "JSON, times and the outside": values}
 
@@ -93,9 +97,15 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
 }
 
 
+def picture(flow: str) -> str:
+    """A flow of examples/ as SVG."""
+    return svg(api.chart(api.check(EXAMPLES / flow)))
+
+
 def pages() -> dict[str, str]:
     """The pages by file name, as they should be."""
-    return {name: "\n\n".join([NOTE, *page()]) + "\n" for name, page in PAGES.items()}
+    written = {name: "\n\n".join([NOTE, *page()]) + "\n" for name, page in PAGES.items()}
+    return {**written, "orders.svg": picture("orders.yaml")}
 
 
 def stale() -> list[str]:

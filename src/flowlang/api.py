@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowlang.engine.result import RunResult
     from flowlang.engine.run import Run
     from flowlang.events import Sink
+    from flowlang.views.graph.chart import Chart
 
 Source = str | os.PathLike[str]
 Tasks = Mapping[str, Callable[..., Any]] | list[Callable[..., Any]] | tuple[Callable[..., Any], ...]
@@ -215,6 +216,37 @@ def _registry() -> PluginRegistry:
 def plugins() -> tuple[PluginRecord, ...]:
     """Every connection type there is, those that cannot be used included, with their reason."""
     return _registry().records()
+
+
+# ---------------------------------------------------------------- looked at, not run
+
+
+def chart(checked: Checked, *, depth: int = 0) -> Chart:
+    """What a picture of a flow without errors shows; `depth` levels of its subflows are drawn out. For
+    `views.graph.mermaid` and `views.graph.svg`."""
+    from flowlang.checking.rules.subflow_call import file_of
+    from flowlang.masking import Masker
+    from flowlang.views.graph.parts import Drawn
+    from flowlang.views.graph.parts import chart as made
+
+    masker = Masker()
+
+    def drawn(known: Checked) -> Drawn | None:
+        flow, plan = known.flow, known.plan
+        if flow is None or plan is None:
+            return None
+        for each in plan.connections:
+            masker.add(each.ready.secrets if each.ready is not None else ())
+        masker.add([each.default for each in plan.inputs if each.secret])
+        return Drawn(flow, plan.operations, plan.folder)
+
+    def reach(folder: str, name: str) -> Drawn | None:
+        path = file_of(folder, name)
+        return drawn(check(path)) if path is not None else None
+
+    root = drawn(checked)
+    assert root is not None, "a flow with errors"
+    return made(root, depth=depth, reach=reach, clean=masker.text)
 
 
 # ---------------------------------------------------------------- run

@@ -69,6 +69,7 @@ class LazyGroup(click.Group):
 COMMANDS = {
     "run": Entry("flowlang.cli.run:run", "Run a flow and show its outputs.", "Flows"),
     "check": Entry("flowlang.cli.check:check", "Find what is wrong with flows, without running them.", "Flows"),
+    "graph": Entry("flowlang.cli.graph:graph", "Draw a flow, as mermaid text or SVG.", "Flows"),
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),

@@ -102,7 +102,7 @@ _DEEPEST = 32
 
 def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
     """The subflow, checked once per check; None, and a finding, when it cannot be called."""
-    path = _path(checker.folder, step.flow.text)
+    path = file_of(checker.folder, step.flow.text)
     if path is None:
         checker.add(_not_found(checker.folder, step))
         return None
@@ -148,7 +148,8 @@ def _checked(checker: Checker, step: model.SubflowStep, path: str) -> tuple[Call
     return Callee(checked.plan, checked.output_types), findings
 
 
-def _path(folder: str, name: str) -> str | None:
+def file_of(folder: str, name: str) -> str | None:
+    """The file that a subflow step names, None when there is none."""
     if "\0" in name:
         return None
     base = os.path.join(folder, name)
