@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-suite test test-fast lint format types check bench clean
+.PHONY: help setup tools demo yaml-suite fuzz test test-fast lint format types check bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,14 @@ check: lint types test ## everything a change must pass; the same as .ci/run
 
 yaml-suite: $(STAMP) $(TOOLS) ## hold the reader against the public YAML test suite, and print each difference with its reason
 	@$(BIN)/python -m tests.document.suite
+
+SECONDS ?= 60
+fuzz: $(STAMP) ## let atheris look for files and expressions that nobody thought of, SECONDS=60 each
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-fuzz.txt
+	@mkdir -p build/fuzz/flows build/fuzz/expressions
+	@cp tests/checking/valid/*.yaml tests/document/valid/*.yaml build/fuzz/flows
+	$(BIN)/python -m tests.fuzz.flows -max_total_time=$(SECONDS) -max_len=4000 -timeout=10 -artifact_prefix=build/fuzz/ build/fuzz/flows
+	$(BIN)/python -m tests.fuzz.expressions -max_total_time=$(SECONDS) -timeout=10 -artifact_prefix=build/fuzz/ build/fuzz/expressions
 
 bench: $(STAMP) ## measure against the floors and targets (ARGS='--write docs/benchmarks.md' to publish)
 	@$(BIN)/python -m compileall -q src bench

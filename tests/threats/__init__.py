@@ -1,0 +1,29 @@
+"""What the system must survive, class by class of attack or fault, over every route it can take.
+
+Where a class has its tests beside the code that they prove, `PROOFS` names them; the rest is in this folder.
+"""
+
+PROOFS: dict[str, tuple[str, ...]] = {
+    "1 any bytes, mutants of flows and of the YAML suite, a line of 1 MB": (
+        "tests/document/test_fuzz.py",
+        "tests/document/test_suite.py",
+        "tests/threats/test_hostile_files.py",
+        "tests/checking/test_robustness.py",
+    ),
+    "2 alias bombs, depth, a million keys, huge scalars": (
+        "tests/document/test_yaml.py",
+        "tests/threats/test_hostile_files.py",
+    ),
+    "3 tags, merge keys, duplicates, encodings, hidden and look-alike characters": (
+        "tests/document/test_yaml.py",
+        "tests/threats/test_hostile_files.py",
+    ),
+    "4 expressions: computed as Python would, or refused": (
+        "tests/expressions/test_safety.py",
+        "tests/expressions/test_values.py",
+        "tests/threats/test_expressions.py",
+    ),
+    "5 a corpus of escapes": ("tests/expressions/test_safety.py",),
+    "6 no second pass over text that is data": ("tests/threats/test_no_second_pass.py",),
+    "7 cost: a budget, and the same error each time": ("tests/expressions/test_safety.py",),
+}
