@@ -16,10 +16,10 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-suite fuzz test test-fast lint format types check bench clean
+.PHONY: help setup tools demo yaml-server yaml-suite fuzz test test-fast lint format types check bench clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## create .venv with the package and the development tools (once)
 	@echo '$(VENV) is ready. To have flowlang on your path: . $(BIN)/activate'
@@ -47,7 +47,10 @@ demo: $(STAMP) ## run the main example: import a file of facts into SQLite and a
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/flowlang run examples/nobel.yaml -i database=build/nobel.db $(ARGS)
 
-test: $(STAMP) $(TOOLS) ## run the whole test suite, in random order on all cores
+yaml-server: ## install the YAML language server that tests drive (once; needs npm)
+	@tests/editor/node/install.sh
+
+test: $(STAMP) $(TOOLS) yaml-server ## run the whole test suite, in random order on all cores
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src"
 # Row → what its modules may import of our own, besides their own folder and what is open to all. A name stands for
 # the module and everything below it. The longest row that matches a module counts.
 OPEN = ("flowlang.exceptions", "flowlang.diagnostics", "flowlang.records")
-FACES = ("flowlang.api", "flowlang.history", "flowlang.views")
+FACES = ("flowlang.api", "flowlang.editing", "flowlang.history", "flowlang.views")
 ARROWS: dict[str, tuple[str, ...]] = {
     "exceptions": (),
     "diagnostics": (),
@@ -62,6 +62,15 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.masking",
         "flowlang.secretstore",
     ),
+    # What editors ask: as `api`, for texts that are being written.
+    "editing": (
+        "flowlang.document",
+        "flowlang.tasks",
+        "flowlang.connections",
+        "flowlang.checking",
+        "flowlang.views",
+        "flowlang.api",
+    ),
     "testing": ("flowlang.api", "flowlang.connections"),
     "cli": FACES,
     "server": FACES,
@@ -88,6 +97,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
+    ("views", "flowlang.expressions.types"): "the types of parameters as the schema of an editor",
     ("engine", "flowlang.connections.config"): "a run resolves its connections' config when it starts",
     ("engine", "flowlang.connections.base"): "the prototypes that a plan names are ConnectionPlugins",
 }

@@ -71,6 +71,7 @@ COMMANDS = {
     "check": Entry("flowlang.cli.check:check", "Find what is wrong with flows, without running them.", "Flows"),
     "graph": Entry("flowlang.cli.graph:graph", "Draw a flow, as mermaid text or SVG.", "Flows"),
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
+    "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),
     "version": Entry("flowlang.cli.version:version", "Print the version.", "Installation"),
