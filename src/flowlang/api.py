@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flowlang.connections.registry import PluginRecord, PluginRegistry
     from flowlang.engine.clock import Clock
+    from flowlang.engine.common import Common
     from flowlang.engine.result import RunResult
     from flowlang.engine.run import Run
     from flowlang.events import Sink
@@ -194,6 +195,17 @@ def _still(path: str, text: str) -> bool:
 
 
 _CACHE = _Cache()
+_COMMON: Common | None = None
+
+
+def _common() -> Common:
+    """What all runs of this process have in common; made by the first."""
+    global _COMMON
+    if _COMMON is None:
+        from flowlang.engine.common import Common
+
+        _COMMON = Common()
+    return _COMMON
 
 
 def named_tasks(tasks: Tasks | None) -> dict[str, Callable[..., Any]]:
@@ -393,6 +405,7 @@ def _begin(
         secrets=known,
         sinks=on_event if isinstance(on_event, list) else [on_event] if on_event is not None else [],
         clock=clock,
+        common=_common(),
     )
     surroundings = contextvars.copy_context()
     surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())

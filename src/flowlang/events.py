@@ -68,12 +68,15 @@ class AttemptFailed(NamedTuple):
 
 
 class StepSucceeded(NamedTuple):
+    """`cached`: the outputs are those of an earlier call; nothing was asked for."""
+
     run_id: str
     at: float
     path: str
     duration: float
     attempts: int = 1
     outputs: Mapping[str, Any] | None = None
+    cached: bool = False
 
 
 class StepFailed(NamedTuple):

@@ -244,11 +244,20 @@ class Log:
 
 
 @frozen
+class Caching:
+    """`key` is a text; `ttl` seconds. `step` names the step in any run: the text of its flow, and its place there."""
+
+    key: Evaluator
+    ttl: float
+    step: tuple[str, ...]
+
+
+@frozen
 class Modified:
     """A step with modifiers, applied from the outside in: guard, handler, timeout, retry, the step itself.
 
     `timeout` (seconds) covers all attempts and the waits between them. `slots` are the places that the step
-    writes; they are emptied before another attempt.
+    writes; they are emptied before another attempt. `cache` and `idempotency_key` are of operations alone.
     """
 
     site: Site
@@ -261,6 +270,8 @@ class Modified:
     error_slot: int = 0
     continue_on_error: bool = False
     slots: tuple[int, ...] = ()
+    cache: Caching | None = None
+    idempotency_key: Evaluator | None = None
 
 
 Step = (

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
+from dataclasses import replace
 
 from flowlang.checking.catalogue import Entry as Known
 from flowlang.checking.checker import Checker
 from flowlang.checking.rules import (
+    cached_step,
     connection_choice,
+    idempotency_key,
     retried_write,
     selected_outputs,
     sql_text,
@@ -18,13 +22,13 @@ from flowlang.checking.rules import (
     wrong_connection,
 )
 from flowlang.checking.scope import Scope
-from flowlang.checking.steps import Walked, slot_of, walker
-from flowlang.checking.values import Compiler, Wanted
-from flowlang.connections._sql_text import Dialect
-from flowlang.diagnostics import nearest
+from flowlang.checking.steps import Service, Walked, slot_of, walker
+from flowlang.checking.values import Compiler, Wanted, evaluator, text
+from flowlang.connections._sql_text import Dialect, writes
+from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, holds_secret, record
-from flowlang.plan import Call, Operation, Site, invoker
+from flowlang.plan import Caching, Call, Operation, Site, invoker
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
 
@@ -40,12 +44,16 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
             compiler.value(value, Wanted(name.text))
         return Walked(None, ANY, slot)
     spec = known.spec
-    compiler = Compiler(checker, scope, _dialect(checker, spec))
+    dialect = _dialect(checker, spec)
+    compiler = Compiler(checker, scope, dialect)
     arguments, secret = _arguments(checker, compiler, step, spec)
+    spec = as_written(spec, compiler.statements, dialect)
     checker.add(selected_outputs.check(step, spec))
     checker.add(retried_write.check(step, spec, step.modifiers.retry or checker.flow.defaults.retry))
     outputs, secret_outputs = _outputs(checker, step, spec)
     name_ = connection.name.text if connection is not None else None
+    around = checker.transactions.get(name_) if name_ is not None else None
+    service = _service(checker, scope, step, spec, site, around)
     planned = Call(
         site=site,
         operation=_operation(checker, known, name_),
@@ -57,7 +65,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         connection=name_,
         invoke=invoker(tuple(dict.fromkeys(name for name, _ in arguments))),
     )
-    return Walked(planned, outputs, slot)
+    return Walked(planned, outputs, slot, service=service)
 
 
 def _operation(checker: Checker, known: Known, connection: str | None) -> int:
@@ -208,7 +216,41 @@ def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> ast
         text = checker.read(path)
     except OSError as error:
         checker.add(sql_text.unreadable(value, error))
+    compiler.statements.append((text,))
     return compiler.unit.constant(Sql((text,)))
+
+
+# ---------------------------------------------------------------- what may be done twice, and kept
+
+
+def as_written(spec: TaskSpec, statements: list[tuple[str, ...]], dialect: Dialect | None) -> TaskSpec:
+    """The task with the effect that its statements have: `sqlite_query` reads, but not with INSERT … RETURNING."""
+    if spec.effect == "read" and any(writes(each, dialect) for each in statements):
+        return replace(spec, effect="write", idempotent=False)
+    return spec
+
+
+def _service(
+    checker: Checker, scope: Scope, step: model.TaskStep, spec: TaskSpec, site: Site, around: Span | None
+) -> Service:
+    repeatable = spec.effect in ("none", "read") or spec.idempotent is True
+    cache, key = step.modifiers.cache, step.modifiers.idempotency_key
+    caching = made = None
+    if cache is not None:
+        checker.add(cached_step.check(step, spec, around))
+        code, _ = text(checker, scope, cache.key, "key")
+        caching = Caching(code, cache.ttl, (checker.folder, checker.flow.file, _digest(checker.flow.text), site.path))
+    if key is not None:
+        checker.add(idempotency_key.without_effect(step, spec))
+        made, given = evaluator(checker, scope, key, Wanted("idempotency_key", STRING), "idempotency_key")
+        if holds_secret(given):
+            checker.add(idempotency_key.secret(key))
+        repeatable = True
+    return Service(repeatable, caching, made)
+
+
+def _digest(source: str) -> str:
+    return hashlib.blake2b(source.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 # ---------------------------------------------------------------- outputs

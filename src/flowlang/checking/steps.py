@@ -17,7 +17,7 @@ from flowlang.checking.values import condition, facts, held
 from flowlang.diagnostics import Span
 from flowlang.document import model
 from flowlang.expressions.types import BOOLEAN, INTEGER, STRING, Type, array, record
-from flowlang.plan import Call, Evaluator, Modified, Site, Step
+from flowlang.plan import Caching, Call, Evaluator, Modified, Site, Step
 from flowlang.records import frozen
 
 _POSITION = record({"file": STRING, "line": INTEGER, "column": INTEGER})
@@ -43,6 +43,15 @@ _VERBS: dict[type, str] = {
 }
 
 
+@frozen
+class Service:
+    """What a task step is to its modifiers. `repeatable`: doing it twice does no harm."""
+
+    repeatable: bool
+    cache: Caching | None = None
+    key: Evaluator | None = None
+
+
 @dataclass(slots=True)
 class Walked:
     """What the walk made of one step: its plan, and what its id holds afterwards (None: the verb has no outputs)."""
@@ -51,6 +60,7 @@ class Walked:
     outputs: Type | None = None
     slot: int = 0
     ends: bool = False  # it never lets the next step run
+    service: Service | None = None
 
 
 Walker = Callable[[Checker, Scope, Any, Site], Walked]
@@ -244,16 +254,15 @@ def _modified(
     service = isinstance(step, model.TaskStep)
     timeout = modifiers.timeout if modifiers.timeout is not None or not service else defaults.timeout
     retry = modifiers.retry if modifiers.retry is not None or not service else defaults.retry
-    repeatable = False
+    about = walked.service or Service(repeatable=False)
     if isinstance(body, Call):
-        spec = checker.operations[body.operation].spec
-        repeatable = spec.effect in ("none", "read") or spec.idempotent is True
         limit = retry.attempt_timeout if retry is not None else timeout
         if limit is not None:
             body = replace(body, timeout=limit)
         if retry is None:
             timeout = None
-    if all(each is None for each in (guard, timeout, retry, handled)) and not modifiers.continue_on_error:
+    around = (guard, timeout, retry, handled, about.cache, about.key)
+    if all(each is None for each in around) and not modifiers.continue_on_error:
         return body
     return Modified(
         site=site,
@@ -261,9 +270,11 @@ def _modified(
         guard=guard,
         timeout=timeout,
         retry=retry,
-        repeatable=repeatable,
+        repeatable=about.repeatable,
         handler=handled.steps if handled is not None else None,
         error_slot=handled.error_slot if handled is not None else 0,
         continue_on_error=modifiers.continue_on_error,
         slots=tuple(dict.fromkeys(written)),
+        cache=about.cache,
+        idempotency_key=about.key,
     )

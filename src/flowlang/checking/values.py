@@ -49,6 +49,7 @@ class Compiler:
         self.scope = scope
         self.dialect = dialect
         self.unit = Unit()
+        self.statements: list[tuple[str, ...]] = []  # of SQL, as the texts around their expressions
 
     def function(self, body: ast.expr, name: str) -> Evaluator:
         return self.unit.function(body, name)
@@ -148,10 +149,12 @@ class Compiler:
     def _sql(self, value: model.Value, wanted: Wanted) -> tuple[ast.expr, Type]:
         """A SQL text: its expressions become values beside the text, never part of it."""
         if isinstance(value, model.Constant) and isinstance(value.value, str):
+            self.statements.append((value.value,))
             return self.unit.constant(Sql((value.value,))), STRING
         if not isinstance(value, model.Computed):
             return self.value(value, Wanted(wanted.what, STRING.or_null() if wanted.type.nullable else STRING))
         texts, expressions = sql_text.split(value.template)
+        self.statements.append(texts)
         codes, secret = [], False
         for hole, expression in zip(holes(texts, self.dialect), expressions, strict=True):
             part = replace(value, template=Template((expression,)))

@@ -41,6 +41,7 @@ _NAME_LISTS = frozenset({"FROM", "BY", "SET", "UPDATE"})  # clauses whose commas
 _COLUMN_LISTS = frozenset({"INTO", "REFERENCES", "TABLE"})  # clauses whose brackets hold names
 _OPENS_NAMES = frozenset({"CONFLICT", "KEY", "UNIQUE", "USING"})  # words whose brackets do
 _FROM_IS_SYNTAX = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})  # `FROM` inside these takes a value
+_READS = _words("SELECT WITH VALUES SHOW DESCRIBE EXPLAIN TABLE")
 _WRITES = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\Z")
 
 
@@ -165,12 +166,21 @@ def holes(texts: Sequence[str], dialect: Dialect | None = None) -> list[Hole]:
     return list(_template(tuple(texts), dialect or GENERIC).holes)
 
 
-def writes(text: str, dialect: Dialect | None = None) -> bool:
-    """Whether a statement may change something, judged by its words: anything but a plain SELECT, VALUES, SHOW …"""
-    words = [token.text.upper() for token in scan(text, dialect or GENERIC) if token.kind == "word"]
-    if not words or words[0] not in ("SELECT", "WITH", "VALUES", "SHOW", "DESCRIBE", "EXPLAIN"):
-        return bool(words)
-    return any(_WRITES.match(word) for word in words[1:]) or "INTO" in words
+def writes(texts: Sequence[str], dialect: Dialect | None = None) -> bool:
+    """Whether a statement may change something, judged by its words: anything but a plain SELECT, VALUES, SHOW …
+
+    `texts` are what stands around its expressions, as for `holes`. A word before a bracket is a function
+    (`replace(…)`), and one after FOR a lock.
+    """
+    kept = [each for each in scan(_HOLE.join(texts), dialect or GENERIC) if each.kind != "comment"]
+    words = [token.text.upper() if token.kind == "word" else "" for token in kept]
+    if not any(words) or words[0] not in _READS:
+        return any(words)
+    follows = [token.text for token in kept[1:]] + [""]
+    for before, word, after in zip(["", *words], words, follows):
+        if word == "INTO" or (_WRITES.match(word) and before != "FOR" and after != "("):
+            return True
+    return False
 
 
 def leading_word(sql: Sql | str, dialect: Dialect) -> str:

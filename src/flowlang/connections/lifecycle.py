@@ -105,6 +105,16 @@ class ConnectionSlot:
         """The opened instance, or while there is none the registered one, which knows the same of errors."""
         return self.live.plugin if self.live is not None else self._prototype
 
+    @property
+    def fingerprint(self) -> str:
+        """The same text for every connection of the same type with the same config, and for no other."""
+        import hashlib
+        import json
+
+        text = json.dumps(self._config, sort_keys=True, default=repr)
+        kind = type(self._prototype)
+        return hashlib.blake2b(f"{kind.__module__}.{kind.__qualname__} {text}".encode()).hexdigest()
+
     # ------------------------------------------------------------ opening and closing
 
     async def open(self) -> Live:

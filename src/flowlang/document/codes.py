@@ -136,8 +136,7 @@ NOT_YET = code(
     "not-yet",
     """A word of the language that this version does not run.
 
-    `while`, `until`, `try`, `wait`, `triggers`, `concurrency`, `cache`, `idempotency_key` and
-    `exactly_once` come with a later release.
+    `while`, `until`, `try`, `wait`, `triggers`, `concurrency` and `exactly_once` come with a later release.
     """,
 )
 COMPUTED_KEY = code(

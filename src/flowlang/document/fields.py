@@ -191,13 +191,13 @@ class Fields:
         self.findings.add(codes.DURATION, message, scalar.span, word and meant(word), notes=notes, fix=fix)
         return None
 
-    def limit(self, key: str) -> float | None:
+    def limit(self, key: str, advice: str | None = "leave it out to have the default") -> float | None:
         """Seconds that something may take: more than none."""
         seconds = self.duration(key)
         node = self.node(key)
         if seconds == 0 and node is not None:
             message = f"`{key}` must be longer than 0"
-            self.findings.add(codes.OUT_OF_RANGE, message, node.span, "leave it out to have the default")
+            self.findings.add(codes.OUT_OF_RANGE, message, node.span, advice)
             return None
         return seconds
 

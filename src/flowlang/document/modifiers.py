@@ -11,13 +11,13 @@ from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard
-from flowlang.document.model import Modifiers, Name, Retry
+from flowlang.document.model import Cache, Modifiers, Name, Retry, Value
 from flowlang.document.nodes import Mapping, Node, Scalar
 from flowlang.exceptions import ERROR_CLASSES
 
 COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
-SERVICE = ("connection", "outputs")
-LATER = ("cache", "idempotency_key", "exactly_once")
+SERVICE = ("connection", "outputs", "cache", "idempotency_key")
+LATER = ("exactly_once",)
 ALIASES = {
     "when": "if",
     "name": "id",
@@ -45,6 +45,7 @@ _RETRY = (
     "on",
     "unless",
 )
+_CACHE_ALIASES = {"for": "ttl", "expires": "ttl", "duration": "ttl", "max_age": "ttl"}
 _RETRY_ALIASES = {"attempts": "max_attempts", "times": "max_attempts", "limit": "max_attempts", "factor": "multiplier"}
 
 
@@ -104,8 +105,25 @@ class StepFields(Fields):
             retry=read_retry(context, retry) if retry is not None else None,
             on_error=read_steps(self, "on_error") if "on_error" in self else None,
             continue_on_error=self.boolean("continue_on_error", False),
+            cache=self._cache(),
+            idempotency_key=self._key(),
             spans=KeySpans({each: self.entries[each][0] for each in keys}),
         )
+
+    def _cache(self) -> Cache | None:
+        node = self.object("cache", "an object with `key` and `ttl`")
+        if node is None:
+            return None
+        fields = Fields(self.context, node, "a `cache`", ("key", "ttl"), also=_CACHE_ALIASES, at=self.span("cache"))
+        key, _ = fields.required("key"), fields.required("ttl")
+        seconds = fields.limit("ttl", None)
+        if key is None or seconds is None:
+            return None
+        return Cache(self.context.value(key), seconds, node.span)
+
+    def _key(self) -> Value | None:
+        node = self.node("idempotency_key")
+        return self.context.value(node) if node is not None else None
 
 
 def not_yet(context: Context, word: str, key: Scalar) -> None:

@@ -87,6 +87,7 @@ class Fiber:
     __slots__ = (
         "activation",
         "attempt",
+        "idempotency_key",
         "invoke",
         "limit",
         "parent",
@@ -116,6 +117,7 @@ class Fiber:
         self.prefix = prefix
         self.parent = parent
         self.attempt = 1
+        self.idempotency_key: str | None = None  # of the step under way, when it has one of its own
         self.retries = False  # whether the step under way has a retry policy of its own
         self.streams: Sequence[Stream] = ()
         self.transaction: Shared | None = None  # the innermost that was begun here
@@ -147,7 +149,7 @@ class Fiber:
             flow=self.activation.plan.flow,
             step=path,
             attempt=self.attempt,
-            idempotency_key=f"{run.run_id}:{path}",
+            idempotency_key=self.idempotency_key or f"{run.run_id}:{path}",
             logger=run.task_logger(path),
         )
 

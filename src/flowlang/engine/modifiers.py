@@ -7,6 +7,7 @@ from typing import Any
 
 from flowlang.connections.errors import Classified
 from flowlang.document.model import Retry
+from flowlang.engine.cache import Key
 from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.retry import next_delay, wants_retry
@@ -15,7 +16,7 @@ from flowlang.engine.told import Told, Untold
 from flowlang.events import AttemptFailed, StepSkipped
 from flowlang.exceptions import Failure, StepError
 from flowlang.expressions.runtime import UNSET
-from flowlang.plan import Call, Frame, Modified
+from flowlang.plan import Caching, Call, Frame, Modified
 from flowlang.tasks.stream import Stream
 
 
@@ -71,17 +72,60 @@ async def _limited(
 ) -> Ended | None:
     """The step's own time limit, over all attempts and the waits between them."""
     if step.timeout is None:
-        return await _attempts(step, arguments, told, frame, fiber)
+        return await _answered(step, arguments, told, frame, fiber)
     limit = asyncio.timeout(step.timeout)
     try:
         async with limit:
-            return await _attempts(step, arguments, told, frame, fiber)
+            return await _answered(step, arguments, told, frame, fiber)
     except TimeoutError as error:
         if not limit.expired():
             raise
         detail = f"the step took longer than its limit of {step.timeout:g} s"
         timed_out = OperationError(Classified("timeout", True, outcome_unknown=True), None, detail=detail)
         raise step_error(timed_out, step.site, fiber) from error.__cause__
+
+
+async def _answered(
+    step: Modified, arguments: dict[str, Any] | None, told: Told | Untold, frame: Frame, fiber: Fiber
+) -> Ended | None:
+    """The step itself, or what an earlier call of it gave."""
+    body = step.body
+    if type(body) is not Call or (step.cache is None and step.idempotency_key is None):
+        return await _attempts(step, arguments, told, frame, fiber)
+    if step.idempotency_key is not None:
+        fiber.idempotency_key = _idempotency_key(step, frame, fiber)
+    try:
+        if step.cache is None:
+            return await _attempts(step, arguments, told, frame, fiber)
+
+        async def call() -> dict[str, Any]:
+            await _attempts(step, arguments, told, frame, fiber)
+            outputs: dict[str, Any] = frame[body.slot]
+            return outputs
+
+        run, key = fiber.run, _cache_key(step, body, step.cache, frame, fiber)
+        frame[body.slot], told.cached = await run.common.cache.answer(key, step.cache.ttl, run.clock, call)
+        return None
+    finally:
+        fiber.idempotency_key = None
+
+
+def _idempotency_key(step: Modified, frame: Frame, fiber: Fiber) -> str:
+    assert step.idempotency_key is not None
+    key = evaluate(step.idempotency_key, step, frame, fiber)
+    if isinstance(key, str) and key:
+        return key
+    given = "empty" if key == "" else f"of type {type(key).__name__}"
+    detail = f"`idempotency_key` must be a text that tells this operation from all others; it is {given}"
+    raise step_error(OperationError(Classified("validation", False), None, detail=detail), step.site, fiber)
+
+
+def _cache_key(step: Modified, body: Call, cache: Caching, frame: Frame, fiber: Fiber) -> Key:
+    """Which answers may stand for each other: of the same step of the same text, on the same service."""
+    activation = fiber.activation
+    operation = activation.plan.operations[body.operation]
+    service = None if operation.connection is None else activation.slots[operation.connection].fingerprint
+    return (cache.step, operation.function, service, evaluate(cache.key, step, frame, fiber))
 
 
 async def _attempts(

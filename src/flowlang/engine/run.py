@@ -17,6 +17,7 @@ from typing import Any
 from flowlang.connections.errors import Classified, cause_lines
 from flowlang.engine.activation import Activation
 from flowlang.engine.clock import Clock
+from flowlang.engine.common import Common
 from flowlang.engine.failures import DEFECT, OperationError, step_error
 from flowlang.engine.fiber import Fiber, Watch
 from flowlang.engine.inputs import accept
@@ -57,6 +58,7 @@ class Run:
         clock: Clock | None = None,
         fiber_type: type[Fiber] = Fiber,
         load_tasks: Callable[[str], Mapping[str, Callable[..., Any]]] | None = None,
+        common: Common | None = None,
     ) -> None:
         self.plan = plan
         self.inputs = inputs
@@ -64,6 +66,7 @@ class Run:
         self.env = env
         self.secrets = secrets
         self.clock = clock or Clock()
+        self.common = common or Common()
         self.fiber_type = fiber_type
         self.load_tasks = load_tasks or _load_tasks
         self.masker = Masker(secrets.values())

@@ -98,7 +98,7 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
         frame[step.slot] = outputs
         told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
         now = monotonic()
-        emit(_made(StepSucceeded, (run_id, epoch + now, path, now - began, 1, told)))
+        emit(_made(StepSucceeded, (run_id, epoch + now, path, now - began, 1, told, False)))
     return None
 
 

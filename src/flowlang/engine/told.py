@@ -16,7 +16,7 @@ from flowlang.plan import Call, Frame, Step, Transaction
 class Told:
     """Tells of one step while somebody listens: started, then exactly one of succeeded, failed, cancelled."""
 
-    __slots__ = ("attempts", "begun", "emit", "fiber", "outputs", "path", "started", "step")
+    __slots__ = ("attempts", "begun", "cached", "emit", "fiber", "outputs", "path", "started", "step")
 
     def __init__(self, step: Step, fiber: Fiber) -> None:
         assert fiber.run.emit is not None
@@ -25,7 +25,7 @@ class Told:
         self.emit = fiber.run.emit
         self.path = fiber.prefix + step.site.path
         self.outputs: Mapping[str, Any] | None = None
-        self.begun = False
+        self.begun = self.cached = False
         self.attempts = 1
         self.started = 0.0
 
@@ -54,7 +54,7 @@ class Told:
             outputs = self.outputs
             if outputs is not None and type(self.step) is Call and self.step.secret_outputs:
                 outputs = dict.fromkeys(outputs, MASK)
-            self.emit(StepSucceeded(run.run_id, at, self.path, duration, self.attempts, outputs))
+            self.emit(StepSucceeded(run.run_id, at, self.path, duration, self.attempts, outputs, self.cached))
         elif isinstance(error, Exception):
             failure = step_error(error, self.step.site, self.fiber).failure
             self.emit(StepFailed(run.run_id, at, self.path, duration, failure))
@@ -65,9 +65,10 @@ class Told:
 class Untold:
     """`Told` while nobody listens."""
 
-    __slots__ = ("attempts", "outputs")
+    __slots__ = ("attempts", "cached", "outputs")
 
     attempts: int
+    cached: bool
     outputs: Mapping[str, Any] | None
 
     def __enter__(self) -> Untold:

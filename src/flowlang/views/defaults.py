@@ -119,6 +119,10 @@ def _modifiers(step: model.Step, own: model.Modifiers, defaults: model.Defaults)
         told.append(f"retry {_retry(retry)}{source}")
     elif service:
         told.append("retry none")
+    if own.cache is not None:
+        told.append(f"cache {_limit(own.cache.ttl)}")
+    if own.idempotency_key is not None:
+        told.append(f"idempotency_key {_written(own.idempotency_key)}")
     if own.guard is not None:
         told.append("conditional")
     if own.continue_on_error:

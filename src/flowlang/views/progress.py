@@ -125,7 +125,7 @@ class Live:
         place = self._ended(event.path, event.duration)
         if place.operation == "log":
             return []  # its message has been shown
-        extra = f"  attempt {event.attempts}" if event.attempts > 1 else ""
+        extra = f"  attempt {event.attempts}" if event.attempts > 1 else "  from the cache" if event.cached else ""
         return self._told(place, "done", event.path, f"{place.operation}  {seconds(event.duration)}{extra}")
 
     def _failed(self, event: events.StepFailed) -> list[str]:

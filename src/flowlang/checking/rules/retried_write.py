@@ -2,7 +2,8 @@
 
 After a broken link or a time limit nobody knows whether the service carried the operation out. Reads, and writes that
 give the same state when they are done twice, are retried then anyway. Any other write is retried only because `on`
-names the class, and may then be done twice. Leave the class out, or make the write one that may be repeated.
+names the class, and may then be done twice. Leave the class out, or make the write one that may be repeated: a task
+that takes `context` and hands its `idempotency_key` to the service may be given one.
 
 ```yaml wrong
 flow: f
@@ -40,7 +41,7 @@ _UNKNOWN_OUTCOME = ("connection_lost", "timeout")
 
 def check(step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None) -> Iterator[Diagnostic]:
     """`retry` is the step's own policy or the flow's default."""
-    if retry is None or spec.effect != "write" or spec.idempotent:
+    if retry is None or spec.effect != "write" or spec.idempotent or step.modifiers.idempotency_key is not None:
         return
     risky = [each for each in _UNKNOWN_OUTCOME if each in retry.on and each not in retry.unless]
     if not risky:
@@ -51,4 +52,6 @@ def check(step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None) -> It
     where = "" if own or retry.span is None else f" (the default at {retry.span.start})"
     span = step.modifiers.spans["retry"] if own and "retry" in step.modifiers.spans else step.task.span
     help_ = f"leave {classes} out of `on`{where}, or make the write one that may be repeated"
+    if "context" in spec.injects:
+        help_ = f"give it an `idempotency_key`, or leave {classes} out of `on`{where}"
     yield Diagnostic(CODE, message, span, "warning", suggestion=help_)

@@ -1,0 +1,12 @@
+"""What the runs of one process have in common. Whoever starts runs owns it, and hands it to each of them."""
+
+from __future__ import annotations
+
+from flowlang.engine.cache import OutputCache
+
+
+class Common:
+    """`cache`: what reading steps returned."""
+
+    def __init__(self) -> None:
+        self.cache = OutputCache()
