@@ -281,6 +281,11 @@ class RunHandle:
             self._cancelled = True
             self._run.cancel()
 
+    def signal(self, name: str, payload: Any = None) -> None:
+        """Send a signal. It satisfies one `wait: {signal: name}`, whose `payload` it becomes: the one under way that
+        has waited longest, or else the next. What nobody waits for any more is forgotten with the run."""
+        self._run.signals.send(name, payload)
+
     @property
     def done(self) -> bool:
         return self._task.done()

@@ -67,6 +67,17 @@ class AttemptFailed(NamedTuple):
     delay: float
 
 
+class StepWaiting(NamedTuple):
+    """A `wait` has begun to wait: until the time `until` (seconds since the epoch), or for `signal`, or for the signal
+    until that time at the latest."""
+
+    run_id: str
+    at: float
+    path: str
+    until: float | None = None
+    signal: str | None = None
+
+
 class StepSucceeded(NamedTuple):
     """`cached`: the outputs are those of an earlier call; nothing was asked for."""
 
@@ -134,6 +145,7 @@ Event = (
     | ConnectionClosed
     | StepStarted
     | AttemptFailed
+    | StepWaiting
     | StepSucceeded
     | StepFailed
     | StepSkipped

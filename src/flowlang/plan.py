@@ -153,7 +153,8 @@ class Parallel:
 @frozen
 class Repeat:
     """`while` and `until`. The body runs in the frame around it: behind the loop, and while its condition is looked
-    at, its places hold what the latest turn left there. `index` has a place of its own."""
+    at, its places hold what the latest turn left there. `index` has a place of its own. `slots` are the places that
+    the body writes; they are emptied before the first turn (see `docs/design/008-turns-of-while.md`)."""
 
     site: Site
     kind: Literal["while", "until"]
@@ -163,6 +164,7 @@ class Repeat:
     interval: float
     slot: int
     index_slot: int
+    slots: tuple[int, ...] = ()
 
 
 @frozen

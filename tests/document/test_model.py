@@ -169,9 +169,9 @@ def test_exit_forms() -> None:
 
 def test_a_broken_file_still_gives_a_flow() -> None:
     """What can be read is in the model, and ids of what cannot are known to be missing."""
-    text = "flow: F\nsteps:\n  - wait: 5s\n    id: pause\n  - log: x\n    id: hello\n    timeout: soon\n"
+    text = "flow: F\nsteps:\n  - set: nothing\n    id: pause\n  - log: x\n    id: hello\n    timeout: soon\n"
     found, findings = parse_flow(text, "flow.yaml")
-    assert [each.code for each in findings] == ["not-yet", "not-a-duration"]
+    assert [each.code for each in findings] == ["wrong-type", "not-a-duration"]
     assert found is not None
     assert [step.modifiers.id.text for step in found.steps if step.modifiers.id] == ["hello"]
     assert found.unread == {"pause"}

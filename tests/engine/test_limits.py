@@ -165,9 +165,9 @@ async def test_a_limit_around_a_subflow_and_a_cancellation_are_told_apart(limit:
 
 
 async def test_the_grace_period_of_finally_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowlang.engine import run as module
+    from flowlang.engine import cleanup as module
 
-    monkeypatch.setattr(module, "CLEANUP_TIMEOUT", 0.01)
+    monkeypatch.setattr(module, "GRACE", 0.01)
     result, _ = await run("flow: f\nsteps: [{log: hi}]\nfinally: [{nap: {id: n}}]\n", tasks=tasks())
     assert result.failure is not None
     assert result.failure.detail == "`finally` took longer than its grace period of 0.01 s"

@@ -37,7 +37,7 @@ from flowlang.tasks.values import Sql
 def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Walked:
     """The plan of a task step and the type of its outputs."""
     slot = slot_of(scope, step)
-    known, connection = _resolve(checker, step)
+    known, connection = resolve(checker, step)
     if known is None:
         compiler = Compiler(checker, scope)
         for name, value in step.arguments:  # what stands in the arguments is checked all the same
@@ -50,7 +50,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     spec = as_written(spec, compiler.statements, dialect)
     checker.add(selected_outputs.check(step, spec))
     checker.add(retried_write.check(step, spec, step.modifiers.retry or checker.flow.defaults.retry))
-    outputs, secret_outputs = _outputs(checker, step, spec)
+    outputs, secret_outputs = outputs_of(checker, step, spec)
     name_ = connection.name.text if connection is not None else None
     around = checker.transactions.get(name_) if name_ is not None else None
     service = _service(checker, scope, step, spec, site, around)
@@ -83,7 +83,8 @@ def _operation(checker: Checker, known: Known, connection: str | None) -> int:
 # ---------------------------------------------------------------- which task, which connection
 
 
-def _resolve(checker: Checker, step: model.TaskStep) -> tuple[Known | None, model.Connection | None]:
+def resolve(checker: Checker, step: model.TaskStep) -> tuple[Known | None, model.Connection | None]:
+    """The task that a step calls and its connection, as far as they can be told."""
     name = step.task.text
     named = checker.connections.get(step.connection.text) if step.connection is not None else None
     if step.connection is not None and named is None:
@@ -256,7 +257,7 @@ def _digest(source: str) -> str:
 # ---------------------------------------------------------------- outputs
 
 
-def _outputs(checker: Checker, step: model.TaskStep, spec: TaskSpec) -> tuple[Type, bool]:
+def outputs_of(checker: Checker, step: model.TaskStep, spec: TaskSpec) -> tuple[Type, bool]:
     """What the step's id holds, and whether that is secret."""
     if step.selected is None:
         known = checker.given.get(id(spec))

@@ -7,7 +7,8 @@ walk itself is in `steps`, `calls` and `values`; each rule has a file in `rules`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -137,6 +138,15 @@ class Checker:
             elif error:
                 self.full = True
                 return
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Inside, findings are not told: what is looked at will be looked at again."""
+        before, self.full = self.full, True
+        try:
+            yield
+        finally:
+            self.full = before
 
     def report_problems(self, problems: Iterable[Problem], scalar: Scalar) -> None:
         """What an expression was found to do wrong, at its place in the file."""

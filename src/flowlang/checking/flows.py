@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowlang.checking import (  # noqa: F401 - three of them fill the table of `steps`
+from flowlang.checking import (  # noqa: F401 - four of them fill the table of `steps`
     calls,
+    control,
     literal_secrets,
     transactions,
     verbs,
@@ -89,8 +90,8 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
             scope.unseen[name.text] = Unseen("hidden", label(name), why)
     steps, _ = block(checker, scope, flow.steps)
     outputs, output_types = _outputs(checker, scope)
-    on_cancel, _ = block(checker, _cleaning_up(scope), flow.on_cancel)
-    finally_, _ = block(checker, _cleaning_up(scope), flow.finally_)
+    on_cancel, _ = block(checker, _cleaning_up(scope, "on_cancel"), flow.on_cancel)
+    finally_, _ = block(checker, _cleaning_up(scope, "finally"), flow.finally_)
     plan = Plan(
         flow=flow.name.text,
         file=flow.file,
@@ -115,9 +116,10 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
     return plan, output_types
 
 
-def _cleaning_up(scope: Scope) -> Scope:
+def _cleaning_up(scope: Scope, word: str) -> Scope:
     """What `on_cancel` and `finally` see: every step may have been cut short."""
     unsure = scope.inner()
+    unsure.cleaning = word
     unsure.present = frozenset(each for each in scope.present if each.partition("\n")[0] in ("inputs", "vars"))
     for name, entry in scope.entries.items():
         if entry.kind == "step":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
@@ -106,6 +107,10 @@ class Scope:
         self.reusable: dict[str, int] = {}  # places of ids in branches that exclude this one
         self.present: frozenset[str] = outer.present if outer is not None else frozenset()
         self.holding: frozenset[str] = outer.holding if outer is not None else frozenset()
+        self.cleaning: str = outer.cleaning if outer is not None else ""  # the clean-up that this is part of
+        self.over_stream: Span | None = outer.over_stream if outer is not None else None  # a loop that reads one
+        self.recurring: frozenset[str] = frozenset()  # ids of the turns of `while` and `until` that begin here
+        self.redefined: list[str] = []  # those of them that were defined anew, in order
         self.added: list[str] = []
         self.streams: dict[StreamKey, Span] = {}  # those that have their consumer, and where it stands
 
@@ -186,6 +191,22 @@ class Scope:
         for name, entry in entries.items():
             self.add(name, entry)
 
+    # ------------------------------------------------------------ turns in the same frame
+
+    def recurs(self, name: str) -> bool:
+        """Whether `name` may hold here what an earlier turn of a `while` or `until` left."""
+        return any(name in scope.recurring for scope in self._chain())
+
+    def redefine(self, name: str) -> None:
+        """From here on `name` holds something else: what was known of it, and what was known because of it, no
+        longer holds."""
+        for scope in self._chain():
+            scope.redefined.append(name)
+            scope.present, scope.holding = without((name,), scope.present, scope.holding)
+            for other, entry in scope.entries.items():
+                if entry.needs is not None and any(mentions(each, name) for each in entry.needs):
+                    scope.entries[other] = replace(entry, needs=None)
+
     # ------------------------------------------------------------ streams
 
     def consume(self, key: StreamKey, span: Span) -> Span | None:
@@ -195,6 +216,21 @@ class Scope:
         if first is None:
             self.streams[key] = span
         return first
+
+
+def mentions(condition: str, name: str) -> bool:
+    """Whether a condition, as `values.held` writes it, reads `name`."""
+    return name in condition and re.search(rf"(?<![\w.]){name}\b", condition) is not None
+
+
+def without(
+    names: Iterable[str], present: frozenset[str], holding: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What is known to be there, and the conditions that hold, less what they say of `names`."""
+    for name in names:
+        present = frozenset(each for each in present if each.partition("\n")[0] != name)
+        holding = frozenset(each for each in holding if not mentions(each, name))
+    return present, holding
 
 
 @frozen

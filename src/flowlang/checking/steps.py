@@ -12,10 +12,11 @@ from typing import Any
 
 from flowlang.checking.checker import Checker
 from flowlang.checking.rules import names_taken, stream_use, unreachable
-from flowlang.checking.scope import Entry, Scope, Unseen
+from flowlang.checking.scope import Entry, Scope, Unseen, mentions, without
 from flowlang.checking.values import condition, facts, held
 from flowlang.diagnostics import Span
 from flowlang.document import model
+from flowlang.document.texts import with_article
 from flowlang.expressions.types import BOOLEAN, INTEGER, STRING, Type, array, record
 from flowlang.plan import Caching, Call, Evaluator, Modified, Site, Step
 from flowlang.records import frozen
@@ -36,6 +37,8 @@ _VERBS: dict[type, str] = {
     model.ForEachStep: "for_each",
     model.ParallelStep: "parallel",
     model.TransactionStep: "transaction",
+    model.TryStep: "try",
+    model.WaitStep: "wait",
     model.SubflowStep: "subflow",
     model.ExitStep: "exit",
     model.RaiseStep: "raise",
@@ -91,7 +94,10 @@ def block(
 ) -> tuple[tuple[Step, ...], bool]:
     """The plan of a list of steps, in `scope`, and whether it always ends the flow (or fails) before its end."""
     for name, loop in ids(steps):
-        scope.unseen[name.text] = _inside_loop(name, loop) if loop is not None else Unseen("later", label(name))
+        if loop is not None:
+            scope.unseen[name.text] = _inside_loop(name, loop)
+        elif not scope.recurs(name.text):
+            scope.unseen[name.text] = Unseen("later", label(name))
     planned: list[Step] = []
     ended: model.Step | None = None
     told = False
@@ -150,12 +156,12 @@ def one(checker: Checker, scope: Scope, step: model.Step, prefix: str, number: i
         checker.add(names_taken.step_id(id_, scope))
         scope.busy = id_.text
     site = _site(checker, step, prefix, number)
-    slots, names = len(scope.layout.given), len(scope.added)
+    slots, names, redefined = len(scope.layout.given), len(scope.added), len(scope.redefined)
     walked = WALKERS[type(step)](checker, scope, step, site)
     written = scope.layout.given[slots:]
     own = scope.added[names:]
-    shown, scope.present = scope.present, present
-    scope.holding = holding
+    shown = scope.present
+    scope.present, scope.holding = without(scope.redefined[redefined:], present, holding)
     handled = _handler(checker, scope, step, site, own)
     certain = modifiers.guard is None and not modifiers.continue_on_error
     if certain and handled is None:
@@ -165,8 +171,15 @@ def one(checker: Checker, scope: Scope, step: model.Step, prefix: str, number: i
     return Walked(planned, walked.outputs, walked.slot, walked.ends and certain and (handled is None or handled.ends))
 
 
+def operation_of(step: model.Step) -> str:
+    """The task or verb of a step, as events name it."""
+    if isinstance(step, model.TaskStep):
+        return step.task.text
+    return step.kind if isinstance(step, model.RepeatStep) else _VERBS[type(step)]
+
+
 def _site(checker: Checker, step: model.Step, prefix: str, number: int) -> Site:
-    operation = step.task.text if isinstance(step, model.TaskStep) else _VERBS[type(step)]
+    operation = operation_of(step)
     id_ = step.modifiers.id.text if step.modifiers.id is not None else None
     start = step.span.start
     return Site(prefix + (id_ or f"{operation}#{number}"), operation, checker.flow.file, start.line, start.column, id_)
@@ -217,8 +230,16 @@ def _into_sight(scope: Scope, step: model.Step, walked: Walked, handled: Handled
         why = f"the flow goes on when it fails: `continue_on_error` at {modifiers.spans['continue_on_error'].start}"
     if modifiers.id is not None and walked.outputs is not None:
         id_ = modifiers.id
+        if scope.recurs(id_.text):
+            scope.redefine(id_.text)
         scope.add(id_.text, Entry(walked.outputs, label(id_), scope.layout, walked.slot, id_.span))
         own = [*own, id_.text]
+    if needs is not None and any(mentions(each, name) for each in needs for name in own if scope.recurs(name)):
+        needs = None  # the condition was about what stood there before this step
+    elif modifiers.id is not None:
+        id_ = modifiers.id
+        why_not = f"{label(id_)} has no outputs: it is {with_article(operation_of(step))}"
+        scope.unseen[id_.text] = Unseen("hidden", label(id_), why_not)
     if why:
         for name in own:
             scope.add(name, scope.entries[name].maybe(why, None, needs))

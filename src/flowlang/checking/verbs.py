@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flowlang.checking.checker import Checker
-from flowlang.checking.rules import exit_outputs, names_taken, not_iterable, stream_use, subflow_call, switch_cases
-from flowlang.checking.scope import Branch, Entry, Scope, Unseen, merged
+from flowlang.checking.remembered import hide_itself, remembered_by
+from flowlang.checking.rules import (
+    exit_in_cleanup,
+    exit_outputs,
+    names_taken,
+    not_iterable,
+    stream_use,
+    subflow_call,
+    switch_cases,
+)
+from flowlang.checking.scope import Branch, Entry, Scope, Unseen, mentions, merged
 from flowlang.checking.steps import Walked, behind, block, ids, label, one, slot_of, walker
 from flowlang.checking.values import Compiler, Wanted, condition, evaluator, facts, held, text
 from flowlang.document import model
@@ -27,9 +36,11 @@ def set_(checker: Checker, scope: Scope, step: model.SetStep, site: Site) -> Wal
     id_ = step.modifiers.id
     types: dict[str, Type] = {}
     values = []
+    before = remembered_by(scope, [step]).values()
+    fields = {name: each for entry in before for name, each in (entry.type.fields or {}).items()}
     for name, value in step.values:
         if id_ is not None and types:
-            inner.add(id_.text, Entry(record(types), label(id_), scope.layout, slot, id_.span))
+            inner.add(id_.text, Entry(record({**fields, **types}), label(id_), scope.layout, slot, id_.span))
         code, types[name.text] = evaluator(checker, inner, value, Wanted(name.text, keeps=True), name.text)
         values.append((name.text, code))
     return Walked(Assign(site, tuple(values), slot, _secret(types)), record(types), slot)
@@ -109,6 +120,8 @@ def _exclusive(
     verb = f"`{'if' if isinstance(step, model.IfStep) else 'switch'}` at {step.span.start}"
     around = scope.inner()
     for id_, _ in ids([step]):
+        if scope.recurs(id_.text):
+            continue
         reason = f"{label(id_)} is in another branch of the {verb}: only one of them runs"
         around.unseen[id_.text] = Unseen("hidden", label(id_), reason)
     planned, left, consumed = [], [], []
@@ -123,6 +136,8 @@ def _exclusive(
         around.reusable.update({name: entry.slot for name, entry in inner.entries.items()})
         if not ends:
             own = body.holding - scope.holding if body.holding is not None else None
+            if own is not None and any(mentions(each, name) for each in own for name in inner.redefined):
+                own = None  # the condition was about what stood there before this branch
             left.append(Branch(behind(inner.entries, step.span), own))
             known.append(inner.present)
             continue
@@ -148,6 +163,8 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
         checker.add(stream_use.check(step.items, scope))
     checker.add(names_taken.loop_variable(step, scope))
     inner = scope.turn()
+    hide_itself(scope, inner, step)
+    inner.over_stream = step.span if source.kind == "stream" else scope.over_stream
     variable = step.variable
     named = f"loop variable `{variable.text}`"
     place = inner.layout.place()
@@ -160,6 +177,8 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
         collect, collected = evaluator(checker, inner, step.collect, Wanted("collect", keeps=True), "collect")
         outputs["results"] = array(collected)
     scope.streams.update(inner.streams)
+    outside = {name: each for name, each in inner.entries.items() if each.layout is not inner.layout}
+    scope.leave({name: each for name, each in outside.items() if each.state == "hidden"})  # a `wait` closed them
     loop = Loop(
         site, items, body, inner.layout.size, slot, collect, step.batch_size, step.max_concurrency, step.max_failures
     )
@@ -185,7 +204,9 @@ def parallel(checker: Checker, scope: Scope, step: model.ParallelStep, site: Sit
         around.unseen[name.text] = Unseen("hidden", label(name), why, "read it behind the `parallel`")
     branches, left, ends = [], [], False
     for number, branch in enumerate(step.branches, 1):
-        inner = around.inner()
+        own = around.inner()
+        own.entries.update(remembered_by(scope, branch))
+        inner = own.inner()
         body, ended = _branch(checker, inner, branch, site, number)
         branches.append(body)
         left.append(behind(inner.entries, step.span))
@@ -239,6 +260,7 @@ def subflow(checker: Checker, scope: Scope, step: model.SubflowStep, site: Site)
 
 @walker(model.ExitStep)
 def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> Walked:
+    checker.add(exit_in_cleanup.check(step, scope.cleaning))
     reason, given_reason = text(checker, scope, step.reason, "reason") if step.reason is not None else (None, ANY)
     outputs = None
     types: dict[str, Type] = {}

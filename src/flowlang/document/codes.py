@@ -112,8 +112,8 @@ NO_VERB = code(
     "no-verb",
     """A step does nothing.
 
-    A step has the name of a task, `task`, or one of `set`, `if`, `switch`, `for_each`, `parallel`, `transaction`,
-    `subflow`, `exit`, `raise` and `log`.
+    A step has the name of a task, `task`, or one of `set`, `if`, `switch`, `for_each`, `while`, `until`, `parallel`,
+    `transaction`, `try`, `wait`, `subflow`, `exit`, `raise` and `log`.
 
         - id: greet
         - id: greet
@@ -136,7 +136,7 @@ NOT_YET = code(
     "not-yet",
     """A word of the language that this version does not run.
 
-    `while`, `until`, `try`, `wait`, `triggers`, `concurrency` and `exactly_once` come with a later release.
+    `triggers`, `concurrency` and `exactly_once` come with a later release.
     """,
 )
 COMPUTED_KEY = code(

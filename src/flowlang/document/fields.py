@@ -221,12 +221,16 @@ class Fields:
 
     def words(self, key: str, words: Ordered[str]) -> tuple[str, ...]:
         """A list of some of `words`."""
+        return tuple([each.text for each in self.named(key, words)])
+
+    def named(self, key: str, words: Ordered[str]) -> tuple[Name, ...]:
+        """A list of some of `words`, each with its place."""
         found = []
         for item in self.items(key, Scalar):
             scalar = self._constant(key, item, f"a list of {listed(words)}")
             word = None if scalar is None else self.one_of(key, scalar, words)
-            if word is not None:
-                found.append(word)
+            if scalar is not None and word is not None:
+                found.append(Name(word, scalar))
         return tuple(found)
 
     def names(self, key: str) -> tuple[Name, ...] | None:

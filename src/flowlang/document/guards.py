@@ -22,15 +22,15 @@ def read_guard(context: Context, key: str, node: Node) -> Guard:
         return _group(context, key, node)
     if isinstance(node, Sequence):
         wrong_type(context, key, node, "a condition", "say how they belong together: `{all: […]}` or `{any: […]}`")
-        return _unknown(context, node.span)
+        return unknown_guard(context, node.span)
     if node.value is None or (node.value is not node.text and not isinstance(node.value, bool)):
         wrong_type(context, key, node, "a condition")
-        return _unknown(context, node.span)
+        return unknown_guard(context, node.span)
     word = _WORDS.get(node.text.lower()) if node.style == "plain" else None
     if word:
         message = f'`{key}` expects a condition; YAML 1.2 reads `{node.text}` as the text "{node.text}"'
         context.findings.add(codes.WRONG_TYPE, message, node.span, meant(word), fix=replacing(node.span, word))
-        return _unknown(context, node.span)
+        return unknown_guard(context, node.span)
     return Condition(context.condition(node), node, node)
 
 
@@ -40,7 +40,7 @@ def _group(context: Context, key: str, node: Mapping) -> Guard:
     if not kinds:
         if not node.entries:
             wrong_type(context, key, node, "a condition")
-        return _unknown(context, node.span)
+        return unknown_guard(context, node.span)
     if len(kinds) > 1:
         message = f"a condition has one of `any`, `all`, `none`; this one has `{kinds[0]}` and `{kinds[1]}`"
         context.findings.add(codes.SEVERAL_VERBS, message, fields.span(kinds[1]), "put one inside the other's list")
@@ -50,7 +50,8 @@ def _group(context: Context, key: str, node: Mapping) -> Guard:
     return ConditionGroup(kinds[0], members, node)
 
 
-def _unknown(context: Context, span: Span) -> Condition:
+def unknown_guard(context: Context, span: Span) -> Condition:
+    """A condition of unknown value, in place of one that cannot be made."""
     scalar = Scalar("", "", "plain", context.source, 0, 0)
     value = context.broken(span, scalar)
     return Condition(value.template.expressions[0], span, scalar)

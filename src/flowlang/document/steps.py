@@ -16,7 +16,7 @@ from flowlang.document.tasks import read_named_task
 from flowlang.document.texts import shown, with_article
 from flowlang.document.verbs import VERBS
 
-LATER_VERBS = ("while", "until", "try", "wait")
+LATER_VERBS: tuple[str, ...] = ()
 _MODIFIERS = frozenset((*COMMON, *SERVICE, *LATER, "inputs"))
 _BESIDE = frozenset(key for verb in VERBS.values() for key in verb.keys) - _MODIFIERS
 _VERB_ALIASES = {
@@ -33,6 +33,11 @@ _VERB_ALIASES = {
     "print": "log",
     "echo": "log",
     "match": "switch",
+    "repeat": "until",
+    "repeat_until": "until",
+    "sleep": "wait",
+    "delay": "wait",
+    "pause": "wait",
 }
 
 

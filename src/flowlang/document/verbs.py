@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from flowlang.document import codes
 from flowlang.document.context import Context
+from flowlang.document.control import LOOP_KEYS, TRY_KEYS, read_repeat, read_try, read_wait
 from flowlang.document.fields import Fields, kind_of, wrong_type
 from flowlang.document.findings import one_slip
 from flowlang.document.guards import read_guard
@@ -166,9 +167,6 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
     body = _steps(context, "do", fields.required("do"))
     collect = _value(fields, "collect")
     at_once = fields.integer("max_concurrency", least=1) or 1
-    if at_once > 1:
-        message = "this version of FlowLang runs the turns of a `for_each` one after the other"
-        context.findings.add(codes.NOT_YET, message, fields.span("max_concurrency"), severity="warning")
     if items is None:
         return None
     return ForEachStep(
@@ -298,9 +296,13 @@ VERBS: dict[str, Verb] = {
     "if": Verb(_if, ("then", "elif", "else")),
     "switch": Verb(_switch, ("cases", "default")),
     "for_each": Verb(_for_each, ("do", "as", "max_concurrency", "batch_size", "max_failures", "collect")),
+    "while": Verb(partial(read_repeat, "while"), LOOP_KEYS),
+    "until": Verb(partial(read_repeat, "until"), LOOP_KEYS),
     "parallel": Verb(_parallel, ("max_concurrency", "fail_fast")),
     "transaction": Verb(_transaction, ("do",)),
+    "try": Verb(read_try, TRY_KEYS),
     "subflow": Verb(_subflow, ("inputs", "outputs")),
+    "wait": Verb(read_wait),
     "exit": Verb(_exit),
     "raise": Verb(_raise),
     "log": Verb(_log),

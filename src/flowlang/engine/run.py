@@ -16,6 +16,7 @@ from typing import Any
 
 from flowlang.connections.errors import Classified, cause_lines
 from flowlang.engine.activation import Activation
+from flowlang.engine.cleanup import Cleaned, clean_up, noted
 from flowlang.engine.clock import Clock
 from flowlang.engine.common import Common
 from flowlang.engine.failures import DEFECT, OperationError, step_error
@@ -24,12 +25,11 @@ from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
 from flowlang.engine.runners import run_block
 from flowlang.engine.steps import Ended
+from flowlang.engine.waiting import Signals
 from flowlang.events import Emitter, RunFinished, RunStarted, Sink
 from flowlang.exceptions import Failure, InvalidFlowError, StepError
 from flowlang.masking import Masker
 from flowlang.plan import Plan, Step, Subflow
-
-CLEANUP_TIMEOUT = 30.0  # seconds for `on_cancel`, and again for `finally`
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ class Run:
         self.emit = Emitter(tuple(sinks), self.masker) if sinks else None
         self.logger = logging.getLogger("flowlang.run")
         self.watch = Watch()
+        self.signals = Signals()
         self.started_at = self.clock.now()
         self.epoch = self.clock.time() - self.clock.monotonic()  # what an event's `at` counts from, without jumps
         self._task: asyncio.Task[Any] | None = None
@@ -189,31 +190,22 @@ class Run:
         if not steps:
             return
         outer, fiber.prefix = fiber.prefix, f"{fiber.prefix}{name}."
-        status = "failed"
-        limit = asyncio.timeout(CLEANUP_TIMEOUT)
         try:
-            async with limit:
-                await run_block(steps, activation.frame, fiber)
-            return
-        except asyncio.CancelledError:
-            conclusion.requests += fiber.absorb()
-            status = "cancelled"
-            problem = self._failure("cancelled", f"`{name}` was cut short by a cancellation", activation.plan)
+            cleaned = await clean_up(name, steps, activation.frame, fiber)
         except Exception as error:  # noqa: BLE001 - told, and no reason to leave connections open
-            if isinstance(error, TimeoutError) and limit.expired():
-                detail = f"`{name}` took longer than its grace period of {CLEANUP_TIMEOUT:g} s"
-                problem = self._failure("timeout", detail, activation.plan)
-            else:
-                problem = self._ended_by(error, activation.plan).failure or self._cancelled(activation.plan)
+            cleaned = Cleaned(self._ended_by(error, activation.plan).failure)
         finally:
             fiber.prefix = outer
+        conclusion.requests += cleaned.requests
+        problem = cleaned.failure
+        if problem is None:
+            return
         if conclusion.failure is not None:
-            note = f"`{name}` failed as well: {problem.detail}"
-            conclusion.failure = replace(conclusion.failure, notes=(*conclusion.failure.notes, note))
+            conclusion.failure = noted(conclusion.failure, name, problem)
             return
         conclusion.failure = problem
         if conclusion.status == "succeeded":
-            conclusion.status = status
+            conclusion.status = cleaned.status
 
     # ------------------------------------------------------------ subflows
 

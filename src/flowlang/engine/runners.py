@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from flowlang.connections.errors import Classified
+from flowlang.engine.attempt import run_try
 from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.loops import run_loop
 from flowlang.engine.modifiers import run_modified
 from flowlang.engine.parallel import run_parallel
+from flowlang.engine.repeat import run_repeat
 from flowlang.engine.steps import OBSERVED, RUNNERS, Ended, evaluate, run_block, selected
 from flowlang.engine.told import observed
 from flowlang.engine.transactions import run_transaction
+from flowlang.engine.waiting import run_wait
 from flowlang.events import LogWritten
 from flowlang.exceptions import ERROR_CLASSES
+from flowlang.expressions.runtime import UNSET
 from flowlang.masking import MASK
 from flowlang.plan import (
     Assign,
@@ -26,19 +30,26 @@ from flowlang.plan import (
     Modified,
     Parallel,
     Raise,
+    Repeat,
     Subflow,
     Switch,
     Transaction,
+    Try,
+    Wait,
 )
 
 # ---------------------------------------------------------------- values and choices
 
 
 async def run_assign(step: Assign, frame: Frame, fiber: Fiber) -> None:
+    """Each value sees those before it. One that comes later is, in the turns of a `while`, still that of the turn
+    before."""
     values: dict[str, Any] = {}
-    frame[step.slot] = values
+    before = frame[step.slot]
+    seen = frame[step.slot] = values if before is UNSET else dict(before)
     for name, evaluator in step.values:
-        values[name] = evaluate(evaluator, step, frame, fiber)
+        seen[name] = values[name] = evaluate(evaluator, step, frame, fiber)
+    frame[step.slot] = values
 
 
 async def run_choose(step: Choose, frame: Frame, fiber: Fiber) -> Ended | None:
@@ -106,8 +117,11 @@ RUNNERS.update(
         Choose: run_choose,
         Switch: run_switch,
         Loop: run_loop,
+        Repeat: run_repeat,
         Parallel: run_parallel,
         Transaction: run_transaction,
+        Try: run_try,
+        Wait: run_wait,
         Subflow: run_subflow,
         Exit: run_exit,
         Raise: run_raise,

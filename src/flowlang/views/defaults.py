@@ -81,11 +81,11 @@ def _steps(steps: Sequence[model.Step], defaults: model.Defaults, depth: int) ->
         modifiers = step.modifiers
         name = modifiers.id.text if modifiers.id is not None else "-"
         yield ("  " * depth + name, _operation(step), _modifiers(step, modifiers, defaults))
-        for inner in _inner(step):
-            yield from _steps(inner, defaults, depth + 1)
-        if modifiers.on_error:
-            yield ("  " * (depth + 1) + "on_error:", "", "")
-            yield from _steps(modifiers.on_error, defaults, depth + 2)
+        for word, inner in model.blocks(step):
+            named = word.startswith("catch") or word in ("finally", "on_error")
+            if named and inner:
+                yield ("  " * (depth + 1) + f"{word}:", "", "")
+            yield from _steps(inner, defaults, depth + 1 + named)
 
 
 def _operation(step: model.Step) -> str:
@@ -97,6 +97,10 @@ def _operation(step: model.Step) -> str:
     if isinstance(step, model.ParallelStep):
         limit = "all" if step.max_concurrency is None else step.max_concurrency
         return f"parallel, max_concurrency {limit}, fail_fast {literal(step.fail_fast)}"
+    if isinstance(step, model.RepeatStep):
+        return f"{step.kind}, max_iterations {step.max_iterations}, interval {step.interval:g}s"
+    if isinstance(step, model.WaitStep) and step.signal is not None:
+        return f"wait for signal {step.signal.text}, timeout {_limit(step.timeout)}"
     if isinstance(step, model.SubflowStep):
         return f"subflow {step.flow.text}"
     if isinstance(step, model.TransactionStep):
@@ -139,16 +143,3 @@ def _retry(retry: model.Retry) -> str:
         f"{name} {'/'.join(classes)}" for name, classes in (("on", retry.on), ("unless", retry.unless)) if classes
     ]
     return "{" + ", ".join(parts) + "}"
-
-
-def _inner(step: model.Step) -> Iterator[Sequence[model.Step]]:
-    if isinstance(step, model.IfStep):
-        yield from (steps for _, steps in step.branches)
-        yield step.otherwise or ()
-    elif isinstance(step, model.SwitchStep):
-        yield from (case.steps for case in step.cases)
-        yield step.default or ()
-    elif isinstance(step, (model.ForEachStep, model.TransactionStep)):
-        yield step.body
-    elif isinstance(step, model.ParallelStep):
-        yield from step.branches

@@ -38,6 +38,7 @@ class Step:
         "operation",
         "path",
         "resumes_at",
+        "signal",
         "since",
         "total",
     )
@@ -49,6 +50,7 @@ class Step:
         self.since = since
         self.attempt = self.attempts = 1
         self.resumes_at: float | None = None
+        self.signal: str | None = None
         self.done: int | None = None
         self.total: int | None = None
         self.has_inner = False
@@ -120,6 +122,15 @@ class Live:
         failure = event.failure
         told = f"attempt {event.attempt} of {event.max_attempts} failed ({failure.type}: {_first_line(failure.detail)})"
         return [self._line("retry", event.path, f"{told}; the next in {seconds(event.delay)}")]
+
+    def _waiting(self, event: events.StepWaiting) -> list[str]:
+        step = self.running.get(event.path)
+        if step is not None:
+            step.resumes_at, step.signal = event.until, event.signal
+        told = f"waits for signal `{event.signal}`" if event.signal is not None else "waits"
+        if event.until is not None:
+            told += f"{', at most' if event.signal is not None else ''} {seconds(event.until - event.at)}"
+        return [self._line("wait", event.path, told)]
 
     def _succeeded(self, event: events.StepSucceeded) -> list[str]:
         place = self._ended(event.path, event.duration)
@@ -204,6 +215,8 @@ class Live:
             facts.append(f"{step.done:,} of {step.total:,}" if step.total is not None else f"{step.done:,} rows")
         if step.attempts > 1:
             facts.append(f"attempt {step.attempt} of {step.attempts}")
+        if step.signal is not None:
+            facts.append(f"signal {step.signal}")
         if step.resumes_at is not None:
             left = step.resumes_at - now
             if left > 0:
@@ -254,6 +267,7 @@ class Live:
         events.RunFinished: _run_finished,
         events.StepStarted: _started,
         events.AttemptFailed: _retrying,
+        events.StepWaiting: _waiting,
         events.StepSucceeded: _succeeded,
         events.StepFailed: _failed,
         events.StepSkipped: _skipped,
@@ -293,15 +307,16 @@ _STYLES = {
     "retry": "warning",
     "warning": "warning",
     "more": "dim",
+    "wait": "hint",
 }
 _ASCII = {
     "done": "done", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled", "retry": "retry",
-    "warning": "warning", "more": "...", "log": "log", "live": "*", "joint": "|- ", "last": "`- ", "bar": "|  ",
-    "gap": "   ",
+    "warning": "warning", "more": "...", "log": "log", "wait": "wait", "live": "*", "joint": "|- ", "last": "`- ",
+    "bar": "|  ", "gap": "   ",
 }  # fmt: skip
 _MARKS = {
     "done": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "retry": "↻",
-    "warning": "!", "more": "…", "log": "│", "live": "●", "joint": "├─ ", "last": "└─ ", "bar": "│  ",
+    "warning": "!", "more": "…", "log": "│", "wait": "◷", "live": "●", "joint": "├─ ", "last": "└─ ", "bar": "│  ",
     "gap": "   ",
 }  # fmt: skip
 

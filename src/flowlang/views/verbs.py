@@ -67,10 +67,35 @@ VERBS = _verbs(
             ("as", "name of the item (`item`); `index` counts from 0"),
             ("do", "the steps"),
             ("collect", "an expression; afterwards `${id.results}` has its values in order"),
+            ("max_concurrency", "how many turns at once (1)"),
             ("batch_size", "take so many items at a time, as a list"),
             ("max_failures", "go on after so many failed turns (0)"),
         ),
         '- id: squares\n  for_each: "${[1, 2, 3]}"\n  as: n\n  do:\n    - log: "${n}"\n  collect: "${n * n}"\n',
+    ),
+    Verb(
+        "while",
+        "Runs steps as long as a condition holds, which is looked at before each turn.",
+        (
+            ("while", "the condition; it may read `index` and, with `default`, what the latest turn left"),
+            ("do", "the steps; each turn overwrites what the turn before left under their ids"),
+            ("max_iterations", "the most turns; needing one more is a failure of class `limit`"),
+            ("interval", "time between two turns"),
+        ),
+        "- id: halving\n  while: default(half.n, 100) > 10\n  max_iterations: 20\n  do:\n    - id: half\n"
+        '      set: {n: "${default(half.n, 100) / 2}"}\n- log: "after ${halving.count} turns"\n',
+    ),
+    Verb(
+        "until",
+        "Runs steps until a condition holds, which is looked at after each turn.",
+        (
+            ("until", "the condition; it reads what this turn left"),
+            ("do", "the steps, at least once"),
+            ("max_iterations", "the most turns; needing one more is a failure of class `limit`"),
+            ("interval", "time between two turns"),
+        ),
+        "- until: poll.done\n  max_iterations: 10\n  interval: 250ms\n  do:\n    - id: poll\n"
+        '      set: {done: "${index >= 1}"}\n',
     ),
     Verb(
         "parallel",
@@ -94,6 +119,26 @@ VERBS = _verbs(
         "Runs another flow file as a step; its outputs become the step's.",
         (("subflow", "its path, from this file's folder"), ("inputs", "its inputs"), ("outputs", "those to keep")),
         "- subflow: letter.yaml\n  id: letter\n  inputs: {name: Ada}\n",
+    ),
+    Verb(
+        "try",
+        "Runs steps, hands their failure to the first handler that fits it, and cleans up in any case.",
+        (
+            ("try", "the steps"),
+            (
+                "catch",
+                "a list of `{on, if, as, do}`: error classes (or any), a condition, a name for the error",
+            ),
+            ("finally", "steps that run in any case, also after `exit` and when the run is cancelled"),
+        ),
+        "- try:\n    - json_read: {id: settings, path: settings.json}\n  catch:\n    - on: [not_found]\n      do:\n"
+        '        - log: "no settings: ${error.detail}"\n  finally:\n    - log: looked for settings\n',
+    ),
+    Verb(
+        "wait",
+        "Waits for a while, until a time, or for a signal from outside.",
+        (("wait", "a duration, `{until: a timestamp}`, or `{signal: name, timeout}`, which gives `${id.payload}`"),),
+        "- wait: 250ms\n- wait: {until: \"${now() + duration('250ms')}\"}\n",
     ),
     Verb(
         "exit",

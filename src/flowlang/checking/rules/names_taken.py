@@ -50,6 +50,14 @@ def loop_variable(step: model.ForEachStep, scope: Scope) -> Iterator[Diagnostic]
     yield Diagnostic(CODE, message, variable.span, suggestion=help_)
 
 
+def error_variable(name: model.Name, scope: Scope) -> Iterator[Diagnostic]:
+    taken = scope.entry(name.text)
+    if taken is None or name.text == "error":
+        return
+    message = f"the error variable `{name.text}` would hide the {_named(taken)}"
+    yield Diagnostic(CODE, message, name.span, suggestion=f"name it with `as: {_free(name.text, scope)}`")
+
+
 def step_id(name: model.Name, scope: Scope) -> Iterator[Diagnostic]:
     taken = scope.entry(name.text)
     if taken is None or taken.kind != "variable":

@@ -114,11 +114,7 @@ def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
         message = f"subflows call each other through more than {_DEEPEST} levels here"
         checker.report(DEEP, message, step.flow.span)
         return None
-    if path not in checker.callees:
-        callee, findings = _checked(checker, step, path)
-        checker.callees[path] = callee
-        checker.add(findings)
-    found = checker.callees[path]
+    found = _callee(checker, step, path)
     if found is not None:
         for names_, inner in (
             (checker.env_names, found.plan.env_names),
@@ -127,6 +123,22 @@ def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
             for name, span in inner.items():
                 names_.setdefault(name, span)
     return found
+
+
+def known(checker: Checker, step: model.SubflowStep) -> Callee | None:
+    """The subflow if it can be called; what is wrong with the step itself is left to `resolve`."""
+    path = file_of(checker.folder, step.flow.text)
+    if path is None or path in checker.chain or len(checker.chain) >= _DEEPEST:
+        return None
+    return _callee(checker, step, path)
+
+
+def _callee(checker: Checker, step: model.SubflowStep, path: str) -> Callee | None:
+    if path not in checker.callees:
+        callee, findings = _checked(checker, step, path)
+        checker.callees[path] = callee
+        checker.add(findings)
+    return checker.callees[path]
 
 
 def _checked(checker: Checker, step: model.SubflowStep, path: str) -> tuple[Callee | None, list[Diagnostic]]:
