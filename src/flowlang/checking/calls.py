@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
 from dataclasses import replace
@@ -28,6 +27,7 @@ from flowlang.connections._sql_text import Dialect, writes
 from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, holds_secret, record
+from flowlang.expressions.unit import Code
 from flowlang.plan import Caching, Call, Operation, Site, invoker
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
@@ -171,11 +171,11 @@ def _dialect(checker: Checker, spec: TaskSpec) -> Dialect | None:
 
 def _arguments(
     checker: Checker, compiler: Compiler, step: model.TaskStep, spec: TaskSpec
-) -> tuple[list[tuple[str, ast.expr]], set[str]]:
+) -> tuple[list[tuple[str, Code]], set[str]]:
     """The code of each argument, and the names of those that events never show."""
     checker.add(task_parameters.check(step, spec, checker.flow))
     parameters = {each.name: each for each in spec.parameters}
-    arguments: list[tuple[str, ast.expr]] = []
+    arguments: list[tuple[str, Code]] = []
     secret: set[str] = set()
     for name, value in step.arguments:
         parameter = parameters.get(name.text)
@@ -202,7 +202,7 @@ def _wanted(name: str, parameter: Parameter | None) -> Wanted:
     return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
 
 
-def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> ast.expr:
+def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Code:
     """The statement in a file beside the flow. It is part of the flow's source: read now, bound as it stands."""
     text = ""
     if not isinstance(value, model.Constant) or not isinstance(value.value, str):

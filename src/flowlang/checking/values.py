@@ -14,16 +14,15 @@ from flowlang.diagnostics import Span
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
 from flowlang.expressions.infer import Inference, infer, infer_condition, infer_template
-from flowlang.expressions.lower import Unit
 from flowlang.expressions.narrowing import path_key, proven
 from flowlang.expressions.runtime import text as as_text
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import ANY, STRING, Type, accepts, array, holds_stream, record, union
+from flowlang.expressions.unit import Code, Unit
 from flowlang.plan import Evaluator
 from flowlang.records import frozen
 from flowlang.tasks.values import Sql
 
-_AT = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}  # of code that no text stands for
 _OBJECT, _LIST = Type("object"), Type("array")
 
 
@@ -51,12 +50,12 @@ class Compiler:
         self.unit = Unit()
         self.statements: list[tuple[str, ...]] = []  # of SQL, as the texts around their expressions
 
-    def function(self, body: ast.expr, name: str) -> Evaluator:
+    def function(self, body: Code, name: str) -> Evaluator:
         return self.unit.function(body, name)
 
     # ------------------------------------------------------------ values
 
-    def value(self, value: model.Value, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def value(self, value: model.Value, wanted: Wanted) -> tuple[Code, Type]:
         """The code of `value` and its type; what does not fit `wanted` is reported where it stands."""
         if wanted.type.kind == "sql":
             return self._sql(value, wanted)
@@ -68,13 +67,13 @@ class Compiler:
             return self._list(value, wanted)
         return self._object(value, wanted)
 
-    def _constant(self, value: model.Constant, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def _constant(self, value: model.Constant, wanted: Wanted) -> tuple[Code, Type]:
         plain, given = value_type.as_wanted(value.value, wanted.type)
         if self._fits(given, wanted, value.span, value):
             self.checker.add(value_type.choice(wanted.what, wanted.type, value))
         return self.unit.constant(plain), given
 
-    def _computed(self, value: model.Computed, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def _computed(self, value: model.Computed, wanted: Wanted) -> tuple[Code, Type]:
         whole = value.template.whole
         inference = self._inferred(value.template, value.scalar)
         given = inference.type
@@ -104,7 +103,7 @@ class Compiler:
         elif self._fits(given, wanted, value.span, value):
             self.checker.add(value_type.apart(wanted.what, wanted.type, given, value))
 
-    def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Code, Type]:
         if not self._fits(_LIST, wanted, value.span, value):
             wanted = Wanted(wanted.what)
         inner = wanted.type.items if wanted.type.kind in ("array", "stream") and wanted.type.items else ANY
@@ -114,7 +113,7 @@ class Compiler:
         given = array(union(*[each for _, each in parts]) if parts else ANY)
         return self.unit.list([code for code, _ in parts]), given
 
-    def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[Code, Type]:
         if self._fits(_OBJECT, wanted, value.span, value):
             self.checker.add(object_keys.check(wanted.what, wanted.type, value))
         else:
@@ -138,7 +137,7 @@ class Compiler:
 
     # ------------------------------------------------------------ texts
 
-    def text(self, value: model.Value, what: str) -> tuple[ast.expr, Type]:
+    def text(self, value: model.Value, what: str) -> tuple[Code, Type]:
         """A value that is put into text, also when it is one expression and nothing else."""
         if isinstance(value, model.Constant) and value.value is not None:
             return self.unit.constant(as_text(value.value)), STRING
@@ -146,7 +145,7 @@ class Compiler:
             value = replace(value, template=Template(("", value.template.whole)))
         return self.value(value, Wanted(what, STRING))
 
-    def _sql(self, value: model.Value, wanted: Wanted) -> tuple[ast.expr, Type]:
+    def _sql(self, value: model.Value, wanted: Wanted) -> tuple[Code, Type]:
         """A SQL text: its expressions become values beside the text, never part of it."""
         if isinstance(value, model.Constant) and isinstance(value.value, str):
             self.statements.append((value.value,))
@@ -162,13 +161,12 @@ class Compiler:
             self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
             codes.append(code)
-        values = ast.Tuple(codes, ast.Load(), **_AT)
-        made = ast.Call(self.unit.constant(Sql), [self.unit.constant(texts), values], [], **_AT)
+        made = self.unit.call(Sql, [self.unit.shared(texts), self.unit.tuple_of(codes)])
         return made, replace(STRING, secret=True) if secret else STRING
 
     # ------------------------------------------------------------ conditions
 
-    def guard(self, guard: model.Guard) -> ast.expr:
+    def guard(self, guard: model.Guard) -> Code:
         """The code of an `if`: one expression, or a group of them."""
         if isinstance(guard, model.Condition):
             inference = infer_condition(guard.expression, self.scope, present=self.scope.present)
@@ -179,11 +177,11 @@ class Compiler:
             return self.unit.condition(guard.expression, self.scope, guard.scalar, inference)
         members = self._members(guard) or [self.unit.constant(guard.kind != "any")]
         if guard.kind == "all":
-            return ast.BoolOp(ast.And(), members, **_AT) if len(members) > 1 else members[0]
-        joined = ast.BoolOp(ast.Or(), members, **_AT) if len(members) > 1 else members[0]
-        return joined if guard.kind == "any" else ast.UnaryOp(ast.Not(), joined, **_AT)
+            return self.unit.all_of(members)
+        joined = self.unit.any_of(members)
+        return joined if guard.kind == "any" else self.unit.negated(joined)
 
-    def _members(self, guard: model.ConditionGroup) -> list[ast.expr]:
+    def _members(self, guard: model.ConditionGroup) -> list[Code]:
         """Each member may rely on those before it: they decide whether it is looked at."""
         before = self.scope.present
         found = []

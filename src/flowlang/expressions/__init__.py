@@ -14,18 +14,20 @@ from __future__ import annotations
 from flowlang.expressions.faults import ExpressionFault, explain
 from flowlang.expressions.functions import FUNCTIONS, Function, Parameter
 from flowlang.expressions.infer import Binding, Inference, Names, infer, infer_condition, infer_template
-from flowlang.expressions.lower import Evaluator, Unit, Where
+from flowlang.expressions.lower import Where
 from flowlang.expressions.narrowing import proven
 from flowlang.expressions.parser import parse_condition, parse_template
 from flowlang.expressions.runtime import UNSET, ExpressionError, Fiber, Ident, SkippedRead
 from flowlang.expressions.syntax import Expression, Problem, Template
 from flowlang.expressions.tokens import RESERVED
+from flowlang.expressions.unit import Code, Evaluator, Unit
 
 __all__ = [
     "FUNCTIONS",
     "RESERVED",
     "UNSET",
     "Binding",
+    "Code",
     "Evaluator",
     "Expression",
     "ExpressionError",

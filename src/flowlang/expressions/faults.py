@@ -10,8 +10,9 @@ from types import FrameType
 from typing import Any
 
 from flowlang.diagnostics import nearest
-from flowlang.expressions.lower import Evaluator, Mark, Where
+from flowlang.expressions.lower import Mark, Where
 from flowlang.expressions.runtime import UNSET, ExpressionError, SkippedRead, kind_of
+from flowlang.expressions.unit import Evaluator, mark_at
 from flowlang.records import frozen
 
 _MOST_NOTES = 8
@@ -41,9 +42,9 @@ def explain(evaluator: Evaluator, error: BaseException, frame: Any) -> Expressio
     if found is None:
         return ExpressionFault(None, 0, 0, _generic(error))
     mark, python = found
-    start, end = mark.expression.span_of(mark.node) if isinstance(error, ExpressionError) else _span(mark)
+    start, end = mark.part.expression.span_of(mark.node) if isinstance(error, ExpressionError) else _span(mark)
     reader = _Reader(mark, frame, python)
-    return ExpressionFault(mark.where, start, end, _message(mark, error, reader), tuple(reader.notes()))
+    return ExpressionFault(mark.part.where, start, end, _message(mark, error, reader), tuple(reader.notes()))
 
 
 def _failing(evaluator: Evaluator, error: BaseException) -> tuple[Mark, FrameType] | None:
@@ -54,26 +55,24 @@ def _failing(evaluator: Evaluator, error: BaseException) -> tuple[Mark, FrameTyp
         if trace.tb_frame.f_globals is scope and trace.tb_lineno is not None:
             found = trace
         trace = trace.tb_next
-    marks: list[Mark] = getattr(evaluator, "marks", [])
-    if found is None or not 0 < found.tb_lineno <= len(marks):
-        return None
-    return marks[found.tb_lineno - 1], found.tb_frame
+    mark = mark_at(evaluator, found.tb_lineno) if found is not None else None
+    return (mark, found.tb_frame) if found is not None and mark is not None else None
 
 
 def _span(mark: Mark) -> tuple[int, int]:
     """For a look-up the key alone, for anything else the whole part."""
-    start, end = mark.expression.span_of(mark.node)
+    start, end = mark.part.expression.span_of(mark.node)
     if isinstance(mark.node, ast.Attribute):
         return end - len(mark.node.attr), end
     if isinstance(mark.node, ast.Subscript) and not isinstance(mark.node.slice, ast.Slice):
-        return mark.expression.span_of(mark.node.slice)
+        return mark.part.expression.span_of(mark.node.slice)
     return start, end
 
 
 def _source(mark: Mark, node: ast.AST) -> str:
-    start, end = mark.expression.span_of(node)
-    offset = mark.expression.offset
-    text = " ".join(mark.expression.source[start - offset : end - offset].split())
+    start, end = mark.part.expression.span_of(node)
+    offset = mark.part.expression.offset
+    text = " ".join(mark.part.expression.source[start - offset : end - offset].split())
     return text if len(text) <= 60 else text[:59] + "…"
 
 
@@ -186,7 +185,7 @@ class _Reader:
         local = self.mark.variables.get(name)
         if local is not None:
             return self.locals.get(local, _MISSING)
-        binding = self.mark.bindings.get(name)
+        binding = self.mark.part.bindings.get(name)
         if binding is None:
             return _MISSING
         value = self.frame
@@ -198,11 +197,11 @@ class _Reader:
 
     def hides(self, node: ast.AST) -> bool:
         """Whether the value of `node` must not be shown: nothing is, of an expression that reads a secret."""
-        return self.mark.secret
+        return self.mark.part.secret
 
     def notes(self) -> Iterator[str]:
         seen: set[str] = set()
-        for node in _paths(self.mark.expression.tree):
+        for node in _paths(self.mark.part.expression.tree):
             text = _source(self.mark, node)
             value = self.value(node)
             if value is _MISSING or text in seen:

@@ -70,8 +70,7 @@ def infer_template(
         tuple(problem for each in parts for problem in each.problems),
         frozenset[str]().union(*(each.reads for each in parts)),
         secret,
-        {node: known for each in parts for node, known in each.types.items()},
-        {name: known for each in parts for name, known in each.bindings.items()},
+        parts=tuple(parts),
     )
 
 

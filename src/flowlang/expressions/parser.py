@@ -115,7 +115,7 @@ def _path(source: str, offset: int) -> Expression | None:
     for key in keys:
         end += len(key) + 1
         tree = ast.Attribute(tree, key, _LOAD, lineno=1, col_offset=0, end_lineno=1, end_col_offset=end)
-    return Expression(source, offset, tree)
+    return Expression(source, offset, tree, None, (root, *keys))
 
 
 def _columns(source: str) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ def name(walk: Walk, node: ast.Name, soft: bool = False) -> Type:
         _unknown_root(walk, node)
         return ANY
     walk.bindings[node.id] = binding
+    walk.roots.append(node)
     if binding.state != "ready":
         _not_ready(walk, node, binding, soft)
     return binding.type

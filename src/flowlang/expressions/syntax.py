@@ -33,7 +33,7 @@ class Expression:
     offset: int
     tree: ast.expr
     columns: tuple[int, ...] | None = None  # byte column -> character column, None when all is ASCII
-    shift: int = 0  # characters the parser put before the source
+    path: tuple[str, ...] | None = None  # its root and keys, when it is `a.b.c` and nothing else
 
     def span_of(self, node: ast.AST) -> tuple[int, int]:
         """The offsets of `node` in the scalar's value (a one-line expression by construction)."""
@@ -42,7 +42,6 @@ class Expression:
         return self.offset + start, self.offset + end
 
     def _character(self, column: int) -> int:
-        column -= self.shift
         if self.columns is None:
             return max(0, min(column, len(self.source)))
         return self.columns[max(0, min(column, len(self.columns) - 1))]

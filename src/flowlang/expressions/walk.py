@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal, Protocol
 
@@ -46,7 +46,8 @@ class Names(Protocol):
 
 @frozen
 class Inference:
-    """`reads` are the root names; `types` and `bindings` are what the compiler needs of the same pass."""
+    """`reads` are the root names; `types`, `bindings` and `roots` (where a name is read from a frame) are what the
+    compiler needs of the same pass. Those of a text with expressions in it stand in `parts`, one for each."""
 
     type: Type
     problems: tuple[Problem, ...] = ()
@@ -54,6 +55,8 @@ class Inference:
     secret: bool = False
     types: Mapping[ast.AST, Type] = field(default_factory=dict)
     bindings: Mapping[str, Binding] = field(default_factory=dict)
+    roots: Sequence[ast.Name] = ()
+    parts: tuple[Inference, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -78,6 +81,7 @@ class Walk:
         self.problems: list[Problem] = []
         self.types: dict[ast.AST, Type] = {}
         self.bindings: dict[str, Binding] = {}
+        self.roots: list[ast.Name] = []
         self.variables: dict[str, Type] = {}
         self.secret = False
 
@@ -92,6 +96,7 @@ class Walk:
             self.secret or found.secret,
             self.types,
             self.bindings,
+            self.roots,
         )
 
     def text(self, node: ast.AST) -> str:
