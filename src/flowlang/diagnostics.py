@@ -36,6 +36,23 @@ class Span(NamedTuple):
         return f"{self.file}:{self.start}" if self.file else str(self.start)
 
 
+class Words:
+    """A text for a finding, put together from `parts` when it is read: most are worked out for names that nobody
+    mistakes. `pattern` is that of `str.format`."""
+
+    __slots__ = ("_parts", "_pattern")
+
+    def __init__(self, pattern: str, *parts: object) -> None:
+        self._pattern = pattern
+        self._parts = parts
+
+    def __str__(self) -> str:
+        return self._pattern.format(*self._parts)
+
+
+Text = str | Words
+
+
 @frozen
 class Edit:
     """Replace the text at `span` by `text`."""

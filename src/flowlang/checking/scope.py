@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from flowlang.diagnostics import Span
+from flowlang.diagnostics import Span, Text, Words
+from flowlang.document import model
 from flowlang.expressions.infer import Binding
 from flowlang.expressions.types import ANY, Type, union
 from flowlang.records import frozen
@@ -56,17 +57,21 @@ class Entry:
     """
 
     type: Type
-    label: str
+    label: Text
     layout: Layout
     slot: int
-    span: Span | None = None
+    at: Span | model.Name | None = None
     state: State = "ready"
-    why: str = ""
+    why: Text = ""
     remedy: str | None = None
     kind: Literal["root", "step", "variable"] = "step"
     needs: frozenset[str] | None = None
 
-    def maybe(self, why: str, remedy: str | None = None, needs: frozenset[str] | None = None) -> Entry:
+    @property
+    def span(self) -> Span | None:
+        return self.at.span if isinstance(self.at, model.Name) else self.at
+
+    def maybe(self, why: Text, remedy: str | None = None, needs: frozenset[str] | None = None) -> Entry:
         """The same name where it may have been skipped, unless what it `needs` holds."""
         if self.state == "ready":
             return replace(self, state="maybe", why=why, remedy=remedy, needs=needs)
@@ -74,7 +79,7 @@ class Entry:
             return replace(self, needs=None if needs is None else self.needs | needs)
         return self
 
-    def hidden(self, why: str, remedy: str | None = None) -> Entry:
+    def hidden(self, why: Text, remedy: str | None = None) -> Entry:
         """The same name where it may not be read."""
         return replace(self, state="hidden", why=why, remedy=remedy)
 
@@ -84,8 +89,8 @@ class Unseen:
     """A name that stands in the flow but cannot be read here, and why."""
 
     state: State
-    label: str
-    why: str = ""
+    label: Text
+    why: Text = ""
     remedy: str | None = None
 
 
@@ -159,7 +164,7 @@ class Scope:
             unseen = scope.unseen.get(name)
             if unseen is not None:
                 if name == scope.busy and unseen.state == "later":
-                    why = f"{unseen.label} is this very step: it has no outputs yet"
+                    why = Words("{} is this very step: it has no outputs yet", unseen.label)
                     return Binding(ANY, unseen.label, "hidden", why)
                 return Binding(ANY, unseen.label, unseen.state, unseen.why, unseen.remedy)
             scope = scope.outer
@@ -171,7 +176,7 @@ class Scope:
             for name, entry in scope.entries.items():
                 if name not in seen and entry.state != "hidden":
                     seen.add(name)
-                    yield name, entry.label
+                    yield name, str(entry.label)
 
     # ------------------------------------------------------------ what blocks leave behind
 
@@ -241,7 +246,7 @@ class Branch:
     holding: frozenset[str] | None
 
 
-def merged(branches: list[Branch], *, why: str, remedy: str) -> dict[str, Entry]:
+def merged(branches: list[Branch], *, why: Text, remedy: str) -> dict[str, Entry]:
     """The names behind branches of which one runs: certain when each of them defines it, else "may be skipped"."""
     left: dict[str, list[tuple[Entry, frozenset[str] | None]]] = {}
     for branch in branches:
@@ -250,7 +255,7 @@ def merged(branches: list[Branch], *, why: str, remedy: str) -> dict[str, Entry]
     return {name: _joined(found, len(branches), why, remedy) for name, found in left.items()}
 
 
-def _joined(found: list[tuple[Entry, frozenset[str] | None]], branches: int, why: str, remedy: str) -> Entry:
+def _joined(found: list[tuple[Entry, frozenset[str] | None]], branches: int, why: Text, remedy: str) -> Entry:
     """One name behind `branches` branches, of which those in `found` define it."""
     first, needs = found[0]
     if len(found) == 1:

@@ -14,7 +14,7 @@ from flowlang.checking.checker import Checker
 from flowlang.checking.rules import names_taken, stream_use, unreachable
 from flowlang.checking.scope import Entry, Scope, Unseen, mentions, without
 from flowlang.checking.values import condition, facts, held
-from flowlang.diagnostics import Span
+from flowlang.diagnostics import Span, Text, Words
 from flowlang.document import model
 from flowlang.document.texts import with_article
 from flowlang.expressions.types import BOOLEAN, INTEGER, STRING, Type, array, record
@@ -127,12 +127,12 @@ def ids(
             yield from ids(inner, loop if word == "on_error" else around)
 
 
-def label(name: model.Name) -> str:
-    return f"step `{name.text}` ({name.span.start})"
+def label(name: model.Name) -> Text:
+    return Words("step `{0.text}` ({0.span.start})", name)
 
 
 def _inside_loop(name: model.Name, loop: model.ForEachStep) -> Unseen:
-    why = f"{label(name)} runs inside the loop at {loop.span.start}: its outputs belong to one turn"
+    why = Words("{} runs inside the loop at {.span.start}: its outputs belong to one turn", label(name), loop)
     remedy = "give the loop `collect` and read its `results`"
     if loop.modifiers.id is None:
         remedy = "give the loop an `id` and `collect`, and read its `results`"
@@ -181,7 +181,7 @@ def operation_of(step: model.Step) -> str:
 def _site(checker: Checker, step: model.Step, prefix: str, number: int) -> Site:
     operation = operation_of(step)
     id_ = step.modifiers.id.text if step.modifiers.id is not None else None
-    start = step.span.start
+    start = step.start
     return Site(prefix + (id_ or f"{operation}#{number}"), operation, checker.flow.file, start.line, start.column, id_)
 
 
@@ -205,7 +205,7 @@ def _handler(checker: Checker, scope: Scope, step: model.Step, site: Site, own: 
     around.add("error", Entry(ERROR, "root `error`", scope.layout, slot, kind="root"))
     for name in own:
         entry = scope.entries[name]
-        around.add(name, entry.hidden(f"{entry.label} belongs to the step that failed: it has no outputs here"))
+        around.add(name, entry.hidden(Words("{} belongs to the step that failed: it has no outputs here", entry.label)))
     if step.modifiers.id is not None:
         id_ = step.modifiers.id
         why = f"{label(id_)} has failed when this runs: it has no outputs"
@@ -219,9 +219,10 @@ def _handler(checker: Checker, scope: Scope, step: model.Step, site: Site, own: 
 def _into_sight(scope: Scope, step: model.Step, walked: Walked, handled: Handled | None, own: Sequence[str]) -> None:
     """What is known of a step's outputs, and of those inside it, behind the step."""
     modifiers = step.modifiers
-    why, needs = "", None
+    why: Text = ""
+    needs = None
     if modifiers.guard is not None:
-        why = f"guard at {modifiers.guard.span.start}"
+        why = Words("guard at {.span.start}", modifiers.guard)
         if (handled is None or handled.ends) and not modifiers.continue_on_error:
             needs = held(modifiers.guard, True) or None
     elif handled is not None and not handled.ends:
@@ -232,29 +233,30 @@ def _into_sight(scope: Scope, step: model.Step, walked: Walked, handled: Handled
         id_ = modifiers.id
         if scope.recurs(id_.text):
             scope.redefine(id_.text)
-        scope.add(id_.text, Entry(walked.outputs, label(id_), scope.layout, walked.slot, id_.span))
+        scope.add(id_.text, Entry(walked.outputs, label(id_), scope.layout, walked.slot, id_))
         own = [*own, id_.text]
-    if needs is not None and any(mentions(each, name) for each in needs for name in own if scope.recurs(name)):
-        needs = None  # the condition was about what stood there before this step
     elif modifiers.id is not None:
         id_ = modifiers.id
-        why_not = f"{label(id_)} has no outputs: it is {with_article(operation_of(step))}"
+        why_not = Words("{} has no outputs: it is {}", label(id_), with_article(operation_of(step)))
         scope.unseen[id_.text] = Unseen("hidden", label(id_), why_not)
+    if needs is not None and any(mentions(each, name) for each in needs for name in own if scope.recurs(name)):
+        needs = None  # the condition was about what stood there before this step
     if why:
         for name in own:
             scope.add(name, scope.entries[name].maybe(why, None, needs))
     if handled is not None:
         note = f"it is defined where a failure is handled, at {modifiers.spans['on_error'].start}"
-        scope.leave({name: entry.maybe(note) for name, entry in behind(handled.left, step.span).items()})
+        scope.leave({name: entry.maybe(note) for name, entry in behind(handled.left, step).items()})
 
 
-def behind(entries: dict[str, Entry], where: Span) -> dict[str, Entry]:
+def behind(entries: dict[str, Entry], where: Span | model.Located) -> dict[str, Entry]:
     """The names of a block as they are behind it: a stream that it opened is closed."""
     found = {}
     for name, entry in entries.items():
         fields = entry.type.fields
         if fields and entry.state != "hidden" and all(each.kind == "stream" for each in fields.values()):
-            entry = entry.hidden(stream_use.closed(entry.label, where), "read it inside the block")
+            span = where if isinstance(where, Span) else where.span
+            entry = entry.hidden(stream_use.closed(str(entry.label), span), "read it inside the block")
         found[name] = entry
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import lru_cache
 
 from flowlang.checking.checker import Checker
 from flowlang.checking.references import keys_of
@@ -217,18 +218,23 @@ def facts(guard: model.Guard, outcome: bool) -> frozenset[str]:
 _MOVING = frozenset({"now", "uuid", "random"})
 
 
+@lru_cache(maxsize=64)  # each condition is asked for several times in a row
+def _in_words(expression: Expression) -> str | None:
+    """An expression in one spelling; None when it may have another value each time."""
+    if expression.path is not None:
+        return expression.source
+    calls = (each for each in ast.walk(expression.tree) if isinstance(each, ast.Call))
+    if any(isinstance(each.func, ast.Name) and each.func.id in _MOVING for each in calls):
+        return None
+    return ast.unparse(expression.tree)
+
+
 def held(guard: model.Guard, outcome: bool) -> frozenset[str]:
     """What holds when `guard` came out as `outcome`, as words to compare: the same condition is the same word. What a
     flow reads never changes once it is there, so a condition that held goes on holding, unless it asks the clock."""
     if isinstance(guard, model.Condition):
-        tree = guard.expression.tree
-        names = {
-            each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
-        }
-        if names & _MOVING:
-            return frozenset()
-        source = ast.unparse(tree)
-        return frozenset({source if outcome else f"not ({source})"})
+        words = _in_words(guard.expression)
+        return frozenset({words if outcome else f"not ({words})"} if words is not None else ())
     inner = outcome if guard.kind != "none" else not outcome
     if inner is (guard.kind == "all") or len(guard.members) == 1:
         return frozenset().union(*(held(each, inner) for each in guard.members))

@@ -19,6 +19,7 @@ from flowlang.checking.rules import (
 from flowlang.checking.scope import Branch, Entry, Scope, Unseen, mentions, merged
 from flowlang.checking.steps import Walked, behind, block, ids, label, one, slot_of, walker
 from flowlang.checking.values import Compiler, Wanted, condition, evaluator, facts, held, text
+from flowlang.diagnostics import Text, Words
 from flowlang.document import model
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.expressions.types import ANY, INTEGER, STRING, Type, array, holds_secret, record
@@ -40,7 +41,7 @@ def set_(checker: Checker, scope: Scope, step: model.SetStep, site: Site) -> Wal
     fields = {name: each for entry in before for name, each in (entry.type.fields or {}).items()}
     for name, value in step.values:
         if id_ is not None and types:
-            inner.add(id_.text, Entry(record({**fields, **types}), label(id_), scope.layout, slot, id_.span))
+            inner.add(id_.text, Entry(record({**fields, **types}), label(id_), scope.layout, slot, id_))
         code, types[name.text] = evaluator(checker, inner, value, Wanted(name.text, keeps=True), name.text)
         values.append((name.text, code))
     return Walked(Assign(site, tuple(values), slot, _secret(types)), record(types), slot)
@@ -67,7 +68,7 @@ def if_(checker: Checker, scope: Scope, step: model.IfStep, site: Site) -> Walke
         holding = _also(holding, held(guard, False))
     unmatched = _Body(f"{site.path}.else.", step.otherwise or (), scope.present, holding)
     scope.present = outer
-    why = f"guard at {step.branches[0][0].span.start}" if step.branches else ""
+    why = Words("guard at {.span.start}", step.branches[0][0]) if step.branches else ""
     remedy = "add an `else` that defines it" if step.otherwise is None else "define it in every branch"
     planned, ends = _exclusive(checker, scope, step, [*bodies, unmatched], why, remedy)
     return Walked(Choose(site, tuple(zip(guards, planned, strict=False)), planned[-1]), None, ends=ends)
@@ -93,7 +94,7 @@ def switch(checker: Checker, scope: Scope, step: model.SwitchStep, site: Site) -
         bodies.append(_Body(f"{site.path}.case{number}.", case.steps, scope.present, None))
     bodies.append(_Body(f"{site.path}.default.", step.default or (), scope.present, None))
     remedy = "add a `default` that defines it" if step.default is None else "define it in every case"
-    planned, ends = _exclusive(checker, scope, step, bodies, f"switch at {step.span.start}", remedy)
+    planned, ends = _exclusive(checker, scope, step, bodies, Words("switch at {.span.start}", step), remedy)
     return Walked(Switch(site, subject, tuple(zip(cases, planned, strict=False)), planned[-1]), None, ends=ends)
 
 
@@ -112,17 +113,17 @@ Choice = model.IfStep | model.SwitchStep
 
 
 def _exclusive(
-    checker: Checker, scope: Scope, step: Choice, bodies: Sequence[_Body], why: str, remedy: str
+    checker: Checker, scope: Scope, step: Choice, bodies: Sequence[_Body], why: Text, remedy: str
 ) -> tuple[list[tuple[Step, ...]], bool]:
     """The plans of branches of which exactly one runs, and whether each of them ends the flow. The last is what runs
     when no condition held, empty when the author wrote none. A branch that ends the flow leaves nothing behind, and
     what all the others know is known from here on."""
-    verb = f"`{'if' if isinstance(step, model.IfStep) else 'switch'}` at {step.span.start}"
+    verb = Words("`{}` at {.span.start}", "if" if isinstance(step, model.IfStep) else "switch", step)
     around = scope.inner()
     for id_, _ in ids([step]):
         if scope.recurs(id_.text):
             continue
-        reason = f"{label(id_)} is in another branch of the {verb}: only one of them runs"
+        reason = Words("{} is in another branch of the {}: only one of them runs", label(id_), verb)
         around.unseen[id_.text] = Unseen("hidden", label(id_), reason)
     planned, left, consumed = [], [], []
     known: list[frozenset[str]] = []
@@ -138,11 +139,11 @@ def _exclusive(
             own = body.holding - scope.holding if body.holding is not None else None
             if own is not None and any(mentions(each, name) for each in own for name in inner.redefined):
                 own = None  # the condition was about what stood there before this branch
-            left.append(Branch(behind(inner.entries, step.span), own))
+            left.append(Branch(behind(inner.entries, step), own))
             known.append(inner.present)
             continue
         for name, entry in inner.entries.items():
-            reason = f"{entry.label} cannot be read here: its branch of the {verb} always ends the flow"
+            reason = Words("{} cannot be read here: its branch of the {} always ends the flow", entry.label, verb)
             scope.unseen[name] = Unseen("hidden", entry.label, reason)
     for streams in consumed:
         scope.streams.update(streams)
@@ -168,7 +169,7 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
     variable = step.variable
     named = f"loop variable `{variable.text}`"
     place = inner.layout.place()
-    inner.add(variable.text, Entry(_item(source, step), named, inner.layout, place, variable.span, kind="variable"))
+    inner.add(variable.text, Entry(_item(source, step), named, inner.layout, place, variable, kind="variable"))
     inner.add("index", Entry(INTEGER, "loop index `index`", inner.layout, inner.layout.place(), kind="root"))
     body, _ = block(checker, inner, step.body, "")
     outputs: dict[str, Type] = {"count": INTEGER, "failed": INTEGER}
@@ -200,7 +201,7 @@ def parallel(checker: Checker, scope: Scope, step: model.ParallelStep, site: Sit
     """Branches run at the same time: none sees another, and behind them all are seen."""
     around = scope.inner()
     for name, _ in ids([step]):
-        why = f"{label(name)} runs at the same time, in another branch of the `parallel` at {step.span.start}"
+        why = Words("{} runs at the same time, in another branch of the `parallel` at {.span.start}", label(name), step)
         around.unseen[name.text] = Unseen("hidden", label(name), why, "read it behind the `parallel`")
     branches, left, ends = [], [], False
     for number, branch in enumerate(step.branches, 1):
@@ -209,7 +210,7 @@ def parallel(checker: Checker, scope: Scope, step: model.ParallelStep, site: Sit
         inner = own.inner()
         body, ended = _branch(checker, inner, branch, site, number)
         branches.append(body)
-        left.append(behind(inner.entries, step.span))
+        left.append(behind(inner.entries, step))
         around.streams.update(inner.streams)
         ends = ends or ended
     for entries in left:

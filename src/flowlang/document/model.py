@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from flowlang.diagnostics import Span
+from flowlang.diagnostics import Position, Span
 from flowlang.document.nodes import Node, Scalar
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import Type
@@ -29,6 +29,10 @@ class Located:
     @property
     def span(self) -> Span:
         return self.at if isinstance(self.at, Span) else self.at.span
+
+    @property
+    def start(self) -> Position:
+        return self.at.start if isinstance(self.at, Span) else self.at.source.position(self.at.start)
 
 
 # ---------------------------------------------------------------- values

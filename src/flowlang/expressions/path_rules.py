@@ -33,7 +33,9 @@ def name(walk: Walk, node: ast.Name, soft: bool = False) -> Type:
 
 def _not_ready(walk: Walk, node: ast.Name, binding: Binding, soft: bool) -> None:
     if binding.state == "hidden":
-        walk.report(codes.HIDDEN, node, binding.why or f"`{node.id}` cannot be read here", suggestion=binding.remedy)
+        walk.report(
+            codes.HIDDEN, node, str(binding.why) or f"`{node.id}` cannot be read here", suggestion=binding.remedy
+        )
     elif binding.state == "later":
         message = f"{binding.label} runs later, so it has no value here" + (f" ({binding.why})" if binding.why else "")
         walk.report(codes.LATER, node, message, suggestion=binding.remedy or "move the step that reads it below")
@@ -180,7 +182,7 @@ def _not_an_object(walk: Walk, base: Type, shown: str, key: str, span: tuple[int
 
 def _unknown_field(walk: Walk, base: ast.expr, fields: Mapping[str, Type], key: str, span: tuple[int, int]) -> None:
     binding = walk.bindings.get(base.id) if isinstance(base, ast.Name) else None
-    step = binding is not None and binding.label.startswith("step")
+    step = binding is not None and str(binding.label).startswith("step")
     word = "output" if step else "key"
     label = binding.label if binding is not None else f"`{walk.text(base)}`"
     if isinstance(base, ast.Name) and base.id == "inputs":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal, Protocol
 
+from flowlang.diagnostics import Text
 from flowlang.expressions import codes, hints
 from flowlang.expressions.narrowing import path_key
 from flowlang.expressions.syntax import Expression, Problem
@@ -26,9 +27,9 @@ class Binding:
     """
 
     type: Type
-    label: str
+    label: Text
     state: State = "ready"
-    why: str = ""
+    why: Text = ""
     remedy: str | None = None
     depth: int = 0
     slot: int = 0

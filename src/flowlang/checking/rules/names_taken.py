@@ -67,7 +67,7 @@ def step_id(name: model.Name, scope: Scope) -> Iterator[Diagnostic]:
 
 
 def _named(taken: Entry) -> str:
-    return f"{taken.label} ({taken.span.start})" if taken.kind == "variable" and taken.span else taken.label
+    return f"{taken.label} ({taken.span.start})" if taken.kind == "variable" and taken.span else str(taken.label)
 
 
 def _free(name: str, scope: Scope) -> str:
