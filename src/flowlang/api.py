@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from flowlang.connections.registry import PluginRecord, PluginRegistry
+    from flowlang.dryrun.records import DryRun
     from flowlang.engine.clock import Clock
     from flowlang.engine.common import Common
     from flowlang.engine.result import RunResult
@@ -259,6 +260,54 @@ def chart(checked: Checked, *, depth: int = 0) -> Chart:
     root = drawn(checked)
     assert root is not None, "a flow with errors"
     return made(root, depth=depth, reach=reach, clean=masker.text)
+
+
+def plan(
+    source: Source | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    text: str | bytes | None = None,
+    file: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    tasks: Tasks | None = None,
+    registry: PluginRegistry | None = None,
+    turns: int = 10,
+) -> DryRun:
+    """What a run would do: every call in order, with its arguments as far as they are known. Nothing is opened.
+
+    Inputs and secrets may be missing. `turns`: how many turns of a loop are told one by one. Raises `InvalidFlowError`
+    with the findings of a flow, or of inputs, that a run would refuse.
+    """
+    from flowlang.dryrun.run import dry_run
+    from flowlang.dryrun.unknown import PartialUnit
+    from flowlang.secretstore import resolve
+
+    if source is None and text is None:
+        raise TypeError("plan() needs a path, or text=")
+    path = os.fspath(source) if text is None and source is not None else file or "<text>"
+    if text is None:
+        text = _readable(path)
+    with _collector_paused():
+        checked = check_text(
+            text, path, registry=registry or _registry(), tasks=named_tasks(tasks), read=read_text, unit=PartialUnit
+        )
+    if checked.plan is None:
+        raise InvalidFlowError(_summary(checked.findings), checked.findings)
+    environment = os.environ if env is None else env
+    known, _ = resolve(checked.plan.secret_names, dict(secrets or {}), environment)
+    told, findings = dry_run(checked.plan, inputs or {}, env=environment, secrets=known, turns=turns)
+    if told is None:
+        raise InvalidFlowError(_summary(findings), findings)
+    return told
+
+
+def _readable(path: str) -> bytes:
+    try:
+        return _read_bytes(path)
+    except OSError as error:
+        findings = [_unreadable(path, error)]
+        raise InvalidFlowError(_summary(findings), findings) from error
 
 
 # ---------------------------------------------------------------- run

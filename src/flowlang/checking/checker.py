@@ -20,6 +20,7 @@ from flowlang.document import model
 from flowlang.document.nodes import Scalar
 from flowlang.expressions.syntax import Problem
 from flowlang.expressions.types import ANY, STRING, Type, record
+from flowlang.expressions.unit import Unit
 from flowlang.plan import ROOTS, Operation, Plan
 from flowlang.records import frozen
 
@@ -80,6 +81,7 @@ class Checker:
         chain: tuple[str, ...] = (),
         callees: dict[str, Callee | None] | None = None,
         folder: str = "",
+        unit: type[Unit] = Unit,
     ) -> None:
         self.flow = flow
         self.registry = registry
@@ -89,6 +91,7 @@ class Checker:
         self.chain = chain
         self.callees: dict[str, Callee | None] = callees if callees is not None else {}
         self.folder = folder or os.getcwd()
+        self.unit = unit  # compiles the expressions
         self.findings: list[Diagnostic] = []
         self.full = False  # there were more errors than are told
         self._count = {True: 0, False: 0}  # errors, and the rest

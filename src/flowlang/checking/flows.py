@@ -29,6 +29,7 @@ from flowlang.document import model
 from flowlang.document.parse import parse_flow
 from flowlang.exceptions import PluginError
 from flowlang.expressions.types import ANY, Type, holds_secret, record, union
+from flowlang.expressions.unit import Unit
 from flowlang.plan import ConnectionPlan, Evaluator, InputPlan, OutputPlan, Plan
 
 Path = tuple[str | int, ...]
@@ -43,8 +44,10 @@ def check_text(
     tasks: Mapping[str, Callable[..., Any]] | None = None,
     read: ReadText | None = None,
     parent: Checker | None = None,
+    unit: type[Unit] = Unit,
 ) -> Checked:
-    """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it."""
+    """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it; `unit` compiles its
+    expressions."""
     flow, findings = parse_flow(text, file)
     source = text if isinstance(text, str) else text.decode("utf-8", "replace")
     sources = parent.sources if parent is not None else literal_secrets.Sources()
@@ -65,6 +68,7 @@ def check_text(
         chain=(*(parent.chain if parent is not None else ()), os.path.realpath(path or file)),
         callees=parent.callees if parent is not None else None,
         folder=os.path.dirname(os.path.abspath(path or file)),
+        unit=parent.unit if parent is not None else unit,
     )
     checker.add(findings)
     checker.unparsed = has_errors(findings)

@@ -19,7 +19,7 @@ from flowlang.expressions.narrowing import path_key, proven
 from flowlang.expressions.runtime import text as as_text
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import ANY, STRING, Type, accepts, array, holds_stream, record, union
-from flowlang.expressions.unit import Code, Unit
+from flowlang.expressions.unit import Code
 from flowlang.plan import Evaluator
 from flowlang.records import frozen
 from flowlang.tasks.values import Sql
@@ -48,7 +48,7 @@ class Compiler:
         self.checker = checker
         self.scope = scope
         self.dialect = dialect
-        self.unit = Unit()
+        self.unit = checker.unit()
         self.statements: list[tuple[str, ...]] = []  # of SQL, as the texts around their expressions
 
     def function(self, body: Code, name: str) -> Evaluator:

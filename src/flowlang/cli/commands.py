@@ -69,6 +69,7 @@ class LazyGroup(click.Group):
 COMMANDS = {
     "run": Entry("flowlang.cli.run:run", "Run a flow and show its outputs.", "Flows"),
     "check": Entry("flowlang.cli.check:check", "Find what is wrong with flows, without running them.", "Flows"),
+    "plan": Entry("flowlang.cli.plan:plan", "Tell what a run would do, without doing it.", "Flows"),
     "graph": Entry("flowlang.cli.graph:graph", "Draw a flow, as mermaid text or SVG.", "Flows"),
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
     "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),

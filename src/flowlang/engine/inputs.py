@@ -39,9 +39,10 @@ _PYTHON: dict[str, tuple[type, ...]] = {
 
 
 def accept(
-    declared: Sequence[InputPlan], given: Mapping[str, Any], file: str
+    declared: Sequence[InputPlan], given: Mapping[str, Any], file: str, missing: list[str] | None = None
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """The value of every declared input, and what is wrong with those given."""
+    """The value of every declared input, and what is wrong with those given. Required ones that were not given are
+    wrong, too, or only listed in `missing`."""
     values: dict[str, Any] = {}
     findings: list[Diagnostic] = []
     names = [each.name for each in declared]
@@ -66,6 +67,8 @@ def accept(
         elif each.has_default:
             timed = each.type_name in ("timestamp", "duration") and each.default is not None
             values[each.name] = _time_value(each, each.default)[0] if timed else _copied(each.default)
+        elif each.required and missing is not None:
+            missing.append(each.name)
         elif each.required:
             problem = f"input `{each.name}` ({each.type_name}, required) is missing"
             findings.append(_finding(each, file, problem))

@@ -22,7 +22,7 @@ from flowlang.expressions.syntax import Expression, Template
 Evaluator = Callable[[Any, Any], Any]
 Constants = tuple[Any, ...]
 
-_HELPERS: dict[str, Any] = {
+HELPERS: dict[str, Any] = {
     "__builtins__": {},
     "_Work": runtime.Work,
     "_add": runtime.add,
@@ -65,6 +65,9 @@ class Unit:
     in one another; `function` compiles one. Only what parsed and was inferred without errors may be given.
     """
 
+    helpers: dict[str, Any] = HELPERS
+    """What a compiled function may call: its globals."""
+
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self._lines = 0  # marks of all parts
@@ -99,7 +102,7 @@ class Unit:
                 codes.append(Code("text", (part,), _constant))
             else:
                 codes.append(self._lowered("text", part, next(inferred), where, secret=known.secret))
-        return _joined("template", codes, _text)
+        return joined("template", codes, _text)
 
     def _lowered(
         self, use: Use, expression: Expression, known: Inference, where: Where, *, secret: bool = False
@@ -143,10 +146,10 @@ class Unit:
         return Code(("object", number), (), lambda _: ast.Name(f"_c{number}", ast.Load(), **at(1)))
 
     def list(self, items: Iterable[Code]) -> Code:
-        return _joined("list", [_fixed(each) for each in items], lambda made: ast.List(made, ast.Load(), **at(1)))
+        return joined("list", [_fixed(each) for each in items], lambda made: ast.List(made, ast.Load(), **at(1)))
 
     def tuple_of(self, items: Iterable[Code]) -> Code:
-        return _joined("tuple", [_fixed(each) for each in items], lambda made: ast.Tuple(made, ast.Load(), **at(1)))
+        return joined("tuple", [_fixed(each) for each in items], lambda made: ast.Tuple(made, ast.Load(), **at(1)))
 
     def dict(self, entries: Iterable[tuple[str, Code]]) -> Code:
         pairs = [*entries]
@@ -155,14 +158,14 @@ class Unit:
         def made(values: Sequence[ast.expr]) -> ast.expr:
             return ast.Dict([constant(name, 1) for name in names], [*values], **at(1))
 
-        return _joined(("dict", names), [code for _, code in pairs], made)
+        return joined(("dict", names), [code for _, code in pairs], made)
 
     # ------------------------------------------------------------ pieces together
 
     def call(self, function: Callable[..., object], arguments: Iterable[Code]) -> Code:
         """What `function` makes of the values of `arguments`."""
         pieces = [self.shared(function), *arguments]
-        return _joined("call", pieces, lambda made: ast.Call(made[0], made[1:], [], **at(1)))
+        return joined("call", pieces, lambda made: ast.Call(made[0], made[1:], [], **at(1)))
 
     def all_of(self, conditions: Sequence[Code]) -> Code:
         """Whether each of some conditions holds; those behind one that does not are not looked at."""
@@ -174,17 +177,17 @@ class Unit:
     def _logic(self, word: str, operator: ast.boolop, conditions: Sequence[Code]) -> Code:
         if len(conditions) == 1:
             return conditions[0]
-        return _joined(word, conditions, lambda made: ast.BoolOp(operator, made, **at(1)))
+        return joined(word, conditions, lambda made: ast.BoolOp(operator, made, **at(1)))
 
     def negated(self, condition: Code) -> Code:
-        return _joined("not", [condition], lambda made: ast.UnaryOp(ast.Not(), made[0], **at(1)))
+        return joined("not", [condition], lambda made: ast.UnaryOp(ast.Not(), made[0], **at(1)))
 
     # ------------------------------------------------------------ the function
 
     def function(self, body: Code, name: str) -> Evaluator:
         """Compile `body`. A unit may compile several functions; they share its objects and parts."""
         code = self._code(body)
-        evaluator: Any = FunctionType(code, _HELPERS, name, tuple(self._objects) or None)
+        evaluator: Any = FunctionType(code, self.helpers, name, tuple(self._objects) or None)
         evaluator.__qualname__ = name
         evaluator.parts = self.parts
         return evaluator  # type: ignore[no-any-return]
@@ -215,7 +218,7 @@ def _text(made: list[ast.expr]) -> ast.expr:
     )
 
 
-def _joined(word: object, codes: Sequence[Code], make: Callable[[list[ast.expr]], ast.expr]) -> Code:
+def joined(word: object, codes: Sequence[Code], make: Callable[[list[ast.expr]], ast.expr]) -> Code:
     """Several pieces in one."""
     shapes = [each.shape for each in codes]
     constants: list[Any] = []
