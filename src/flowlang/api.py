@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowlang.dryrun.records import DryRun
     from flowlang.engine.clock import Clock
     from flowlang.engine.common import Common
+    from flowlang.engine.fiber import Fiber
     from flowlang.engine.result import RunResult
     from flowlang.engine.run import Run
     from flowlang.events import Sink
@@ -425,11 +426,13 @@ def _begin(
     registry: PluginRegistry | None = None,
     clock: Clock | None = None,
     run_id: str | None = None,
+    fiber_type: type[Fiber] | None = None,
 ) -> tuple[RunHandle | None, RunResult | None]:
     import asyncio
     import contextvars
     import uuid
 
+    from flowlang.engine.fiber import Fiber
     from flowlang.engine.inputs import accept
     from flowlang.engine.run import Run
     from flowlang.tasks.files import FILES_ROOT
@@ -460,6 +463,7 @@ def _begin(
         sinks=on_event if isinstance(on_event, list) else [on_event] if on_event is not None else [],
         clock=clock,
         common=_common(),
+        fiber_type=fiber_type or Fiber,
     )
     surroundings = contextvars.copy_context()
     surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())

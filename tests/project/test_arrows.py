@@ -64,6 +64,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.masking",
         "flowlang.secretstore",
     ),
+<<<<<<< HEAD
     # What editors ask: as `api`, for texts that are being written.
     "editing": (
         "flowlang.document",
@@ -74,6 +75,23 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.api",
     ),
     "testing": ("flowlang.api", "flowlang.connections"),
+=======
+    # The runner of tests stands where a run is made: it reads what the check knows and replaces parts of the engine.
+    "testing": (
+        "flowlang.api",
+        "flowlang.connections",
+        "flowlang.checking",
+        "flowlang.document",
+        "flowlang.engine",
+        "flowlang.events",
+        "flowlang.expressions",
+        "flowlang.masking",
+        "flowlang.plan",
+        "flowlang.secretstore",
+        "flowlang.tasks",
+        "flowlang.views",
+    ),
+>>>>>>> da7aa64 (Test flows: mocks, recordings, time that jumps, coverage, JUnit and pytest)
     "cli": FACES,
     "server": FACES,
     "ui": FACES,
@@ -101,6 +119,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.expressions"): "`explain` shows the table of functions",
     ("cli", "flowlang.tasks"): "`explain` shows the file tasks, and values leave as JSON by their map",
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
+    ("cli", "flowlang.testing"): "`test` runs the tests of flows",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
     ("views", "flowlang.expressions.types"): "the types of parameters as the schema of an editor",

@@ -12,6 +12,7 @@ from flowlang.cli.output import colours, out, out_json
 
 if TYPE_CHECKING:
     from flowlang.diagnostics import Diagnostic
+    from flowlang.testing.read import Read
 
 
 @click.command()
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="A warning counts as an error.")
 def check(files: tuple[str, ...], form: str, strict: bool) -> int:
-    """Find everything that is wrong with flows, without running them or touching a service.
+    """Find everything that is wrong with flows and `*.test.yaml` files, without running them or touching a service.
 
     Exit code 2 when there is an error.
     """
@@ -35,12 +36,22 @@ def check(files: tuple[str, ...], form: str, strict: bool) -> int:
     findings: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for file in dict.fromkeys(files):
-        checked = api.check(file)
+        checked = _of_tests(file) if file.endswith(".test.yaml") else api.check(file)
         findings += checked.findings
         sources |= checked.sources
     findings = diagnostics.ordered(diagnostics.strict(findings) if strict else findings)
     _write(form, findings, sources, len(set(files)))
     return 2 if diagnostics.has_errors(findings) else 0
+
+
+def _of_tests(file: str) -> Read:
+    """What is wrong with a file of tests, and with the flow that it tests."""
+    from flowlang.testing.read import Read, read_suite, unreadable
+
+    try:
+        return read_suite(file)
+    except OSError as error:
+        return Read(None, (unreadable(file, error),), {})
 
 
 def _write(form: str, findings: Sequence[Diagnostic], sources: dict[str, str], files: int) -> None:

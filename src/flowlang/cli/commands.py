@@ -68,6 +68,7 @@ class LazyGroup(click.Group):
 
 COMMANDS = {
     "run": Entry("flowlang.cli.run:run", "Run a flow and show its outputs.", "Flows"),
+    "test": Entry("flowlang.cli.test:test", "Run the tests of flows.", "Flows"),
     "check": Entry("flowlang.cli.check:check", "Find what is wrong with flows, without running them.", "Flows"),
     "plan": Entry("flowlang.cli.plan:plan", "Tell what a run would do, without doing it.", "Flows"),
     "graph": Entry("flowlang.cli.graph:graph", "Draw a flow, as mermaid text or SVG.", "Flows"),
@@ -82,6 +83,7 @@ EXAMPLES = (
     ("flowlang run orders.yaml -i day=2026-11-23", "run a flow with an input"),
     ("flowlang run orders.yaml --json | jq .outputs", "for programs: one JSON object"),
     ("flowlang check flows/*.yaml", "before you commit"),
+    ("flowlang test flows", "run the tests beside the flows"),
     ("flowlang connection info sqlite", "what a connection type offers"),
 )
 

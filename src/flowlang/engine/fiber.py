@@ -7,10 +7,10 @@ far, the attempt, the clock of the current operation) while frames carry the val
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowlang.plan import Invoker, spread
+from flowlang.plan import Invoker, Subflow, spread
 from flowlang.tasks.context import Context
 from flowlang.tasks.stream import Stream
 
@@ -132,8 +132,12 @@ class Fiber:
     # ------------------------------------------------------------ the seam
 
     def do(self, path: str, operation: Bound, kwargs: dict[str, Any]) -> Awaitable[Any]:
-        """Carry out `operation` for the step at `path`. A durable run replaces this, and only this."""
+        """Carry out `operation` for the step at `path`. A durable run replaces this, and only this; a test may."""
         return operation.call(self, path, kwargs)
+
+    def call(self, step: Subflow, arguments: Mapping[str, Any]) -> Awaitable[dict[str, Any]]:
+        """The outputs of the subflow that `step` calls. A test may replace this."""
+        return self.run.call_subflow(step, arguments, self)
 
     def read(self, kind: str, position: int) -> Any:
         """`now`, `uuid` or `random` for an expression; `position` tells several in one step apart."""

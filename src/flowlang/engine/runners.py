@@ -78,7 +78,7 @@ async def run_switch(step: Switch, frame: Frame, fiber: Fiber) -> Ended | None:
 
 async def run_subflow(step: Subflow, frame: Frame, fiber: Fiber) -> None:
     arguments = evaluate(step.arguments, step, frame, fiber)
-    outputs = await fiber.run.call_subflow(step, arguments, fiber)
+    outputs = await fiber.call(step, arguments)
     try:
         frame[step.slot] = selected(outputs, step.selected, f"subflow `{step.plan.flow}`")
     except OperationError as error:  # it left by an `exit` that states other outputs

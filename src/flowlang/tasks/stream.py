@@ -58,6 +58,10 @@ class Stream:
         finally:
             await batches.aclose()
 
+    def through(self, pipe: Callable[[AsyncIterator[list[Any]]], AsyncIterator[list[Any]]]) -> None:
+        """Let the rows pass `pipe` on their way, which is given what they come from."""
+        self._source = pipe(self._source)
+
     async def aclose(self) -> None:
         """Give everything back. Closing twice does nothing."""
         await self._finish(None)

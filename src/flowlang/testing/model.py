@@ -80,6 +80,7 @@ class Error:
     type: Name | None
     detail: Name | None
     step: Target | None
+    step_at: Span
     span: Span
 
 

@@ -1,8 +1,8 @@
 """What a test expects of a value: the value itself, or an object with one of the keys below in its place.
 
-    {$contains: X}       a text with the text X in it, a list with the item X (each of them, when X is a list), an object
-                         with at least the keys of X
-    {$that: "it > 5"}    whatever makes the condition true; `it` is the value
+{$contains: X}       a text with the text X in it, a list with the item X (each of them, when X is a list), an object
+                     with at least the keys of X
+{$that: "it > 5"}    whatever makes the condition true; `it` is the value
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def _as_text(wanted: str, value: Any) -> bool:
 
 
 def below(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return (path + name if name.startswith("[") else f"{path}.{name}") if path and name else path or name
 
 
 def kind(value: Any) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping as Table
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flowlang.checking.rules.connection_choice import UNKNOWN
-from flowlang.diagnostics import Diagnostic, has_errors, nearest, ordered
+from flowlang.diagnostics import Diagnostic, Position, Span, has_errors, nearest, ordered
 from flowlang.document import codes as document_codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.findings import meant
 from flowlang.document.model import Name
 from flowlang.document.nodes import Mapping, Node, Scalar
+from flowlang.document.yaml_codes import TOP_LEVEL
 from flowlang.document.yaml_reader import read_yaml
 from flowlang.engine.inputs import UNKNOWN_INPUT
 from flowlang.expressions.types import ANY
@@ -59,7 +61,7 @@ def read_suite(file: str, *, registry: PluginRegistry | None = None, tasks: Task
     text = raw.decode("utf-8-sig", "replace")
     node, found = read_yaml(raw, file)
     if not isinstance(node, Mapping):
-        return Read(None, tuple(ordered(found)), {file: text})
+        return Read(None, tuple(_no_object(each) for each in ordered(found)), {file: text})
     context = Context(node.source)
     fields = Fields(context, node, "a test file", FILE_KEYS, also={"cases": "tests", "of": "flow"})
     checked = _flow(fields, file, registry, tasks)
@@ -67,13 +69,35 @@ def read_suite(file: str, *, registry: PluginRegistry | None = None, tasks: Task
         flow_findings = checked.findings if checked is not None else []
         sources = {**(checked.sources if checked is not None else {}), file: text}
         return Read(None, tuple(ordered([*found, *context.findings.all, *flow_findings])), sources)
-    formulas = Formulas(checked.flow, registry or plugin_registry)
+    formulas = Formulas(checked.flow, registry or plugin_registry, context)
     around = Surroundings(context, formulas, checked.plan, tuple(places(checked.plan)))
     cases = _cases(fields, around)
     findings = ordered([*found, *context.findings.all, *formulas.findings])
     secrets = tuple(value for each in cases for value in each.secrets.values())
     suite = Suite(file, text, checked, around.places, cases, secrets) if not has_errors(findings) else None
     return Read(suite, tuple(findings), {**checked.sources, file: text})
+
+
+def unreadable(file: str, error: OSError) -> Diagnostic:
+    """That a file cannot be read, and why."""
+    from flowlang.api import UNREADABLE
+
+    start = Position(1, 1)
+    reason = (error.strerror or str(error)).lower()
+    return Diagnostic(UNREADABLE, f"cannot read `{file}`: {reason}", Span(start, start, file))
+
+
+def _no_object(finding: Diagnostic) -> Diagnostic:
+    """What is said of a text that is no flow, for one that is no test file."""
+    if finding.code != TOP_LEVEL:
+        return finding
+    return replace(
+        finding,
+        code=document_codes.WRONG_TYPE,
+        message="a test file is an object with the key `tests`",
+        suggestion=None,
+        fix=None,
+    )
 
 
 def _flow(fields: Fields, file: str, registry: PluginRegistry | None, tasks: Tasks | None) -> Checked | None:
@@ -85,17 +109,16 @@ def _flow(fields: Fields, file: str, registry: PluginRegistry | None, tasks: Tas
         name = fields.text("flow")
         if name is None:
             return None
-        path = os.path.join(folder, name.text)
-        span = name.span
+        path, written, span = os.path.join(folder, name.text), name.text, name.span
     else:
-        path = file.removesuffix(SUFFIX) + ".yaml"
-        span = fields.at
+        path, span = file.removesuffix(SUFFIX) + ".yaml", fields.at
+        written = os.path.basename(path)
     if not os.path.isfile(path):
         beside = [each for each in _flows_in(os.path.dirname(path) or ".") if each != os.path.basename(file)]
         close = nearest(os.path.basename(path), beside)
         help_ = meant(os.path.join(os.path.dirname(os.path.relpath(path, folder or ".")), close)) if close else None
         fields.findings.add(
-            codes.NO_FLOW, f"there is no flow `{path}`", span, help_ or "name the flow's file with `flow:`"
+            codes.NO_FLOW, f"there is no flow `{written}`", span, help_ or "name the flow's file with `flow:`"
         )
         return None
     return api.check(path, registry=registry, tasks=tasks)
@@ -141,7 +164,7 @@ def _case(node: Mapping, around: Surroundings, shared: _Settings) -> Case | None
     cancel_at = fields.duration("cancel_at")
     if name is None:
         return None
-    if not refusal:
+    if not refusal and not own.mistyped:
         _all_there(own.inputs, around, name)
     return Case(
         name=name,
@@ -166,16 +189,17 @@ class _Settings:
     def __init__(self, fields: Fields, around: Surroundings, outer: _Settings | None, *, checked: bool = True) -> None:
         self._fields = fields
         self._around = around
-        self.inputs = {**(outer.inputs if outer else {}), **self._inputs(checked=checked)}
-        self.env = {**(outer.env if outer else {}), **self._texts("env")}
-        self.secrets = {**(outer.secrets if outer else {}), **self._texts("secrets")}
+        self.mistyped: bool = outer.mistyped if outer else False  # an input: it may be the one that is missing
+        self.inputs: dict[str, Formula] = {**(outer.inputs if outer else {}), **self._inputs(checked=checked)}
+        self.env: dict[str, str] = {**(outer.env if outer else {}), **self._texts("env")}
+        self.secrets: dict[str, str] = {**(outer.secrets if outer else {}), **self._texts("secrets")}
         mine = read_mocks(fields, around, shared=outer is None)
         named = {each.target.text for each in mine}
         kept = [each for each in (outer.mocks if outer else ()) if each.target.text not in named]
         self.mocks: tuple[Mock, ...] = (*mine, *kept)
-        self.real = self._connections("real", outer.real if outer else frozenset())
-        self.recorded = self._connections("recorded", outer.recorded if outer else frozenset())
-        self.strict = fields.boolean("strict", outer.strict if outer else False)
+        self.real: frozenset[str] = self._connections("real", outer.real if outer else frozenset())
+        self.recorded: frozenset[str] = self._connections("recorded", outer.recorded if outer else frozenset())
+        self.strict: bool = fields.boolean("strict", outer.strict if outer else False)
         self.now: datetime = self._now() or (outer.now if outer else START)
         seed = fields.integer("seed", least=0)
         self.seed: int = seed if seed is not None else outer.seed if outer else 0
@@ -188,6 +212,7 @@ class _Settings:
         for key, value in node.entries if node is not None else ():
             if checked and key.text not in declared:
                 self._around.unknown(UNKNOWN_INPUT, f"the flow has no input `{key.text}`", key, declared)
+                self.mistyped = True
                 continue
             type_ = declared[key.text].type if checked else ANY
             found[key.text] = self._around.value(value, key.text, type_)
@@ -228,12 +253,7 @@ class _Settings:
         except ExpressionError as error:
             self._around.findings.add(document_codes.WRONG_TYPE, f"`now` expects a timestamp: {error}", name.span)
             return None
-        if moment.tzinfo is None:
-            message = "`now` needs an offset from UTC"
-            help_ = f"did you mean `{name.text}Z`?"
-            self._around.findings.add(document_codes.WRONG_TYPE, message, name.span, help_)
-            return None
-        return moment
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _all_there(inputs: Table[str, Any], around: Surroundings, name: Name) -> None:

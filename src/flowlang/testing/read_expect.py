@@ -30,8 +30,11 @@ def read_expect(case: Fields, around: Surroundings) -> Expect:
     """What a test expects: that the run succeeds, where it says nothing else."""
     node = case.object("expect")
     mapping = node if node is not None else Mapping((), case.mapping.source, case.mapping.start, case.mapping.start)
-    place = case.span("expect") if node is not None else case.at
-    fields = Fields(around.context, mapping, "`expect`", EXPECT_KEYS, also={"log": "logs", "output": "outputs"}, at=place)
+    named = case.node("name")
+    place = named.span if named is not None else case.at
+    fields = Fields(
+        around.context, mapping, "`expect`", EXPECT_KEYS, also={"log": "logs", "output": "outputs"}, at=place
+    )
     error = _error(fields, around)
     status = fields.word("status", STATUSES) or ("failed" if error is not None else "succeeded")
     stated = fields.node("status")
@@ -56,7 +59,9 @@ def read_expect(case: Fields, around: Surroundings) -> Expect:
 def read_pattern(node: Node, what: str, around: Surroundings) -> Pattern:
     """A value, and a matcher where one stands in its place."""
     if isinstance(node, Sequence):
-        return Items(tuple([read_pattern(each, f"{what}[{at}]", around) for at, each in enumerate(node.items)]), node.span)
+        return Items(
+            tuple([read_pattern(each, f"{what}[{at}]", around) for at, each in enumerate(node.items)]), node.span
+        )
     if isinstance(node, Scalar):
         return Exactly(around.value(node, what), node.span)
     if any(key.text.startswith("$") for key, _ in node.entries):
@@ -131,7 +136,7 @@ def _error(fields: Fields, around: Surroundings) -> Error | None:
     classes = tuple(ERROR_CLASSES)
     if isinstance(node, Scalar):
         word = fields.word("error", classes)
-        return Error(Name(word, node.span), None, None, node.span) if word else None
+        return Error(Name(word, node.span), None, None, node.span, node.span) if word else None
     if not isinstance(node, Mapping):
         wrong_type(around.context, "error", node, "an object with `type`, or an error class")
         return None
@@ -141,7 +146,8 @@ def _error(fields: Fields, around: Surroundings) -> Error | None:
     step = inner.text("step")
     target = around.target(step.text, step.span, calls=False, tasks=False) if step is not None else None
     type_ = Name(word, inner.entries["type"][1].span) if word is not None else None
-    return Error(type_, detail, target[0] if target is not None else None, fields.span("error"))
+    at = fields.span("error")
+    return Error(type_, detail, target[0] if target is not None else None, step.span if step is not None else at, at)
 
 
 def _calls(fields: Fields, around: Surroundings) -> tuple[tuple[Called, ...] | None, bool]:
@@ -211,4 +217,3 @@ def _steps(fields: Fields, around: Surroundings) -> tuple[tuple[Target, Name], .
         if meant is not None and word is not None:
             found.append((meant[0], Name(word, value.span)))
     return tuple(found)
-

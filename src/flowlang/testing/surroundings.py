@@ -69,7 +69,9 @@ class Surroundings:
         if found:
             return Target(text, task=True), found
         what = "step or task" if tasks else "step"
-        self.unknown(codes.UNKNOWN_STEP, f"the flow has no {what} `{text}`", Name(text, span), self._names(calls, tasks))
+        self.unknown(
+            codes.UNKNOWN_STEP, f"the flow has no {what} `{text}`", Name(text, span), self._names(calls, tasks)
+        )
         return None
 
     def _names(self, calls: bool, tasks: bool) -> set[str]:

@@ -11,8 +11,9 @@ from flowlang.checking.literal_secrets import Sources
 from flowlang.checking.scope import Entry, Layout, Scope
 from flowlang.checking.values import Compiler, Wanted
 from flowlang.connections.registry import PluginRegistry
-from flowlang.diagnostics import Diagnostic
+from flowlang.diagnostics import Diagnostic, has_errors
 from flowlang.document import model
+from flowlang.document.context import Context
 from flowlang.engine.clock import Clock
 from flowlang.expressions.types import ANY, Type
 from flowlang.testing.model import Formula
@@ -30,9 +31,11 @@ class Reader:
 
 
 class Formulas:
-    """Compiles the values of one test file. What is wrong with them is in `findings`."""
+    """Compiles the values of one test file. What is wrong with them is in `findings`. Once the `context` of the file
+    has findings nothing is compiled any more, and only looked at."""
 
-    def __init__(self, flow: model.Flow, registry: PluginRegistry) -> None:
+    def __init__(self, flow: model.Flow, registry: PluginRegistry, context: Context) -> None:
+        self._context = context
         self._checker = Checker(
             flow, registry=registry, catalogue=Catalogue(registry, {}), read=lambda _: "", sources=Sources()
         )
@@ -54,6 +57,7 @@ class Formulas:
         return compiler.function(compiler.guard(guard), what)
 
     def _compiler(self, roots: Mapping[str, Type]) -> Compiler:
+        self._checker.unparsed = has_errors(self._context.findings.all)
         layout = Layout()
         scope = Scope(layout)
         for name, type_ in roots.items():
@@ -70,7 +74,7 @@ def computed(formula: Formula, clock: Clock, roots: Sequence[Any] = ()) -> Any:
         return formula(frame, Reader(clock))
     except Exception as error:
         fault = explain(formula, error, frame)
-        if fault is None or fault.where is None:
+        if fault.where is None:
             raise
         raise FormulaError(fault.message, fault.where.locate(fault.start, fault.end)) from error
 

@@ -136,10 +136,10 @@ class VirtualClock(Clock):
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.monotonic())
 
-    def time(self) -> float:  # type: ignore[override]
+    def time(self) -> float:
         return self._start.timestamp() + self.monotonic()
 
-    def monotonic(self) -> float:  # type: ignore[override]
+    def monotonic(self) -> float:
         return self._loop.time() - self._began
 
     async def sleep(self, seconds: float) -> None:

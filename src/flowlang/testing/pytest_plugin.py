@@ -1,0 +1,89 @@
+"""`*.test.yaml` files as tests of pytest. Installed with FlowLang; it costs nothing until there is such a file.
+
+[pytest]
+flowlang_tests = false     switches it off
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flowlang.testing.model import Case, Suite
+    from flowlang.testing.recording import Recordings
+
+_OURS = re.compile(r"^(flow|tests)[ \t]*:", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("flowlang_tests", "collect *.test.yaml files as tests of flows", type="bool", default=True)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A test file of ours. Others may call their files the same, so it has to look like one."""
+    if not file_path.name.endswith(".test.yaml") or not parent.config.getini("flowlang_tests"):
+        return None
+    text = file_path.read_text(encoding="utf-8", errors="replace")
+    return FlowTestFile.from_parent(parent, path=file_path) if _OURS.search(text) else None
+
+
+class FlowTestFile(pytest.File):
+    """A test file: its tests are its items. A file that is invalid is an error of the collection."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from flowlang.testing.collect import recordings_of
+        from flowlang.testing.read import read_suite
+
+        read = read_suite(_near(self.path))
+        if read.suite is None:
+            from flowlang.views.findings import findings_text
+
+            errors = [each for each in read.findings if each.severity == "error"]
+            raise self.CollectError(findings_text(errors, read.sources))
+        recordings, _ = recordings_of(read.suite)
+        for case in read.suite.cases:
+            yield FlowTest.from_parent(
+                self, name=case.name.text, suite=read.suite, case=case, recordings=recordings, sources=read.sources
+            )
+
+
+def _near(path: Path) -> str:
+    """The path as a user would write it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+class FlowTest(pytest.Item):
+    """One test of a flow."""
+
+    def __init__(self, *, suite: Suite, case: Case, recordings: Recordings, sources: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.suite = suite
+        self.case = case
+        self.recordings = recordings
+        self.sources = sources
+
+    def runtest(self) -> None:
+        from flowlang.testing.report import problems_text
+        from flowlang.testing.runner import Options, run_case
+
+        outcome = run_case(self.suite, self.case, self.recordings.get(self.name), Options())
+        if not outcome.passed:
+            raise FlowTestFailed(problems_text(outcome, self.sources))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, FlowTestFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.case.name.span.start.line - 1, self.name
+
+
+class FlowTestFailed(Exception):
+    """A test of a flow failed; the text says why."""
