@@ -427,6 +427,7 @@ def _begin(
     clock: Clock | None = None,
     run_id: str | None = None,
     fiber_type: type[Fiber] | None = None,
+    common: Common | None = None,
 ) -> tuple[RunHandle | None, RunResult | None]:
     import asyncio
     import contextvars
@@ -462,7 +463,7 @@ def _begin(
         secrets=known,
         sinks=on_event if isinstance(on_event, list) else [on_event] if on_event is not None else [],
         clock=clock,
-        common=_common(),
+        common=common or _common(),
         fiber_type=fiber_type or Fiber,
     )
     surroundings = contextvars.copy_context()

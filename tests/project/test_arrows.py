@@ -64,7 +64,6 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.masking",
         "flowlang.secretstore",
     ),
-<<<<<<< HEAD
     # What editors ask: as `api`, for texts that are being written.
     "editing": (
         "flowlang.document",
@@ -74,8 +73,6 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.views",
         "flowlang.api",
     ),
-    "testing": ("flowlang.api", "flowlang.connections"),
-=======
     # The runner of tests stands where a run is made: it reads what the check knows and replaces parts of the engine.
     "testing": (
         "flowlang.api",
@@ -91,7 +88,6 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.tasks",
         "flowlang.views",
     ),
->>>>>>> da7aa64 (Test flows: mocks, recordings, time that jumps, coverage, JUnit and pytest)
     "cli": FACES,
     "server": FACES,
     "ui": FACES,

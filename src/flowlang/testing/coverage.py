@@ -45,19 +45,17 @@ class FlowCoverage:
         return sum(_key(each) in self.taken for each in points), len(points)
 
     def missed(self) -> list[Point]:
-        """What no test took; a step that never ran says so for all of its branches."""
-        idle = {each.path for each in self.points if not each.word and _key(each) not in self.taken}
-        return [
-            each
-            for each in self.points
-            if _key(each) not in self.taken and not (each.word and each.path in idle) and not _inside(each.path, idle)
-        ]
+        """What no test took, once: what lies inside of a step that never ran, or of a branch, goes without saying."""
+        missed = [each for each in self.points if _key(each) not in self.taken]
+        idle = {(each.path, each.word) for each in missed}
+        return [each for each in missed if not (each.word and (each.path, "") in idle) and not _inside(each.path, idle)]
 
 
-def _inside(path: str, idle: set[str]) -> bool:
-    """Whether a step around the one at `path` never ran either."""
+def _inside(path: str, idle: set[tuple[str, str]]) -> bool:
+    """Whether a step around the one at `path` never ran either, or the branch that it stands in."""
     parts = path.split(".")
-    return any(".".join(parts[:size]) in idle for size in range(1, len(parts)))
+    around = [(".".join(parts[:size]), parts[size]) for size in range(1, len(parts))]
+    return any((outer, "") in idle or (outer, word) in idle for outer, word in around)
 
 
 def _key(point: Point) -> Key:

@@ -109,7 +109,7 @@ def _flow(fields: Fields, file: str, registry: PluginRegistry | None, tasks: Tas
         name = fields.text("flow")
         if name is None:
             return None
-        path, written, span = os.path.join(folder, name.text), name.text, name.span
+        path, written, span = os.path.normpath(os.path.join(folder, name.text)), name.text, name.span
     else:
         path, span = file.removesuffix(SUFFIX) + ".yaml", fields.at
         written = os.path.basename(path)

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowlang import api
 from flowlang.diagnostics import Diagnostic
+from flowlang.engine.common import Common
 from flowlang.engine.result import RunResult
 from flowlang.events import Event, StepStarted
 from flowlang.exceptions import Failure, InvalidFlowError
@@ -115,6 +116,7 @@ class _Trial:
                 clock=clock,
                 run_id=str(clock.uuid()),
                 fiber_type=stage.fiber(),
+                common=Common(),
             )
         except InvalidFlowError as error:
             return api.invalid(error.findings, plan.flow)
