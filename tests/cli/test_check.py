@@ -11,7 +11,8 @@ from tests.cli.conftest import Done
 
 Call = Callable[..., Done]
 WARNED = (
-    "flow: w\nplugins: {}\ninputs:\n  - {name: n, type: integer, required: true, default: 5}\nsteps:\n  - log: hi\n"
+    "flow: w\nplugins: {}\ninputs:\n  - {name: n, type: integer, required: true, default: 5}\nsteps:\n"
+    '  - log: "${inputs.n}"\n'
 )
 
 
@@ -37,6 +38,16 @@ def test_all_findings_of_all_files_in_order_with_a_summary(cli: Call, files: Pat
 
 def test_a_good_file_says_so(cli: Call, files: Path) -> None:
     assert cli("check", "good.yaml") == Done(0, "no findings in 1 file\n", "")
+
+
+def test_a_hint_is_told_and_never_counts(cli: Call, folder: Path) -> None:
+    """What nothing uses is named by the check, which passes, strict or not; a run does not speak of it."""
+    (folder / "h.yaml").write_text("flow: h\ninputs:\n  - {name: n, type: integer, default: 5}\nsteps:\n  - log: hi\n")
+    for options in ([], ["--strict"]):
+        done = cli("check", *options, "h.yaml")
+        assert (done.code, done.out.splitlines()[-1]) == (0, "1 hint in 1 file")
+        assert done.out.startswith("hint[unused-input]: input `n` is never read\n  --> h.yaml:3:12\n")
+    assert "hint" not in "".join(map(str, cli("run", "h.yaml")))
 
 
 def test_a_warning_is_an_error_only_when_strict(cli: Call, folder: Path) -> None:

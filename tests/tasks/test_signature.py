@@ -77,7 +77,7 @@ def spec(function: Callable[..., Any], **more: Any) -> TaskSpec:
         (Optional[int], "integer or null"),  # noqa: UP045
         (int | None, "integer or null"),
         (Union[int, float], "number"),  # noqa: UP007
-        (int | str, "any"),
+        (int | str, "integer or string"),
         (Literal["a", "b"], "string"),
         (Literal[1, 2, None], "integer or null"),
         (Level, "string"),
@@ -91,7 +91,9 @@ def spec(function: Callable[..., Any], **more: Any) -> TaskSpec:
         (Ident, "identifier"),
         (Stream, "stream"),
         (AsyncIterator[list[Row]], "stream of object"),
-        (list[Row] | Stream, "any"),
+        (list[Row] | Stream, "array of object or stream"),
+        (list[Row] | Stream | None, "array of object or stream or null"),
+        (int | Plain, "any"),
         (Any, "any"),
         (object, "any"),
         (Callable[[], int], "any"),

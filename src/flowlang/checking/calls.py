@@ -6,13 +6,16 @@ import hashlib
 import os
 from dataclasses import replace
 
+from flowlang.checking import literal_secrets
 from flowlang.checking.catalogue import Entry as Known
 from flowlang.checking.checker import Checker
 from flowlang.checking.rules import (
     cached_step,
     connection_choice,
     idempotency_key,
+    literal_credential,
     retried_write,
+    secret_stored,
     selected_outputs,
     sql_text,
     stream_use,
@@ -26,7 +29,7 @@ from flowlang.checking.values import Compiler, Wanted, evaluator, text
 from flowlang.connections._sql_text import Dialect, writes
 from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
-from flowlang.expressions.types import ANY, OBJECT, STRING, Type, holds_secret, record
+from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record
 from flowlang.expressions.unit import Code
 from flowlang.plan import Caching, Call, Operation, Site, invoker
 from flowlang.tasks.spec import Parameter, TaskSpec
@@ -185,8 +188,12 @@ def _arguments(
                 arguments.append(("query", _query_file(checker, compiler, value)))
                 continue
         code, given = compiler.value(value, _wanted(name.text, parameter))
-        if given.kind == "stream":
+        if given.kind == "stream" and (parameter is None or _takes_stream(parameter)):
             checker.add(stream_use.check(value, compiler.scope))
+        checker.add(secret_stored.argument(spec, name.text, value, given))
+        if parameter is not None and parameter.secret:
+            checker.add(literal_credential.argument(step, parameter, value))
+            checker.literals += literal_secrets.in_value(value)
         if holds_secret(given) or (parameter is not None and parameter.secret):
             secret.add(name.text)
         if parameter is not None or spec.extra:
@@ -194,11 +201,15 @@ def _arguments(
     return arguments, secret
 
 
+def _takes_stream(parameter: Parameter) -> bool:
+    return not parameter.keeps and accepts(parameter.type, Type("stream"))
+
+
 def _wanted(name: str, parameter: Parameter | None) -> Wanted:
     if parameter is None:
         return Wanted(name)
     if parameter.form != "ident":
-        return Wanted(name, parameter.type)
+        return Wanted(name, parameter.type, keeps=parameter.keeps)
     return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
 
 

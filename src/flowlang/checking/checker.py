@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from flowlang.checking.catalogue import Catalogue
 from flowlang.checking.literal_secrets import Sources
 from flowlang.checking.scope import Entry, Layout, Scope
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Severity, Span
+from flowlang.diagnostics import Diagnostic, Edit, Fix, Severity, Span, ordered
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
 from flowlang.expressions.syntax import Problem
@@ -51,6 +51,15 @@ class Checked:
         return parse_flow(self.text, self.file)[0]
 
     @property
+    def hints(self) -> list[Diagnostic]:
+        """What the flow declares and never uses, told apart from the findings: nothing is wrong with it. Worked out
+        anew each time, and none while there are errors."""
+        from flowlang.checking.rules.unused import hints
+
+        flow = self.flow if self.plan is not None else None
+        return ordered(hints(flow, self.plan)) if flow is not None and self.plan is not None else []
+
+    @property
     def ok(self) -> bool:
         return self.plan is not None
 
@@ -62,6 +71,9 @@ class Callee:
     plan: Plan
     outputs: Mapping[str, Type]
 
+
+CalleeKey = tuple[str, frozenset[str]]
+"""The path of a subflow, and those of its inputs that a secret reaches although they do not declare it."""
 
 MOST = 200
 """Errors told of one file, and as many warnings; a file of nothing but mistakes must not take minutes to explain."""
@@ -79,7 +91,7 @@ class Checker:
         read: ReadText,
         sources: Sources,
         chain: tuple[str, ...] = (),
-        callees: dict[str, Callee | None] | None = None,
+        callees: dict[CalleeKey, Callee | None] | None = None,
         folder: str = "",
         unit: type[Unit] = Unit,
     ) -> None:
@@ -89,7 +101,7 @@ class Checker:
         self.read = read
         self.sources = sources
         self.chain = chain
-        self.callees: dict[str, Callee | None] = callees if callees is not None else {}
+        self.callees: dict[CalleeKey, Callee | None] = callees if callees is not None else {}
         self.folder = folder or os.getcwd()
         self.unit = unit  # compiles the expressions
         self.findings: list[Diagnostic] = []

@@ -17,7 +17,7 @@ from flowlang.checking import (  # noqa: F401 - four of them fill the table of `
 from flowlang.checking.catalogue import Catalogue, own_entries
 from flowlang.checking.checker import Checked, Checker, ReadText, hide, show
 from flowlang.checking.rules import connections as connection_rules
-from flowlang.checking.rules import user_tasks
+from flowlang.checking.rules import literal_credential, user_tasks
 from flowlang.checking.scope import Scope, Unseen
 from flowlang.checking.steps import block, ids, label
 from flowlang.checking.values import Compiler, Wanted, evaluator
@@ -45,10 +45,14 @@ def check_text(
     read: ReadText | None = None,
     parent: Checker | None = None,
     unit: type[Unit] = Unit,
+    tainted: frozenset[str] = frozenset(),
 ) -> Checked:
     """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it; `unit` compiles its
-    expressions."""
+    expressions. `tainted` inputs are given a secret by the flow that calls this one: they are looked at as if they
+    declared it."""
     flow, findings = parse_flow(text, file)
+    if flow is not None and tainted:
+        flow = replace(flow, inputs=tuple(_as_secret(each, tainted) for each in flow.inputs))
     source = text if isinstance(text, str) else text.decode("utf-8", "replace")
     sources = parent.sources if parent is not None else literal_secrets.Sources()
     sources.add(file, source)
@@ -79,12 +83,20 @@ def check_text(
     return Checked(found, usable, flow.name.text, sources, output_types, text, file)
 
 
+def _as_secret(declared: model.Input, tainted: frozenset[str]) -> model.Input:
+    if declared.secret or declared.name.text not in tainted:
+        return declared
+    return replace(declared, secret=True, type=replace(declared.type, secret=True))
+
+
 def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
     """The plan of a flow, of use when there are no errors, and the types of its outputs."""
     flow = checker.flow
     checker.catalogue.own, problems = user_tasks.read(flow, checker.folder, checker.read, checker.catalogue)
     checker.add(problems)
     checker.add(connection_rules.versions(flow, checker.registry))
+    for declared in flow.inputs:
+        checker.add(literal_credential.default(declared))
     scope = checker.root_scope()
     variables, secret_vars = _vars(checker, scope)
     connections = tuple(_connection(checker, scope, each) for each in flow.connections)
@@ -228,10 +240,11 @@ def _outputs(checker: Checker, scope: Scope) -> tuple[tuple[OutputPlan, ...], Ma
         code, given = evaluator(checker, ended, output.value, wanted, f"outputs.{name}")
         secret = holds_secret(given)
         planned.append(OutputPlan(name, code, output.type, secret, start.line, start.column))
-        known = union(given, *checker.exit_types.get(name, ()))
+        exits = checker.exit_types.get(name, ())
+        known = union(given, *exits)
         if output.type is not None and known.kind not in ("object", "array"):
             known = output.type.or_null() if known.nullable or known.kind == "null" else output.type
-        types[name] = replace(known, secret=True) if secret else known
+        types[name] = replace(known, secret=True) if secret or any(map(holds_secret, exits)) else known
     return tuple(planned), types
 
 
@@ -267,6 +280,9 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
         checker.add(refused)
         if not textual and not refused:
             ready = prepare(plugin, values)
+        if not refused:
+            schema = schema_of(plugin)
+            checker.add(literal_credential.in_config(connection, schema, values, places.values, textual))
     checker.literals += literal_secrets.in_config(plugin, values, places.values, textual)
     start = connection.name.span.start
     return ConnectionPlan(

@@ -96,6 +96,12 @@ def _in_line(line: str, secret: str, span: Span, number: int) -> str:
     return line[:start] + line[start:stop].replace(secret, "*" * len(secret)) + line[stop:]
 
 
+def in_value(value: model.Value) -> Iterator[tuple[Span, str]]:
+    """The text of a value that is secret and written out."""
+    if isinstance(value, model.Constant) and value.value is not None:
+        yield value.span, str(value.value)
+
+
 def in_inputs(flow: model.Flow) -> Iterator[tuple[Span, str]]:
     """The defaults of secret inputs. Their whole declaration is searched: a default has no place of its own."""
     for each in flow.inputs:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from flowlang.checking.checker import Checker
 from flowlang.checking.references import keys_of
-from flowlang.checking.rules import object_keys, sql_text, stream_kept, value_type
+from flowlang.checking.rules import literal_credential, object_keys, secret_stored, sql_text, stream_kept, value_type
 from flowlang.checking.scope import Scope
 from flowlang.connections._sql_text import Dialect, holes
 from flowlang.diagnostics import Span
@@ -70,12 +70,16 @@ class Compiler:
 
     def _constant(self, value: model.Constant, wanted: Wanted) -> tuple[Code, Type]:
         plain, given = value_type.as_wanted(value.value, wanted.type)
+        if isinstance(plain, str) and "://" in plain:
+            self._password(value, wanted)
         if self._fits(given, wanted, value.span, value):
             self.checker.add(value_type.choice(wanted.what, wanted.type, value))
         return self.unit.constant(plain), given
 
     def _computed(self, value: model.Computed, wanted: Wanted) -> tuple[Code, Type]:
         whole = value.template.whole
+        if whole is None and "://" in value.scalar.text:
+            self._password(value, wanted)
         inference = self._inferred(value.template, value.scalar)
         given = inference.type
         if whole is not None and given.nullable and path_key(whole.tree) in self.scope.present:
@@ -86,6 +90,11 @@ class Compiler:
             return self.unit.constant(None), given
         self._check(given, wanted, value)
         return self.unit.template(value.template, self.scope, value.scalar, inference), given
+
+    def _password(self, value: model.Constant | model.Computed, wanted: Wanted) -> None:
+        for span, password, finding in literal_credential.in_url(wanted.what, value):
+            self.checker.add([finding])
+            self.checker.literals.append((span, password))
 
     def _inferred(self, template: Template, scalar: Scalar) -> Inference:
         """What is known of a scalar with expressions; their problems are reported."""
@@ -107,7 +116,8 @@ class Compiler:
     def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Code, Type]:
         if not self._fits(_LIST, wanted, value.span, value):
             wanted = Wanted(wanted.what)
-        inner = wanted.type.items if wanted.type.kind in ("array", "stream") and wanted.type.items else ANY
+        kind = wanted.type.option("array")
+        inner = kind.items if kind.kind in ("array", "stream") and kind.items else ANY
         parts = [
             self.value(each, Wanted(f"{wanted.what}[{index}]", inner, True)) for index, each in enumerate(value.items)
         ]
@@ -115,12 +125,13 @@ class Compiler:
         return self.unit.list([code for code, _ in parts]), given
 
     def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[Code, Type]:
+        kind = wanted.type.option("object")
         if self._fits(_OBJECT, wanted, value.span, value):
-            self.checker.add(object_keys.check(wanted.what, wanted.type, value))
+            self.checker.add(object_keys.check(wanted.what, kind, value))
         else:
-            wanted = Wanted(wanted.what)
-        fields = wanted.type.fields or {}
-        other = wanted.type.items or ANY
+            kind = ANY
+        fields = kind.fields or {}
+        other = kind.items or ANY
         parts = []
         for name, each in value.entries:
             inner = Wanted(f"{wanted.what}.{name.text}", fields.get(name.text, other), True)
@@ -161,6 +172,8 @@ class Compiler:
             code, given = self._computed(part, Wanted(f"{wanted.what}", keeps=True))
             self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
+            if given.secret and given.kind == "identifier":
+                self.checker.add(secret_stored.stored("a name in this statement", "servers log it", value))
             codes.append(code)
         made = self.unit.call(Sql, [self.unit.shared(texts), self.unit.tuple_of(codes)])
         return made, replace(STRING, secret=True) if secret else STRING

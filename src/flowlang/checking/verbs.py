@@ -12,8 +12,10 @@ from flowlang.checking.rules import (
     exit_outputs,
     names_taken,
     not_iterable,
+    secret_stored,
     stream_use,
     subflow_call,
+    subflow_input,
     switch_cases,
 )
 from flowlang.checking.scope import Branch, Entry, Scope, Unseen, mentions, merged
@@ -244,9 +246,13 @@ def subflow(checker: Checker, scope: Scope, step: model.SubflowStep, site: Site)
         expected = Wanted(name.text, wanted.type if wanted is not None else ANY, True)
         code, types[name.text] = compiler.value(value, expected)
         arguments.append((name.text, code))
+    tainted = frozenset(each for each in _secret(types) if each in declared and not declared[each].secret)
+    if callee is not None and tainted:
+        callee = subflow_call.resolve(checker, step, tainted)
     if callee is None:
         return Walked(None, ANY, slot)
-    checker.add(subflow_call.inputs(step, callee))
+    checker.add(subflow_input.names(step, callee))
+    checker.add(subflow_input.bounds(step, callee))
     checker.add(subflow_call.selected(step, callee))
     function = compiler.function(compiler.unit.dict(arguments), site.path)
     selected = tuple(each.text for each in step.selected) if step.selected is not None else None
@@ -263,6 +269,7 @@ def subflow(checker: Checker, scope: Scope, step: model.SubflowStep, site: Site)
 def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> Walked:
     checker.add(exit_in_cleanup.check(step, scope.cleaning))
     reason, given_reason = text(checker, scope, step.reason, "reason") if step.reason is not None else (None, ANY)
+    checker.add(secret_stored.shown("the reason of this `exit`", step.reason, given_reason))
     outputs = None
     types: dict[str, Type] = {}
     if step.outputs is not None:
@@ -284,6 +291,7 @@ def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> W
 @walker(model.RaiseStep)
 def raise_(checker: Checker, scope: Scope, step: model.RaiseStep, site: Site) -> Walked:
     message, given = text(checker, scope, step.message, "message")
+    checker.add(secret_stored.shown("the message of this `raise`", step.message, given))
     error_class = step.error_class.text if step.error_class is not None else "task"
     if error_class not in ERROR_CLASSES:
         error_class = "task"  # the document has reported it

@@ -29,16 +29,22 @@ if TYPE_CHECKING:
 def check(files: tuple[str, ...], form: str, strict: bool) -> int:
     """Find everything that is wrong with flows and `*.test.yaml` files, without running them or touching a service.
 
-    Exit code 2 when there is an error.
+    Exit code 2 when there is an error. Hints (an input or a step that nothing uses) never count, not even with
+    --strict.
     """
     from flowlang import api, diagnostics
 
     findings: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for file in dict.fromkeys(files):
-        checked = _of_tests(file) if file.endswith(".test.yaml") else api.check(file)
-        findings += checked.findings
-        sources |= checked.sources
+        if file.endswith(".test.yaml"):
+            tests = _of_tests(file)
+            findings += tests.findings
+            sources |= tests.sources
+        else:
+            checked = api.check(file)
+            findings += [*checked.findings, *checked.hints]
+            sources |= checked.sources
     findings = diagnostics.ordered(diagnostics.strict(findings) if strict else findings)
     _write(form, findings, sources, len(set(files)))
     return 2 if diagnostics.has_errors(findings) else 0

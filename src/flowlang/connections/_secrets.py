@@ -34,6 +34,12 @@ def secret_texts(schema: Schema, value: Any) -> list[str]:
     return [each for each in found if each]
 
 
+def password_in(text: str) -> str | None:
+    """The password in the user info of a URL, as it is written."""
+    url = _URL.fullmatch(text)
+    return _user_info(url[1]).partition(":")[2] or None if url is not None else None
+
+
 def hides(paths: frozenset[Path], path: Path) -> bool:
     """Whether `path` is one of `paths`, below one, or contains one."""
     return any(path[: len(each)] == each or each[: len(path)] == path for each in paths)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from flowlang.diagnostics import code
+from flowlang.expressions import codes as expression_codes
 
+BAD_PATTERN = expression_codes.BAD_PATTERN  # the same finding, in a declaration and in an expression
 UNKNOWN_KEY = code(
     "unknown-key",
     """A key that this place does not know.
@@ -183,12 +185,5 @@ BAD_RULE = code(
 
     `minimum` and `maximum` are for numbers, `pattern` for strings, `min_length` and `max_length` for strings and
     arrays, `items` for arrays, `properties` for objects; a minimum is not above its maximum.
-    """,
-)
-BAD_PATTERN = code(
-    "bad-pattern",
-    """A pattern is not a regular expression that is run in linear time.
-
-    Look-around and back-references are not part of it: they can take exponential time on hostile text.
     """,
 )

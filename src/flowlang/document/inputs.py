@@ -143,6 +143,7 @@ def _input(context: Context, node: Mapping) -> Input | None:
         items=rules.items,
         properties=rules.properties,
         span=node.span,
+        default_span=fields.entries["default"][1].span if has_default else None,
     )
 
 

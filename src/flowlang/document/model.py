@@ -127,6 +127,7 @@ class Input:
     items: Mapping[str, object] | None
     properties: Mapping[str, object] | None
     span: Span
+    default_span: Span | None = None
 
 
 @frozen

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from flowlang.expressions.patterns import reason
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -22,7 +23,7 @@ def pattern_problem(pattern: str) -> str | None:
     try:
         _validator(pattern)
     except jsonschema_rs.ValidationError:
-        return _reason(pattern)
+        return reason(pattern)
     return None
 
 
@@ -38,18 +39,3 @@ def _validator(pattern: str) -> jsonschema_rs.Draft202012Validator:
     options = jsonschema_rs.RegexOptions(size_limit=_MAX_SIZE)
     schema = {"type": "string", "pattern": pattern}
     return jsonschema_rs.Draft202012Validator(schema, pattern_options=options, offline=True)
-
-
-def _reason(pattern: str) -> str:
-    """The validator does not say what is wrong; Python's parser does for what is wrong in both."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return error.msg
-    except (RecursionError, OverflowError):
-        return "it is too large"
-    if re.search(r"\(\?<?[=!]", pattern):
-        return "it looks around"
-    if re.search(r"\\[1-9]|\(\?P=", pattern):
-        return "it refers back"
-    return "it is too large, or has a form that only Python knows"

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from flowlang.diagnostics import nearest
-from flowlang.expressions import codes, hints
+from flowlang.expressions import codes, hints, literal_calls
 from flowlang.expressions.functions import FUNCTIONS, Function
 from flowlang.expressions.narrowing import path_key
 from flowlang.expressions.path_rules import base_type
@@ -27,8 +27,9 @@ def call(walk: Walk, node: ast.Call) -> Type:
         )
         return ANY
     given = _arguments(walk, node, function)
-    if given is not None and any(map(holds_secret, given)):
-        walk.secret = True
+    if given is not None:
+        literal_calls.check(walk, node, function)
+        walk.secret = walk.secret or any(map(holds_secret, given))
     return ANY if given is None else function.returned(given)
 
 

@@ -206,3 +206,23 @@ NAME_TAKEN = code(
         value: ${[row.name for row in a.rows]}
     """,
 )
+BAD_PATTERN = code(
+    "bad-pattern",
+    """A pattern is not a regular expression that is run in linear time.
+
+    Look-around and back-references are not part of it: they can take exponential time on hostile text. The syntax is
+    that of Rust's `regex`.
+
+        pattern: '(a)\\1'
+        pattern: 'aa'
+    """,
+)
+PATTERN_HELP = "the syntax is that of Rust's `regex`; write a pattern as r'…'"
+ALWAYS_FAILS = code(
+    "always-fails",
+    """A part of an expression fails on every run, because of what is written out in it.
+
+        value: ${duration('5 seconds')}
+        value: ${duration('5s')}
+    """,
+)

@@ -16,10 +16,15 @@ def constant(walk: Walk, node: ast.Constant) -> Type:
     return ANY if node.value is ... else type_of(node.value)
 
 
+_DIVIDING = (ast.Div, ast.FloorDiv, ast.Mod)
+
+
 def binary(walk: Walk, node: ast.BinOp) -> Type:
     left, right = walk.solid(node.left, "0"), walk.solid(node.right, "0")
     found = operators.arithmetic(type(node.op), left, right)
     if found is not None:
+        if isinstance(node.op, _DIVIDING) and isinstance(node.right, ast.Constant) and node.right.value == 0:
+            walk.report(codes.ALWAYS_FAILS, node.right, "this fails on every run: nothing can be divided by 0")
         return found
     verb = operators.VERBS[type(node.op)]
     suggestion = None

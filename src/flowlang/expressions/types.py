@@ -38,7 +38,8 @@ class Type:
     `items` is the element type of an array or stream; `fields` are the known keys of an object, None when
     nothing is known about them; `open` says that an object may have further keys; `nullable` that null is
     allowed beside `kind`; `enum` lists the only possible values, when they are known; `secret` marks a value
-    that must be masked wherever it goes; `required` are the fields that a literal object must have.
+    that must be masked wherever it goes; `required` are the fields that a literal object must have; `options`, of
+    `any`, are the types of which it is one when it is only not known which.
     """
 
     kind: Kind
@@ -49,18 +50,27 @@ class Type:
     enum: tuple[object, ...] | None = None
     secret: bool = False
     required: frozenset[str] = frozenset()
+    options: tuple[Type, ...] = ()
 
     def __str__(self) -> str:
         name: str = self.kind
+        if self.options:
+            return " or ".join([*dict.fromkeys(map(str, self.options)), *(["null"] if self.nullable else [])])
         if self.kind in ("array", "stream") and self.items is not None and self.items.kind != "any":
             name = f"{self.kind} of {self.items}"
         return f"{name} or null" if self.nullable and self.kind not in ("any", "null") else name
 
     def or_null(self) -> Type:
-        return self if self.nullable or self.kind in ("any", "null") else replace(self, nullable=True)
+        if self.nullable or self.kind == "null" or (self.kind == "any" and not self.options):
+            return self
+        return replace(self, nullable=True)
 
     def not_null(self) -> Type:
         return replace(self, nullable=False) if self.nullable else self
+
+    def option(self, kind: Kind) -> Type:
+        """Of several options the one of `kind`; the type itself when it has none."""
+        return next((each for each in self.options if each.kind == kind), self)
 
 
 ANY = Type("any")
@@ -125,6 +135,8 @@ def holds_stream(given: Type) -> bool:
 
 def accepts(expected: Type, given: Type) -> bool:
     """Whether a value of type `given` may stand where `expected` is wanted. Unknown is always accepted."""
+    if expected.options and given.kind != "any":
+        return any(accepts(each.or_null() if expected.nullable else each, given) for each in expected.options)
     if expected.kind == "any" or given.kind == "any":
         return True
     if given.kind == "null":
@@ -152,6 +164,17 @@ def _parts_accept(expected: Type, given: Type) -> bool:
     return True
 
 
+def one_of(*types: Type) -> Type:
+    """What a place wants that takes values of any of `types`, which have nothing else in common."""
+    joined = union(*types)
+    solid = [each.not_null() for each in types if each.kind != "null"]
+    if joined.kind != "any" or any(each.kind == "any" for each in solid):
+        return joined
+    nullable = any(each.nullable or each.kind == "null" for each in types)
+    apart = tuple(each for at, each in enumerate(solid) if each not in solid[:at])
+    return replace(joined, options=apart, nullable=nullable)
+
+
 def union(*types: Type) -> Type:
     """The narrowest type that all of `types` fit."""
     nullable = any(each.nullable or each.kind == "null" for each in types)
@@ -173,15 +196,19 @@ def _join(a: Type, b: Type) -> Type:
         return Type(a.kind, items=union(a.items or ANY, b.items or ANY))
     if a.kind == b.kind == "object":
         if a.fields is None or b.fields is None:
-            return OBJECT
-        return record(
-            {name: union(a.fields[name], b.fields[name]) for name in a.fields.keys() & b.fields.keys()}, open=True
-        )
+            return _lost(OBJECT, a, b)
+        shared = a.fields.keys() & b.fields.keys()
+        joined = record({name: union(a.fields[name], b.fields[name]) for name in shared}, open=True)
+        apart = [each for fields in (a.fields, b.fields) for name, each in fields.items() if name not in shared]
+        return _lost(joined, *apart)
     if a.kind == b.kind:
-        return Type(a.kind)
-    if {a.kind, b.kind} == {"integer", "number"}:
-        return NUMBER
-    return ANY
+        return _lost(Type(a.kind), a, b)
+    return _lost(NUMBER if {a.kind, b.kind} == {"integer", "number"} else ANY, a, b)
+
+
+def _lost(joined: Type, *parts: Type) -> Type:
+    """`joined`, which no longer tells `parts` apart: secret as a whole when one of them holds something secret."""
+    return replace(joined, secret=True) if any(map(holds_secret, parts)) else joined
 
 
 def type_of(value: object) -> Type:

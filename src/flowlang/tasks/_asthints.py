@@ -53,6 +53,7 @@ class Hint:
     type: Type = t.ANY
     form: Form = "plain"
     secret: bool = False
+    keeps: bool = False
     choices: tuple[object, ...] | None = None
 
 
@@ -129,7 +130,9 @@ class Hints:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if name.startswith("flowlang") and last == "Secret":
             inner = self.hint(items[0])
-            return Hint(replace(inner.type, secret=True), inner.form, True, inner.choices)
+            return replace(inner, type=replace(inner.type, secret=True), secret=True)
+        if name.startswith("flowlang") and last == "Kept":
+            return replace(self.hint(items[0]), keeps=True)
         if not _builtin_or_typing(name) or not items:
             return Hint()
         if last == "Literal":
@@ -198,11 +201,12 @@ def _either(members: list[Hint]) -> Hint:
     if form != "plain" and all(each.type.kind in ("string", "identifier", "sql") for each in solid):
         found = t.SQL if form == "sql" else t.STRING
     else:
-        found = t.union(*(each.type for each in solid)) if solid else t.NULL
+        found = t.one_of(*(each.type for each in solid)) if solid else t.NULL
     if choices is not None and found.kind not in ("any", "null"):
         found = replace(found, enum=choices)
     found = found.or_null() if len(solid) < len(members) else found
-    return Hint(found, form, any(each.secret for each in members), choices)
+    secret, keeps = any(each.secret for each in members), any(each.keeps for each in members)
+    return Hint(found, form, secret, keeps, choices)
 
 
 def _literal_hint(items: list[ast.expr]) -> Hint:

@@ -16,6 +16,7 @@ from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.decorator import task
 from flowlang.tasks.places import FILES_ROOT, Replacement, explained, in_thread, invalid, located, open_to_read
 from flowlang.tasks.stream import Stream
+from flowlang.tasks.values import Kept
 
 __all__ = ["FILES_ROOT", "FILE_TASKS", "LARGEST"]
 
@@ -134,7 +135,7 @@ async def json_read(path: str) -> JsonResult:
 
 
 @task(effect="write", idempotent=True)
-async def json_write(path: str, value: Any, indent: int | None = 2) -> WrittenResult:
+async def json_write(path: str, value: Kept[Any], indent: int | None = 2) -> WrittenResult:
     """Write a value as a JSON file, as the function `json()` writes it.
 
     Args:

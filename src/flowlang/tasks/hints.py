@@ -18,7 +18,7 @@ from flowlang.expressions.types import ANY, NULL, STRING, Type
 from flowlang.records import frozen
 from flowlang.tasks.spec import Form
 from flowlang.tasks.stream import Stream
-from flowlang.tasks.values import Ident, SecretMark, Sql
+from flowlang.tasks.values import Ident, KeptMark, SecretMark, Sql
 
 _PLAIN: Mapping[Any, Type] = {
     str: known.STRING,
@@ -76,6 +76,7 @@ class Hinted:
     type: Type = ANY
     form: Form = "plain"
     secret: bool = False
+    keeps: bool = False
     choices: tuple[object, ...] | None = None
     description: str = ""
 
@@ -110,6 +111,8 @@ def _annotated(hint: Any, depth: int) -> Hinted:
     found = read_hint(inner, depth + 1)
     if any(isinstance(each, SecretMark) or each is SecretMark for each in marks):
         found = replace(found, secret=True, type=replace(found.type, secret=True))
+    if any(isinstance(each, KeptMark) or each is KeptMark for each in marks):
+        found = replace(found, keeps=True)
     about = next((each for each in marks if isinstance(each, str)), "")
     return replace(found, description=about) if about else found
 
@@ -134,11 +137,12 @@ def _union(members: list[Hinted]) -> Hinted:
     if form != "plain" and all(each.type.kind in ("string", "identifier", "sql") for each in solid):
         found = known.SQL if form == "sql" else STRING
     else:
-        found = known.union(*(each.type for each in solid)) if solid else NULL
+        found = known.one_of(*(each.type for each in solid)) if solid else NULL
     if choices is not None and found.kind not in ("any", "null"):
         found = replace(found, enum=choices)
     secret = any(each.secret for each in members)
-    return Hinted(found.or_null() if nullable else found, form, secret, choices)
+    keeps = any(each.keeps for each in members)
+    return Hinted(found.or_null() if nullable else found, form, secret, keeps, choices)
 
 
 def _generic(origin: Any, arguments: tuple[Any, ...], depth: int) -> Type:

@@ -150,6 +150,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any, description: str) -> Par
         description=description or hinted.description,
         form=hinted.form,
         secret=hinted.secret,
+        keeps=hinted.keeps,
         choices=hinted.choices,
     )
 

@@ -27,7 +27,8 @@ REQUIRED = _Required()
 
 @frozen
 class Parameter:
-    """One parameter of a task. `default` is `REQUIRED` when there is none."""
+    """One parameter of a task. `default` is `REQUIRED` when there is none. `keeps`: the value is needed whole, so that
+    it is no stream."""
 
     name: str
     type: Type = ANY
@@ -35,6 +36,7 @@ class Parameter:
     description: str = ""
     form: Form = "plain"
     secret: bool = False
+    keeps: bool = False
     choices: tuple[object, ...] | None = None  # from `Literal[...]`
 
     @property

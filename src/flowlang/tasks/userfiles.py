@@ -186,6 +186,7 @@ class _Reader:
                 description=described.get(argument.arg, ""),
                 form=hint.form,
                 secret=hint.secret,
+                keeps=hint.keeps,
                 choices=hint.choices,
             )
 

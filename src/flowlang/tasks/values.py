@@ -18,6 +18,14 @@ Secret = Annotated[T, SecretMark()]
 """`Secret[str]` on a parameter: the value is masked in every event, error and log."""
 
 
+class KeptMark:
+    """The mark inside `Kept[T]`."""
+
+
+Kept = Annotated[T, KeptMark()]
+"""`Kept[Any]` on a parameter: any value but a stream, because the task needs it whole."""
+
+
 class Sql:
     """A SQL text whose expressions are values, never text.
 
@@ -45,4 +53,4 @@ class Sql:
         return f"Sql({'⟨…⟩'.join(self.texts)!r})"
 
 
-__all__ = ["Ident", "Secret", "SecretMark", "Sql"]
+__all__ = ["Ident", "Kept", "KeptMark", "Secret", "SecretMark", "Sql"]

@@ -1,4 +1,4 @@
-"""Subflows: found, checked once, and called with the inputs that they declare.
+"""Subflows: found, and checked once for each set of inputs that a secret reaches.
 
 A subflow is a file (`parts/notify.yaml`, from this flow's folder) or a name: `notify` is `notify.yaml` or
 `notify.yml` beside this flow.
@@ -73,18 +73,6 @@ They are reported beside this finding, each with its place in the subflow's file
 ```
 """,
 )
-INPUT = code(
-    "subflow-input",
-    """A subflow is called without an input that it requires, or with one that it does not declare.
-
-The `inputs` of the step are held against the `inputs` of the subflow, names and types.
-
-```yaml fragment
-- subflow: notify
-  inputs: {adress: "${inputs.mail}"}       # notify.yaml declares `address`
-```
-""",
-)
 OUTPUT = code(
     "subflow-output",
     """A step lists an output that the subflow does not give.
@@ -100,8 +88,9 @@ OUTPUT = code(
 _DEEPEST = 32
 
 
-def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
-    """The subflow, checked once per check; None, and a finding, when it cannot be called."""
+def resolve(checker: Checker, step: model.SubflowStep, tainted: frozenset[str] = frozenset()) -> Callee | None:
+    """The subflow, checked once per check and set of `tainted` inputs; None, and a finding, when it cannot be
+    called."""
     path = file_of(checker.folder, step.flow.text)
     if path is None:
         checker.add(_not_found(checker.folder, step))
@@ -114,7 +103,7 @@ def resolve(checker: Checker, step: model.SubflowStep) -> Callee | None:
         message = f"subflows call each other through more than {_DEEPEST} levels here"
         checker.report(DEEP, message, step.flow.span)
         return None
-    found = _callee(checker, step, path)
+    found = _callee(checker, step, path, tainted)
     if found is not None:
         for names_, inner in (
             (checker.env_names, found.plan.env_names),
@@ -133,15 +122,20 @@ def known(checker: Checker, step: model.SubflowStep) -> Callee | None:
     return _callee(checker, step, path)
 
 
-def _callee(checker: Checker, step: model.SubflowStep, path: str) -> Callee | None:
-    if path not in checker.callees:
-        callee, findings = _checked(checker, step, path)
-        checker.callees[path] = callee
+def _callee(
+    checker: Checker, step: model.SubflowStep, path: str, tainted: frozenset[str] = frozenset()
+) -> Callee | None:
+    key = (path, tainted)
+    if key not in checker.callees:
+        callee, findings = _checked(checker, step, path, tainted)
+        checker.callees[key] = callee
         checker.add(findings)
-    return checker.callees[path]
+    return checker.callees[key]
 
 
-def _checked(checker: Checker, step: model.SubflowStep, path: str) -> tuple[Callee | None, list[Diagnostic]]:
+def _checked(
+    checker: Checker, step: model.SubflowStep, path: str, tainted: frozenset[str]
+) -> tuple[Callee | None, list[Diagnostic]]:
     from flowlang.checking.flows import check_text
 
     name = step.flow
@@ -150,7 +144,7 @@ def _checked(checker: Checker, step: model.SubflowStep, path: str) -> tuple[Call
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return None, [Diagnostic(NOT_FOUND, f"cannot read `{name.text}`: {reason}", name.span)]
-    checked = check_text(text, _shown(path), path=path, parent=checker)
+    checked = check_text(text, _shown(path), path=path, parent=checker, tainted=tainted)
     findings = list(checked.findings)
     if checked.plan is None:
         errors = [each for each in findings if each.severity == "error"]
@@ -196,31 +190,6 @@ def _not_found(folder: str, step: model.SubflowStep) -> Iterator[Diagnostic]:
         suggestion=f"did you mean `{meant}`?" if meant else None,
         fix=Fix(f"write `{meant}`", (Edit(step.flow.span, meant),)) if meant else None,
     )
-
-
-def inputs(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
-    plan = callee.plan
-    declared = {each.name: each for each in plan.inputs}
-    given = {name.text for name, _ in step.arguments}
-    meant: set[str | None] = set()
-    for name, _ in step.arguments:
-        if name.text not in declared:
-            close = nearest(name.text, [each for each in declared if each not in given])
-            meant.add(close)
-            known = ", ".join(f"`{each}`" for each in declared) or "none"
-            yield Diagnostic(
-                INPUT,
-                f"subflow `{plan.flow}` has no input `{name.text}`",
-                name.span,
-                notes=(f"its inputs: {known}",),
-                suggestion=f"did you mean `{close}`?" if close else None,
-                fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
-            )
-    for each in plan.inputs:
-        if each.required and each.name not in given and each.name not in meant:
-            kind = "" if each.type_name == "any" else f"{each.type_name}, "
-            message = f"input `{each.name}` ({kind}required) of subflow `{plan.flow}` is missing"
-            yield Diagnostic(INPUT, message, step.flow.span, suggestion=f"add `{each.name}: …` to its `inputs`")
 
 
 def selected(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:

@@ -163,7 +163,7 @@ def _computed(
 
 
 def _mend(wanted: Type, given: Type, source: str, declared: model.Input | None) -> str | None:
-    function = _CONVERT.get(wanted.kind)
+    function = next((_CONVERT[each.kind] for each in wanted.options or (wanted,) if each.kind in _CONVERT), None)
     here = f"`${{{function}({source})}}`" if function and given.kind in _CONVERTIBLE and not given.nullable else None
     if declared is not None and declared.type_name == wanted.kind:
         return None  # it is the items or properties that do not fit
@@ -199,7 +199,7 @@ def _constant(what: str, wanted: Type, given: Type, span: Span, value: model.Con
         help_ = f"did you mean `{word}`?" if word else None
         return Diagnostic(CODE, f"`{what}` expects boolean{said}", span, suggestion=help_, fix=fix)
     message = f"`{what}` expects {wanted}, `{_short(shown)}` is {'text' if given.kind == 'string' else given}"
-    if wanted.kind == "string" and value.scalar.style == "plain":
+    if wanted.option("string").kind == "string" and value.scalar.style == "plain":
         fix = Fix("quote it", (Edit(span, f'"{shown}"'),))
         return Diagnostic(CODE, message, span, suggestion=f'quote it: "{_short(shown)}"', fix=fix)
     return Diagnostic(CODE, message, span, suggestion=_retyped(wanted, value))
