@@ -92,7 +92,7 @@ def check(
             raise TypeError("check() needs a path, or text=")
         path = os.fspath(source)
         try:
-            text = _read_bytes(path)
+            text = read_bytes(path)
         except OSError as error:
             return Checked([_unreadable(path, error)], None, None)
     else:
@@ -122,7 +122,16 @@ def _summary(findings: list[Diagnostic]) -> str:
     return f"{first.span}: {first.message}{more}"
 
 
-def _read_bytes(path: str) -> bytes:
+def format_text(text: str | bytes, file: str = "<text>") -> str:
+    """`text` in the canonical form of flow files (docs/fmt.md). Raises `InvalidFlowError` for what is not YAML."""
+    from flowlang.document import formatting
+
+    with _collector_paused():
+        return formatting.format_text(text, file)
+
+
+def read_bytes(path: str) -> bytes:
+    """What is in a flow file, cut off just behind the size that one may have. Raises `OSError`."""
     from flowlang.document.yaml_reader import MAX_BYTES
 
     with open(path, "rb") as file:
@@ -305,7 +314,7 @@ def plan(
 
 def _readable(path: str) -> bytes:
     try:
-        return _read_bytes(path)
+        return read_bytes(path)
     except OSError as error:
         findings = [_unreadable(path, error)]
         raise InvalidFlowError(_summary(findings), findings) from error

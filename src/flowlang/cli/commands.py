@@ -72,6 +72,7 @@ COMMANDS = {
     "check": Entry("flowlang.cli.check:check", "Find what is wrong with flows, without running them.", "Flows"),
     "plan": Entry("flowlang.cli.plan:plan", "Tell what a run would do, without doing it.", "Flows"),
     "graph": Entry("flowlang.cli.graph:graph", "Draw a flow, as mermaid text or SVG.", "Flows"),
+    "fmt": Entry("flowlang.cli.fmt:fmt", "Put flows into their canonical form.", "Flows"),
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
     "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),

@@ -110,7 +110,7 @@ def _breaks(raw: str, start: int, stop: int, *, folded: bool) -> Iterator[tuple[
 
 
 @frozen
-class _Line:
+class Line:
     """A line of a block: where its text begins (the indentation taken off), where it ends, where the next begins."""
 
     start: int
@@ -124,10 +124,10 @@ class _Line:
 
 def _block(raw: str, text: str, *, folded: bool) -> Iterator[tuple[int, int]]:
     """The stretch of each character of a literal or folded block scalar, and of line breaks after it."""
-    lines = _lines(raw, text)
+    lines = block_lines(raw, text)
     kept = max((number for number, line in enumerate(lines) if not line.empty), default=-1)
-    previous: _Line | None = None
-    pending: list[_Line] = []  # empty lines after `previous`
+    previous: Line | None = None
+    pending: list[Line] = []  # empty lines after `previous`
     for line in lines[: kept + 1]:
         if line.empty:
             pending.append(line)
@@ -144,7 +144,8 @@ def _block(raw: str, text: str, *, folded: bool) -> Iterator[tuple[int, int]]:
     yield from ((each.end, each.next) for each in lines[kept + 1 :])
 
 
-def _lines(raw: str, text: str) -> list[_Line]:
+def block_lines(raw: str, text: str) -> list[Line]:
+    """The lines below the header of a block scalar that is written as `raw` and means `text`."""
     header = raw.find("\n") + 1
     spans = [match.span() for match in re.finditer(r"[^\n]*\n|[^\n]+\Z", raw[header:])] if header else []
     indent = _indent(raw, header, spans, text)
@@ -157,7 +158,7 @@ def _lines(raw: str, text: str) -> list[_Line]:
         start = first
         while start < end and start - first < indent and raw[start] == " ":
             start += 1
-        lines.append(_Line(start, end, last))
+        lines.append(Line(start, end, last))
     return lines
 
 

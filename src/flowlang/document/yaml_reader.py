@@ -291,7 +291,7 @@ class _Builder:
             self._report(codes.KEY, f"this key is {what}; keys are text", node.span, None)
 
     def _colon(self, key: Scalar, value: Scalar) -> None:
-        if key.style == "plain" and ":" in key.text and key.stop == value.start:
+        if key.style == "plain" and ":" in key.text and not self.source.text[key.stop : value.start].strip():
             name, _, rest = key.text.partition(":")
             message = f"{shown(key.text)} has no space after the colon, so it is a key without a value"
             self._report(codes.SPACE, message, key.span, f"write {shown(f'{name}: {rest}')}")
