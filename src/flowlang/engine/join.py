@@ -60,9 +60,12 @@ class Join:
         return settled
 
     async def _all(self, fibers: Sequence[Fiber]) -> None:
-        """One that somebody cancels before its first turn never reports: that is seen within a second."""
+        """One that somebody cancels before its first turn never reports: that is seen within a second. The looks
+        come ever more seldom, so that a month of waiting is not a million of them."""
+        look = _LOOK
         while self.left and not self._decided.done():
-            await asyncio.wait([self._decided], timeout=_LOOK)
+            await asyncio.wait([self._decided], timeout=look)
+            look *= 2
             if any(task.done() and task.cancelled() for task in _tasks(fibers)):
                 self.clean = False
                 return

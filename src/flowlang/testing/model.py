@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -119,13 +119,18 @@ class Case:
     expect: Expect
 
 
+def best_mock(mocks: Sequence[Mock], path: str, task: str | None) -> Mock | None:
+    """The mock that says most exactly that it means the call at `path`; of several the first."""
+    fitting = [each for each in mocks if each.target.fits(path, task)]
+    return max(fitting, key=lambda each: each.target.weight, default=None)
+
+
 @frozen
 class Suite:
-    """A test file: the flow that it tests, and its tests."""
+    """A test file: the flow that it tests, and its tests. `secrets` are all that its tests state, for masking."""
 
     file: str
-    text: str
     checked: Checked
     places: tuple[Place, ...]
     cases: tuple[Case, ...]
-    secrets: tuple[str, ...]  # of all its tests, for masking
+    secrets: tuple[str, ...]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flowlang.checking.literal_secrets import Sources
 from flowlang.checking.rules.connection_choice import UNKNOWN
 from flowlang.diagnostics import Diagnostic, Position, Span, has_errors, nearest, ordered
 from flowlang.document import codes as document_codes
@@ -20,6 +21,7 @@ from flowlang.document.yaml_codes import TOP_LEVEL
 from flowlang.document.yaml_reader import read_yaml
 from flowlang.engine.inputs import UNKNOWN_INPUT
 from flowlang.expressions.types import ANY
+from flowlang.masking import SHORTEST
 from flowlang.plan import Wait
 from flowlang.records import frozen
 from flowlang.testing import codes
@@ -73,9 +75,21 @@ def read_suite(file: str, *, registry: PluginRegistry | None = None, tasks: Task
     around = Surroundings(context, formulas, checked.plan, tuple(places(checked.plan)))
     cases = _cases(fields, around)
     findings = ordered([*found, *context.findings.all, *formulas.findings])
-    secrets = tuple(value for each in cases for value in each.secrets.values())
-    suite = Suite(file, text, checked, around.places, cases, secrets) if not has_errors(findings) else None
-    return Read(suite, tuple(findings), {**checked.sources, file: text})
+    secrets = tuple(text for _, text in around.literals)
+    suite = Suite(file, checked, around.places, cases, secrets) if not has_errors(findings) else None
+    return Read(suite, tuple(findings), {**checked.sources, file: _masked(file, text, around)})
+
+
+def _masked(file: str, text: str, around: Surroundings) -> str:
+    """The text of a test file, as snippets may show it: secrets are `*`, where they are given and wherever else."""
+    sources = Sources()
+    sources.add(file, text)
+    sources.mark(file, around.literals)
+    shown = sources[file]
+    for _, secret in around.literals:
+        if len(secret) >= SHORTEST:
+            shown = shown.replace(secret, "*" * len(secret))
+    return shown
 
 
 def unreadable(file: str, error: OSError) -> Diagnostic:
@@ -216,6 +230,8 @@ class _Settings:
                 continue
             type_ = declared[key.text].type if checked else ANY
             found[key.text] = self._around.value(value, key.text, type_)
+            if key.text in declared and declared[key.text].secret and isinstance(value, Scalar):
+                self._around.literals.append((value.span, value.text))
         return found
 
     def _texts(self, key: str) -> dict[str, str]:
@@ -231,6 +247,8 @@ class _Settings:
             text = inner.text(name.text, numbers=True)
             if text is not None:
                 found[name.text] = text.text
+                if key == "secrets":
+                    self._around.literals.append((text.span, text.text))
         return found
 
     def _connections(self, key: str, outer: frozenset[str]) -> frozenset[str]:

@@ -18,7 +18,7 @@ from flowlang.tasks.spec import TaskSpec
 from flowlang.tasks.stream import Stream
 from flowlang.tasks.values import Ident, Sql
 from flowlang.testing import codes
-from flowlang.testing.model import Case, Mock, Reply
+from flowlang.testing.model import Case, Mock, Reply, best_mock
 from flowlang.testing.places import Place, untold
 from flowlang.testing.tape import Tape
 from flowlang.testing.values import FormulaError, computed
@@ -103,9 +103,7 @@ class Stage:
         return made
 
     def _mock(self, path: str, task: str) -> Mock | None:
-        """The mock that says most exactly which calls it means."""
-        fitting = [each for each in self.case.mocks if each.target.fits(path, task)]
-        return max(fitting, key=lambda each: each.target.weight, default=None)
+        return best_mock(self.case.mocks, path, task)
 
     # ------------------------------------------------------------ answers
 

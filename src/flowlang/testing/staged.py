@@ -10,7 +10,7 @@ from typing import Any
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import Prepared
 from flowlang.plan import Choose, ConnectionPlan, Plan, Subflow, Transaction
-from flowlang.testing.model import Case
+from flowlang.testing.model import Case, best_mock
 from flowlang.testing.places import Place
 from flowlang.testing.virtual import VirtualLoop
 
@@ -52,10 +52,8 @@ def needs(case: Case, places: tuple[Place, ...], *, recording: bool) -> Needed:
 
 def _is_real(place: Place, case: Case, allowed: frozenset[str], *, recording: bool) -> bool:
     """Whether the call at a place is carried out for real, or some turn of it may be."""
-    for mock in case.mocks:
-        if mock.target.fits(place.path, place.task):
-            return mock.recorded and recording
-    return place.connection in allowed
+    mock = best_mock(case.mocks, place.path, place.task)
+    return mock.recorded and recording if mock is not None else place.connection in allowed
 
 
 def _connection(plan: ConnectionPlan, loop: VirtualLoop, *, needed: bool) -> ConnectionPlan:

@@ -21,13 +21,14 @@ _SHOWN = 8
 
 
 class Surroundings:
-    """`plan` is the flow's, `places` all of its steps."""
+    """`plan` is the flow's, `places` all of its steps. `literals` are the secrets that the file states, and where."""
 
     def __init__(self, context: Context, formulas: Formulas, plan: Plan, places: tuple[Place, ...]) -> None:
         self.context = context
         self.formulas = formulas
         self.plan = plan
         self.places = places
+        self.literals: list[tuple[Span, str]] = []
 
     @property
     def findings(self) -> Findings:

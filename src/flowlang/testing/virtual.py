@@ -22,7 +22,7 @@ from typing import Any
 
 from flowlang.engine.clock import Clock
 
-PATIENCE = 1.0  # seconds of real work before time begins to run along
+PATIENCE = 0.5  # seconds of real work before time begins to run along
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _REAL: ContextVar[bool] = ContextVar("_REAL", default=False)
 
