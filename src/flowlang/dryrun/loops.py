@@ -35,7 +35,7 @@ def _any_turn(step: Loop, items: Unknown, frame: Frame, scope: Scope) -> Told:
     """One turn, for whatever there will be."""
     turn = blank(frame, step.size)
     turn[1], turn[2] = Unknown(), Unknown()
-    entries, outcome = walk(step.body, turn, replace(scope.below(step.site), certain=False))
+    entries, outcome = walk(step.body, turn, scope.below(step.site, "*").perhaps())
     each = f"for each {'batch' if step.batch_size else 'item'} of {scope.story.shown(items)}"
     frame[step.slot] = Unknown()
     leaky = outcome.leaky or outcome.end == "exit"
@@ -100,43 +100,53 @@ def _turn(step: Loop, item: Any, index: int, frame: Frame, scope: Scope) -> tupl
 
 @walker(Repeat)
 def repeat(step: Repeat, frame: Frame, scope: Scope) -> Told:
-    """Turns as long as the condition is decided; from then on one turn stands for all that may follow."""
+    """Turns as long as the condition is decided; what may follow from then on is told in a word."""
+    for slot in step.slots:
+        frame[slot] = UNSET
+    frame[step.index_slot], frame[step.slot] = 0, {"count": 0}
+    looks_first = step.kind == "while"
+    again = scope.holds(step.condition, frame) if looks_first else True
     told: list[Entry] = []
-    said, so_far = scope.said(step.condition), ON
-    for index in range(scope.story.turns_of(step.max_iterations)):
+    so_far, turn, before = ON, 0, frame.copy()
+    most = scope.story.turns_of(step.max_iterations)
+    while again and turn < most and not so_far.leaky:
         before = frame.copy()
-        holds = scope.holds(step.condition, frame) if step.kind == "while" else True
-        if holds is None or so_far.leaky:
-            so_far = so_far.then(_perhaps_again(step, index, told, frame, scope))
-            break
-        if not holds:
-            break
-        frame[step.index_slot] = index
-        entries, outcome = walk(step.body, frame, scope.below(step.site, index))
-        told.append(scope.entry(step.site, "turn", str(index), entries=tuple(entries)))
+        frame[step.index_slot] = turn
+        entries, outcome = walk(step.body, frame, scope.below(step.site, turn))
+        told.append(scope.entry(step.site, "turn", str(turn), entries=tuple(entries)))
         so_far = so_far.then(outcome)
-        over = scope.holds(step.condition, frame) if step.kind == "until" and not outcome.end else False
-        if over is None:
-            text = f"again until {said}, {step.max_iterations} turns at most"
-            told.append(scope.entry(step.site, "more", text))
-            blur(frame, before)
-        if outcome.end or over is not False:
-            break
-    else:
-        told.append(scope.entry(step.site, "more", f"… {step.max_iterations} turns at most"))
+        if outcome.end:
+            return [scope.entry(step.site, step.kind, scope.said(step.condition), entries=tuple(told))], so_far
+        turn += 1
+        frame[step.slot] = {"count": turn}
+        frame[step.index_slot] = turn if looks_first else turn - 1
+        holds = scope.holds(step.condition, frame)
+        again = holds if looks_first or holds is None else not holds
+    so_far = so_far.then(_beyond(step, again, turn, told, before, frame, scope))
+    return [scope.entry(step.site, step.kind, scope.said(step.condition), entries=tuple(told))], so_far
+
+
+def _beyond(
+    step: Repeat, again: bool | None, turn: int, told: list[Entry], before: Frame, frame: Frame, scope: Scope
+) -> Outcome:
+    """What comes after the turns that were told: nothing, one too many, or more that are not."""
+    if again is False:
+        return ON
+    if again and turn == step.max_iterations:
+        text = f"limit: its {_count(turn, 'turn')} have run, and its condition asks for more"
+        told.append(scope.entry(step.site, step.kind, text, "fails"))
+        return Outcome("failed", risky=True, error_class="limit")
+    outcome = ON
+    condition = f"{step.kind} {scope.said(step.condition)}, {_count(step.max_iterations, 'turn')} at most"
+    if turn:
+        told.append(scope.entry(step.site, "more", f"… and again, {condition}"))
         blur(frame, before)
-    frame[step.slot] = Unknown()
-    return [scope.entry(step.site, step.kind, said, entries=tuple(told))], replace(so_far, risky=True)
-
-
-def _perhaps_again(step: Repeat, index: int, told: list[Entry], frame: Frame, scope: Scope) -> Outcome:
-    """The condition of a `while` is not decided: a turn that may come, or several."""
-    own = frame.copy()
-    own[step.index_slot] = Unknown() if index else 0
-    entries, outcome = walk(step.body, own, replace(scope.below(step.site), certain=False))
-    text = f"while {scope.said(step.condition)}, {step.max_iterations} turns at most"
-    told.append(scope.way(step.site, "turn", text, entries))
-    merge(frame, [frame.copy(), own])
+    else:
+        own = frame.copy()
+        entries, outcome = walk(step.body, own, scope.below(step.site, "*").perhaps())
+        told.append(scope.way(step.site, "turn", condition, entries))
+        merge(frame, [frame.copy(), own])
+    frame[step.slot] = frame[step.index_slot] = Unknown()
     return Outcome(risky=True, leaky=outcome.leaky or outcome.end == "exit")
 
 
@@ -157,10 +167,23 @@ def try_(step: Try, frame: Frame, scope: Scope) -> Told:
     else:
         ended = outcome
     if step.finally_:
-        entries, last = walk(step.finally_, frame, scope)
+        entries, last = _finally(step, outcome, before, frame, scope)
         told.append(scope.entry(step.site, "finally", entries=tuple(entries)))
         ended = last if last.end else replace(ended, risky=ended.risky or last.risky, leaky=ended.leaky or last.leaky)
     return told, ended
+
+
+def _finally(step: Try, outcome: Outcome, before: Frame, frame: Frame, scope: Scope) -> Told:
+    """It runs behind a failure that nobody handled, too: what the body gives is not certain in it."""
+    own = frame.copy()
+    if outcome.risky:
+        merge(own, [frame, before])
+    seen = own.copy()
+    told = walk(step.finally_, own, scope)
+    for place in range(1, len(frame)):
+        if own[place] is not seen[place]:
+            frame[place] = own[place]
+    return told
 
 
 def _caught(step: Try, outcome: Outcome, told: list[Entry], frame: Frame, before: Frame, scope: Scope) -> Outcome:

@@ -157,6 +157,11 @@ def subflow(step: Subflow, frame: Frame, scope: Scope) -> Told:
         outputs = raw if not outcome.leaky else Unknown()
     elif outcome.end == "exit" and isinstance(outcome.outputs, Mapping):
         outputs = outcome.outputs
+    if step.selected is not None and isinstance(outputs, Mapping):
+        lacking = [name for name in step.selected if name not in outputs]
+        if lacking:
+            raise Failed("task", f"subflow `{plan.flow}` did not return the listed output `{lacking[0]}`")
+        outputs = {name: outputs[name] for name in step.selected}
     frame[step.slot] = outputs
     entries = [*opened, *entries, *_cleanups(plan, own, inner)]
     shown = scope.hidden(arguments, step.secret_arguments)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from flowlang.dryrun.records import Entry, How
 from flowlang.dryrun.unknown import Undecided, Unknown
 from flowlang.expressions import explain
+from flowlang.expressions.runtime import text
 from flowlang.masking import MASK, Masker
 from flowlang.plan import Evaluator, Frame, Plan, Site
 from flowlang.records import frozen
@@ -66,20 +67,20 @@ class Scope:
     prefix: str = ""
     certain: bool = True
 
-    def entry(self, site: Site, kind: str, text: str = "", how: How = "runs", **more: Any) -> Entry:
+    def entry(self, site: Site, kind: str, said: str = "", how: How = "runs", **more: Any) -> Entry:
         self.story.told += 1
         if how == "runs" and not self.certain:
             how = "maybe"
-        text = self.story.masker.text(text)
-        return Entry(kind, self.prefix + site.path, text, how, place=f"{site.file}:{site.line}", **more)
+        said = self.story.masker.text(said)
+        return Entry(kind, self.prefix + site.path, said, how, place=f"{site.file}:{site.line}", **more)
 
     def way(self, site: Site, kind: str, condition: str, entries: list[Entry]) -> Entry:
         """Steps that run only if `condition`, which is not decided."""
         asked = self.story.masker.text(condition)
         return self.entry(site, kind, condition, "maybe", condition=asked, entries=tuple(entries))
 
-    def below(self, site: Site, index: int | None = None) -> Scope:
-        """Inside a turn of a loop, or inside a subflow."""
+    def below(self, site: Site, index: int | str | None = None) -> Scope:
+        """Inside a turn of a loop (`*` for any), or inside a subflow."""
         turn = f"[{index}]" if index is not None else ""
         return replace(self, prefix=f"{self.prefix}{site.path}{turn}.")
 
@@ -118,7 +119,10 @@ class Scope:
 
     def shown(self, evaluator: Evaluator, value: Any) -> str:
         """The value of `evaluator` as text that may be shown."""
-        return MASK if getattr(evaluator, "secret", False) else str(self.story.shown(value))
+        if getattr(evaluator, "secret", False):
+            return MASK
+        shown = self.story.shown(value)
+        return str(shown) if isinstance(shown, (Unknown, Mapping, list)) or shown is None else text(shown)
 
     def hidden(self, values: Mapping[str, Any], secret: frozenset[str]) -> dict[str, Any]:
         """`values` as they may be shown. Of a statement the text stays, for its values stand beside it."""

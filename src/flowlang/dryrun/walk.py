@@ -13,7 +13,7 @@ from typing import Any
 from flowlang.dryrun.frames import merge
 from flowlang.dryrun.records import Entry, How, PlannedCall
 from flowlang.dryrun.scope import ON, Failed, Outcome, Scope
-from flowlang.dryrun.unknown import Undecided, Unknown
+from flowlang.dryrun.unknown import Missing, Undecided, Unknown
 from flowlang.expressions.runtime import UNSET
 from flowlang.masking import MASK
 from flowlang.plan import (
@@ -111,9 +111,12 @@ def call(step: Call, frame: Frame, scope: Scope) -> Told:
 @walker(Assign)
 def assign(step: Assign, frame: Frame, scope: Scope) -> Told:
     values: dict[str, Any] = {}
-    frame[step.slot] = values
+    before = frame[step.slot]  # set in a loop's turn before, or not at all
+    seen = values if before is UNSET else Missing() if isinstance(before, Unknown) else dict(before)
+    frame[step.slot] = seen
     for name, evaluator in step.values:
-        values[name] = scope.known(evaluator, frame)
+        seen[name] = values[name] = scope.known(evaluator, frame)
+    frame[step.slot] = values
     return [scope.entry(step.site, "set", values=scope.hidden(values, step.secret_names))], ON
 
 
@@ -291,6 +294,11 @@ def _handled(step: Modified, frame: Frame, scope: Scope) -> Told:
         notes.append(f"up to {step.retry.max_attempts} attempts")
     if step.timeout is not None:
         notes.append(f"{step.timeout:g} s for all of it")
+    if step.idempotency_key is not None:
+        notes.append(f"key {scope.shown(step.idempotency_key, scope.known(step.idempotency_key, before))}")
+    if step.cache is not None:
+        key = scope.shown(step.cache.key, scope.known(step.cache.key, before))
+        notes.append(f"kept for {step.cache.ttl:g} s as {key}")
     if step.continue_on_error:
         notes.append("goes on when it fails")
     entries = [_noted(entries[0], *notes), *entries[1:]] if entries else entries
