@@ -65,7 +65,16 @@ class Generator:
         """Steps; what they leave in sight is added to `known`."""
         makers = [self.set, self.set, self.guarded, self.call, self.handled]
         if depth:
-            makers += [self.choice, self.choice, self.switch, self.loop, self.parallel]
+            makers += [
+                self.choice,
+                self.choice,
+                self.switch,
+                self.loop,
+                self.parallel,
+                self.repeat,
+                self.repeat,
+                self.tried,
+            ]
         return [self.random.choice(makers)(known, depth - 1) for _ in range(size)]
 
     def set(self, known: list[Known], depth: int, name: str | None = None) -> Expr:
@@ -136,6 +145,30 @@ class Generator:
         collect = self.expression(inner)
         known.append(Known(name, ("count", "results")))
         return ("loop", name, variable, self.random.randrange(0, 4), body, collect)
+
+    def repeat(self, known: list[Known], depth: int) -> Expr:
+        """Turns in the frame around them. The last step of the body is one that the body may read from the start."""
+        kind, name, kept = self.random.choice(["while", "until"]), next(self.names), next(self.names)
+        inner = [*known, Known("index", ("",)), Known(kept, ("v", "w"), False)]
+        first = len(inner) - 1
+        body = self.block(inner, depth, self.random.randrange(1, 3))
+        body.append(self.set(inner, 0, kept))
+        own = {each.name: each for each in inner[first:]}
+        known += [Known(each.name, each.keys, each.sure and kind == "until") for each in own.values()]
+        known.append(Known(name, ("count",)))
+        turns = self.random.randrange(kind == "until", 4)
+        return ("repeat", kind, name, turns, body, list(own))
+
+    def tried(self, known: list[Known], depth: int) -> Expr:
+        ways = [list(known) for _ in range(2)]
+        fails = self.random.random() < 0.5
+        body, handler = (self.block(each, depth, self.random.randrange(1, 3)) for each in ways)
+        own = [Known(each.name, each.keys, False) for way in ways for each in way[len(known) :]]
+        inner = [*known, *own]
+        last = self.block(inner, 0, 1)
+        gone = [each.name for each in ways[0][len(known) :]]
+        known += inner[len(known) :]
+        return ("try", body, fails, handler, last, gone)
 
     def parallel(self, known: list[Known], depth: int) -> Expr:
         branches, left = [], []
@@ -214,6 +247,14 @@ def step_lines(step: Expr) -> Iterator[str]:
         case ("loop", name, variable, count, body, collect):
             yield from (f"id: {name}", f"for_each: ${{range({count})}}", f"as: {variable}", "do:", *lines(body, "  "))
             yield f"collect: {value(collect)}"
+        case ("repeat", kind, name, turns, body, _):
+            condition = f"index < {turns}" if kind == "while" else f"index == {turns - 1}"
+            yield from (f"id: {name}", f"{kind}: {condition}", "max_iterations: 9", "do:", *lines(body, "  "))
+        case ("try", body, fails, handler, last, _):
+            yield from ("try:", *lines(body, "  "))
+            if fails:
+                yield "  - boom: {x: 1}"
+            yield from ("catch:", "  - do:", *lines(handler, "      "), "finally:", *lines(last, "  "))
         case ("parallel", branches):
             yield "parallel:"
             for branch in branches:
@@ -267,8 +308,9 @@ def carry_out(steps: list[Expr], names: dict[str, Any]) -> None:
 def carry_out_one(step: Expr, names: dict[str, Any]) -> None:
     match step:
         case ("set", name, one, two):
-            names[name] = {"v": compute(one, names)}
-            names[name]["w"] = compute(two, names)
+            before, first = names.get(name, {}), compute(one, names)
+            names[name] = {**before, "v": first}  # what is to come is still that of the turn before
+            names[name] = {"v": first, "w": compute(two, names)}
         case ("guarded", condition, inner):
             if compute(condition, names):
                 carry_out_one(inner, names)
@@ -276,6 +318,7 @@ def carry_out_one(step: Expr, names: dict[str, Any]) -> None:
             names[name] = {"v": 2 * compute(argument, names)}
         case ("handled", name, task, argument, handler):
             if task == "boom":
+                names.pop(name, None)
                 carry_out(handler, names)
             else:
                 names[name] = {"v": 2 * compute(argument, names)}
@@ -294,12 +337,28 @@ def carry_out_one(step: Expr, names: dict[str, Any]) -> None:
                 carry_out(body, turn)
                 results.append(compute(collect, turn))
             names[name] = {"count": count, "results": results}
+        case ("repeat", _, name, turns, body, own):
+            outer = names.get("index")
+            for each in own:
+                names.pop(each, None)
+            for number in range(turns):
+                names["index"] = number
+                carry_out(body, names)
+            names["index"] = outer
+            names[name] = {"count": turns}
+        case ("try", body, fails, handler, last, gone):
+            carry_out(body, names)
+            if fails:
+                for each in gone:
+                    names.pop(each, None)
+                carry_out(handler, names)
+            carry_out(last, names)
         case ("parallel", branches):
             before, after = dict(names), {}
             for branch in branches:
                 own = dict(before)
                 carry_out(branch, own)
-                after |= {key: each for key, each in own.items() if key not in before}
+                after |= {key: each for key, each in own.items() if each is not before.get(key)}
             names |= after
 
 

@@ -11,7 +11,7 @@ from tests.checking import flowgen
 from tests.checking.plugins import MemoPlugin, registry
 
 import flowlang
-from flowlang.plan import Choose, Loop, Modified, Parallel, Plan, Step, Subflow, Switch
+from flowlang.plan import Choose, Log, Loop, Modified, Parallel, Plan, Repeat, Step, Subflow, Switch, Try
 
 
 @flowlang.task
@@ -62,7 +62,10 @@ def paths(steps: Sequence[Step], frame: str = "") -> Iterator[str]:
         elif isinstance(step, Parallel):
             for body in step.branches:
                 yield from paths(body, frame)
-        elif isinstance(step, Loop):
+        elif isinstance(step, Try):
+            for body in (step.body, *(each.body for each in step.handlers), step.finally_):
+                yield from paths(body, frame)
+        elif isinstance(step, (Loop, Repeat)):
             yield from paths(step.body, f"{frame}{step.site.path}[]/")
 
 
@@ -283,3 +286,28 @@ def test_a_flow_with_warnings_is_kept_too(tmp_path: Path) -> None:
     before = flowlang.check(path)
     assert [each.code for each in before.findings] == ["unreachable"]
     assert flowlang.check(path).plan is before.plan
+
+
+# ---------------------------------------------------------------- secrets from turn to turn
+
+PASSED_ON = """\
+flow: f
+steps:
+  - until: index == 5
+    max_iterations: 9
+    do:
+      - log: "${default(last.v, '')}"
+      - log: "${default(plain.v, '')}"
+      - {id: last, set: {v: "${default(second.v, '')}"}}
+      - {id: second, set: {v: "${default(first.v, '')}"}}
+      - {id: first, set: {v: "${secrets.token}"}}
+      - {id: plain, set: {v: "${index}"}}
+"""
+
+
+def test_what_an_earlier_turn_read_of_a_secret_is_secret() -> None:
+    """A value that wanders from turn to turn is masked where it is read before its own step; others are not."""
+    (repeat,) = plan_of(PASSED_ON).steps
+    assert isinstance(repeat, Repeat)
+    logs = [each for each in repeat.body if isinstance(each, Log)]
+    assert [each.secret for each in logs] == [True, False]

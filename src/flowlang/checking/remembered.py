@@ -20,7 +20,7 @@ from flowlang.document import model
 from flowlang.document.walk import expressions
 from flowlang.expressions.infer import infer
 from flowlang.expressions.syntax import Expression
-from flowlang.expressions.types import ANY, INTEGER, Type, array, holds_secret, record
+from flowlang.expressions.types import ANY, INTEGER, Type, array, holds_secret, record, union
 
 
 def remember(checker: Checker, scope: Scope, around: Scope, step: model.RepeatStep) -> None:
@@ -42,6 +42,8 @@ def remember(checker: Checker, scope: Scope, around: Scope, step: model.RepeatSt
         inside.setdefault(id_.text, []).append(each)
         known = _outputs(checker, each)
         if known is not None:
+            if id_.text in found:  # in another branch of the same choice
+                known = union(found[id_.text].type, known)
             found[id_.text] = Entry(known, label(id_), scope.layout, place, id_.span).maybe(why)
     around.entries.update(behind(found, step.span))
     _mark_secrets(around, {name: inside[name] for name in found})

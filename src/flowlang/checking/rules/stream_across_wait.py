@@ -54,7 +54,7 @@ def close(step: model.WaitStep, scope: Scope) -> None:
         entry = scope.entry(name)
         if entry is not None and _is_stream(entry) and entry.state != "hidden":
             why = f"{entry.label} gives a stream, which does not outlive the `wait` at {step.span.start}"
-            scope.add(name, entry.hidden(why, "read it before the `wait`, or ask for it behind"))
+            scope.add(name, entry.hidden(why, "read it before the `wait`, or open it behind"))
 
 
 def _is_stream(entry: Entry) -> bool:
