@@ -349,6 +349,11 @@ class RunHandle:
     def done(self) -> bool:
         return self._task.done()
 
+    @property
+    def queued(self) -> bool:
+        """Whether the run waits until `concurrency` lets it begin."""
+        return self._run.queued and not self.done
+
     def __await__(self) -> Generator[Any, None, RunResult]:
         return self._wait().__await__()
 

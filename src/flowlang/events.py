@@ -26,6 +26,15 @@ class RunStarted(NamedTuple):
     file: str
 
 
+class RunQueued(NamedTuple):
+    """It waits until it may begin: `ahead` runs of the flow with the same key are before it."""
+
+    run_id: str
+    at: float
+    flow: str
+    ahead: int
+
+
 class ConnectionOpened(NamedTuple):
     run_id: str
     at: float
@@ -141,6 +150,7 @@ class RunFinished(NamedTuple):
 
 Event = (
     RunStarted
+    | RunQueued
     | ConnectionOpened
     | ConnectionClosed
     | StepStarted

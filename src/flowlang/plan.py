@@ -361,6 +361,17 @@ ROOTS = Roots()
 
 
 @frozen
+class Admission:
+    """How many runs with the same key (a text) may be under way at once in one process."""
+
+    key: Evaluator | None
+    limit: int
+    on_conflict: Literal["queue", "skip", "cancel_running"]
+    line: int
+    column: int
+
+
+@frozen
 class Plan:
     """A checked flow, ready to run as often as one likes. It holds no state of any run.
 
@@ -387,3 +398,4 @@ class Plan:
     secret_names: Mapping[str, Span]
     version: str | None = None
     description: str | None = None
+    concurrency: Admission | None = None

@@ -17,6 +17,7 @@ HEAVY = {
     "concurrent.futures",
     "email",
     "importlib.metadata",
+    "cronsim",
     "jsonschema_rs",
     "multiprocessing",
     "packaging",

@@ -11,6 +11,7 @@ from flowlang.checking import (  # noqa: F401 - four of them fill the table of `
     calls,
     control,
     literal_secrets,
+    starts,
     transactions,
     verbs,
 )
@@ -104,6 +105,8 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
         for name, _ in ids(cleaning):
             why = f"{label(name)} stands in `{where}`, which runs when the steps are over"
             scope.unseen[name.text] = Unseen("hidden", label(name), why)
+    admission = starts.concurrency(checker, scope)
+    starts.triggers(checker)
     steps, _ = block(checker, scope, flow.steps)
     outputs, output_types = _outputs(checker, scope)
     on_cancel, _ = block(checker, _cleaning_up(scope, "on_cancel"), flow.on_cancel)
@@ -128,6 +131,7 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
         secret_names=checker.secret_names,
         version=flow.version,
         description=flow.description,
+        concurrency=admission,
     )
     return plan, output_types
 

@@ -41,7 +41,8 @@ def run(
 ) -> int:
     """Run the flow in FILE. Outputs go to stdout, everything else to stderr.
 
-    Exit codes: 0 succeeded, 1 failed, 2 refused before it ran, 3 could not connect, 124 timed out, 130 cancelled.
+    Exit codes: 0 succeeded or skipped, 1 failed, 2 refused before it ran, 3 could not connect, 124 timed out,
+    130 cancelled.
     """
     import os
 
@@ -131,7 +132,7 @@ def exit_code(result: RunResult) -> int:
         if failure.type == "config":
             return 2 if opening or failure.step is None else 1
         return 3 if opening or (failure.type == "connect" and failure.connection is not None) else 1
-    return {"succeeded": 0, "invalid": 2, "timed_out": 124, "cancelled": 130}.get(result.status, 1)
+    return {"succeeded": 0, "skipped": 0, "invalid": 2, "timed_out": 124, "cancelled": 130}.get(result.status, 1)
 
 
 def _invalid(findings: Sequence[Diagnostic], flow: str | None) -> RunResult:
@@ -179,7 +180,7 @@ def _tell_text(result: RunResult, sources: Mapping[str, str]) -> None:
         return
     if result.failure is not None:
         say("\n" + failure_text(result.failure, result.run_id, sources, colour=colours(sys.stderr)) + "\n")
-    style = {"succeeded": "good", "cancelled": "warning"}.get(result.status, "error")
+    style = {"succeeded": "good", "cancelled": "warning", "skipped": "warning"}.get(result.status, "error")
     reason = f": {result.reason}" if result.reason else ""
     status = painter(colours(sys.stderr))(result.status, style)
     say(f"{status} in {seconds(result.duration)}")

@@ -138,7 +138,39 @@ NOT_YET = code(
     "not-yet",
     """A word of the language that this version does not run.
 
-    `triggers`, `concurrency` and `exactly_once` come with a later release.
+    `exactly_once` comes with a later release.
+    """,
+)
+CRON = code(
+    "bad-cron",
+    """A text is no cron expression.
+
+    It has five fields: minute, hour, day of the month, month, day of the week; or it is one of `@hourly`, `@daily`,
+    `@weekly`, `@monthly`, `@yearly`. There are no seconds.
+
+        cron: 0 24 * * *
+        cron: 0 0 * * *
+    """,
+)
+TIME_ZONE = code(
+    "unknown-time-zone",
+    """A time zone has a name that nobody knows.
+
+    Zones are named as in the IANA database, by a continent and a city. Abbreviations mean different zones in different
+    countries.
+
+        timezone: Oslo
+        timezone: Europe/Oslo
+    """,
+)
+WEBHOOK_PATH = code(
+    "bad-path",
+    """A text is no path of a webhook.
+
+    It begins with `/`, and between slashes stand letters, digits and `-`, `_`, `.`, `~`. It has no query.
+
+        path: new order?
+        path: /new-order
     """,
 )
 COMPUTED_KEY = code(

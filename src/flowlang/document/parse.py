@@ -9,10 +9,11 @@ from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.findings import one_slip
 from flowlang.document.inputs import TYPE_ALIASES, TYPES, read_inputs
 from flowlang.document.model import Connection, Defaults, Flow, Name, ObjectValue, Output, Value
-from flowlang.document.modifiers import not_yet, read_retry
+from flowlang.document.modifiers import read_retry
 from flowlang.document.nodes import Mapping, Node, Scalar
 from flowlang.document.steps import read_steps
 from flowlang.document.texts import shown
+from flowlang.document.triggers import read_concurrency, read_triggers
 from flowlang.document.yaml_reader import read_yaml
 
 KEYS = (
@@ -33,7 +34,6 @@ KEYS = (
     "concurrency",
     "triggers",
 )
-LATER = ("concurrency", "triggers")
 _ALIASES = {
     "name": "flow",
     "params": "inputs",
@@ -66,9 +66,6 @@ def parse_flow(text: str | bytes, file: str) -> tuple[Flow | None, list[Diagnost
 
 def _flow(context: Context, node: Mapping) -> Flow:
     fields = Fields(context, node, "a flow", KEYS, also=_ALIASES)
-    for key in LATER:
-        if key in fields:
-            not_yet(context, key, fields.entries[key][0])
     fields.required("flow")
     name = fields.text("flow")
     description = fields.text("description")
@@ -89,8 +86,8 @@ def _flow(context: Context, node: Mapping) -> Flow:
         timeout=fields.limit("timeout"),
         on_cancel=read_steps(fields, "on_cancel"),
         finally_=read_steps(fields, "finally"),
-        concurrency=None,
-        triggers=(),
+        concurrency=read_concurrency(fields),
+        triggers=read_triggers(fields),
         file=node.source.file,
         text=node.source.text,
         span=node.span,

@@ -15,8 +15,9 @@ from flowlang.records import frozen
 class RunResult:
     """How a run ended.
 
-    `status`: succeeded, failed, timed_out, cancelled, or invalid (refused before it began: `run_id` is None and
-    `findings` say why). `outputs` holds native values; `to_record()` is the masked, machine-readable form.
+    `status`: succeeded, failed, timed_out, cancelled, skipped (see `concurrency` of a flow), or invalid (refused before
+    it began: `run_id` is None and `findings` say why). `outputs` holds native values; `to_record()` is the masked,
+    machine-readable form.
     """
 
     run_id: str | None

@@ -10,26 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowlang.connections.errors import Classified, cause_lines
-from flowlang.engine.activation import Activation
+from flowlang.engine.activation import Activation, computed
 from flowlang.engine.cleanup import Cleaned, clean_up, noted
 from flowlang.engine.clock import Clock
 from flowlang.engine.common import Common
 from flowlang.engine.failures import DEFECT, OperationError, step_error
 from flowlang.engine.fiber import Fiber, Watch
+from flowlang.engine.gates import Ticket
 from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
 from flowlang.engine.runners import run_block
 from flowlang.engine.steps import Ended
 from flowlang.engine.waiting import Signals
-from flowlang.events import Emitter, RunFinished, RunStarted, Sink
+from flowlang.events import Emitter, RunFinished, RunQueued, RunStarted, Sink
 from flowlang.exceptions import Failure, InvalidFlowError, StepError
 from flowlang.masking import Masker
-from flowlang.plan import Plan, Step, Subflow
+from flowlang.plan import Plan, Site, Step, Subflow
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Conclusion:
     failure: Failure | None = None
     ended: Ended | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
 
 
 class Run:
@@ -77,7 +80,11 @@ class Run:
         self.started_at = self.clock.now()
         self.epoch = self.clock.time() - self.clock.monotonic()  # what an event's `at` counts from, without jumps
         self._task: asyncio.Task[Any] | None = None
+        self._ticket: Ticket | None = None  # while it counts for `concurrency`
         self._unwanted = False  # cancelled before it began
+        self._ending = False  # the steps are over: what is left is to clean up
+        self._displaced = False  # a newer run has taken its place
+        self.queued = False
         self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}
 
     def cancel(self) -> None:
@@ -86,6 +93,12 @@ class Run:
             self._unwanted = True
         else:
             self._task.cancel()
+
+    def _give_way(self) -> None:
+        """Stop for a newer run. One that is cleaning up already is over soon, and is left to it."""
+        if not self._ending:
+            self._displaced = True
+            self.cancel()
 
     async def execute(self) -> RunResult:
         """Run to the end, whatever the end is. A cancellation of the surrounding task ends the run as
@@ -101,6 +114,8 @@ class Run:
                 conclusion = await self._conduct(activation, fiber)
         finally:
             self.watch.close()
+            if self._ticket is not None:
+                self.common.gates.leave(self._ticket)
         return self._result(conclusion, self.clock.monotonic() - began)
 
     def _prepared(self, activation: Activation, fiber: Fiber) -> Conclusion | None:
@@ -130,9 +145,10 @@ class Run:
         limit = asyncio.timeout(plan.timeout)
         try:
             async with limit:
-                await activation.open_all()
-                begun = True
-                await self._body(activation, fiber, conclusion)
+                if fiber.parent is not None or await self._admitted(activation, fiber, conclusion):
+                    await activation.open_all()
+                    begun = True
+                    await self._body(activation, fiber, conclusion)
         except asyncio.CancelledError:
             conclusion = Conclusion("cancelled", failure=self._cancelled(plan))
         except Exception as error:  # noqa: BLE001 - the one place where a run's end is made of what went wrong
@@ -143,6 +159,32 @@ class Run:
                 conclusion = self._ended_by(error, plan)
         await self._clean_up(activation, fiber, conclusion, begun=begun)
         return conclusion
+
+    async def _admitted(self, activation: Activation, fiber: Fiber, conclusion: Conclusion) -> bool:
+        """Wait for the run's turn, where its flow bounds how many run at once; False when it is to be skipped."""
+        plan, limits = self.plan, self.plan.concurrency
+        if limits is None:
+            return True
+        key: Any = None
+        if limits.key is not None:
+            site = Site("concurrency", "concurrency", plan.file, limits.line, limits.column)
+            key = computed(limits.key, site, activation.frame, fiber)
+        flow = (plan.folder, os.path.basename(plan.file), plan.flow, key)
+        ticket, ahead = self.common.gates.arrive(flow, limits.limit, limits.on_conflict, self._give_way)
+        if ticket is None:
+            conclusion.status = "skipped"
+            conclusion.reason = f"{limits.limit} of its runs are under way, as many as `concurrency` allows"
+            return False
+        self._ticket = ticket
+        if ahead:
+            self.queued = True
+            if self.emit is not None:
+                self.emit(RunQueued(self.run_id, self.clock.time(), plan.flow, ahead))
+            try:
+                await ticket.turn
+            finally:
+                self.queued = False
+        return True
 
     def _ended_by(self, error: Exception, plan: Plan) -> Conclusion:
         """The failure of a step; anything else that gets here is a defect of ours, and still no reason to leave
@@ -172,6 +214,7 @@ class Run:
         """`on_cancel`, `finally`, then the connections. A cancellation that was answered no longer stands in the
         way; another one cuts the part under way short."""
         conclusion.requests = fiber.absorb()
+        self._ending = self._ending or fiber.parent is None
         fiber.attempt, fiber.retries = 1, False
         plan = activation.plan
         if begun and conclusion.status == "cancelled":
@@ -247,7 +290,8 @@ class Run:
         return MaskedLogger(logging.getLogger("flowlang.task"), self, path)
 
     def _cancelled(self, plan: Plan) -> Failure:
-        return self._failure("cancelled", "the run was cancelled", plan)
+        why = " by a newer run with the same `concurrency` key" if self._displaced else ""
+        return self._failure("cancelled", f"the run was cancelled{why}", plan)
 
     def _failure(self, error_class: str, detail: str, plan: Plan) -> Failure:
         return Failure(error_class, detail, flow=plan.flow, file=plan.file)
@@ -257,7 +301,8 @@ class Run:
         secret = frozenset(each.name for each in self.plan.outputs if each.secret)
         if ended is not None:
             secret = ended.secret_outputs
-        reason = self.masker.text(ended.reason) if ended is not None and ended.reason is not None else None
+        reason = ended.reason if ended is not None else conclusion.reason
+        reason = self.masker.text(reason) if reason is not None else None
         if self.emit is not None:
             at, flow = self.clock.time(), self.plan.flow
             self.emit(RunFinished(self.run_id, at, flow, conclusion.status, duration, reason, conclusion.failure))

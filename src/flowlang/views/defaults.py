@@ -17,6 +17,9 @@ _USER = re.compile(r"://[^/\s@]*@")  # user and password in a URL
 def flow_text(flow: model.Flow, settings: Mapping[str, Sequence[Mapping[str, Any]]], paint: Paint = plain) -> str:
     """The flow's parts in order. `settings` has the config fields of each connection type it uses."""
     lines = [f"{paint('flow', 'bold')} {visible(flow.name.text)}", f"  timeout: {_limit(flow.timeout)}"]
+    if flow.concurrency is not None:
+        lines.append(f"  concurrency: {_concurrency(flow.concurrency)}")
+    lines += [f"  trigger: {_trigger(each)}" for each in flow.triggers]
     if flow.inputs:
         lines += ["", paint("inputs", "bold"), *_inputs(flow)]
     for each in flow.connections:
@@ -34,6 +37,24 @@ def flow_text(flow: model.Flow, settings: Mapping[str, Sequence[Mapping[str, Any
 
 def _limit(timeout: float | None) -> str:
     return "none" if timeout is None else f"{timeout:g}s"
+
+
+def _concurrency(each: model.Concurrency) -> str:
+    key = "all runs" if each.key is None else f"each key {_written(each.key)}"
+    return f"limit {each.limit} for {key}, on_conflict {each.on_conflict}"
+
+
+_OF_TRIGGERS = {
+    "schedule": {"timezone": "UTC", "overlap": "skip", "catchup": "none"},
+    "every": {},
+    "webhook": {"respond": "accepted"},
+}
+
+
+def _trigger(each: model.Trigger) -> str:
+    written = {name.text: _written(value) for name, value in each.settings.entries if name.text != "auth"}
+    settings = {**written, **{key: value for key, value in _OF_TRIGGERS[each.kind].items() if key not in written}}
+    return f"{each.kind} " + ", ".join(f"{key} {visible(value)}" for key, value in settings.items())
 
 
 def _inputs(flow: model.Flow) -> list[str]:

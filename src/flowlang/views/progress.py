@@ -100,6 +100,9 @@ class Live:
         self.flow, self.began = event.flow, event.at
         return []
 
+    def _queued(self, event: events.RunQueued) -> list[str]:
+        return [self._line("retry", event.flow, f"waits for {many(event.ahead, 'run')} with the same key")]
+
     def _run_finished(self, event: events.RunFinished) -> list[str]:
         self.running.clear()
         self.duration = event.duration
@@ -264,6 +267,7 @@ class Live:
 
     _FOLDS: ClassVar[dict[type, Callable[[Live, Any], list[str]]]] = {
         events.RunStarted: _run_started,
+        events.RunQueued: _queued,
         events.RunFinished: _run_finished,
         events.StepStarted: _started,
         events.AttemptFailed: _retrying,
