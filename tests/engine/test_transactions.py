@@ -104,6 +104,9 @@ async def test_a_pool_of_one_is_enough() -> None:
         do:
           - fake_op: {{}}
           - parallel: [{{fake_op: {{}}}}, {{fake_op: {{}}}}, {{fake_stream: {{}}}}]
+          - for_each: '${{[1, 2, 3]}}'
+            max_concurrency: 3
+            do: [{{fake_op: {{}}}}, {{try: [{{fake_op: {{}}}}], catch: [{{do: []}}]}}]
           - fake_stream: {{id: s}}
           - for_each: ${{s.rows}}
             do: [{{fake_op: {{}}}}]

@@ -86,18 +86,18 @@ TRIGGERS: dict[str, tuple[str, tuple[Key, ...]]] = {
         (
             Key("cron", "text", "Five fields: minute, hour, day of the month, month, day of the week.", True),
             Key("timezone", "text", "Time zone of the fields, such as `Europe/Berlin` (UTC)."),
-            Key("overlap", "any", "What happens when the run before is still under way."),
-            Key("catchup", "any", "Whether runs that were missed are made up for."),
+            Key("overlap", ("skip", "queue", "allow", "cancel_running"), "When the run before is under way (`skip`)."),
+            Key("catchup", ("none", "last", "all"), "Which of the times that were missed are made up for (`none`)."),
         ),
     ),
     "every": ("Again and again.", (Key("interval", "duration", "From one start to the next.", True),)),
     "webhook": (
         "When a request comes in.",
         (
-            Key("path", "text", "Path of the address."),
-            Key("auth", "any", "How callers prove who they are; `none` must be written, too.", True),
-            Key("respond", "any", "When and with what the request is answered."),
-            Key("inputs", "values", "The flow's inputs, from the request."),
+            Key("path", "text", "Path of the address: `/orders/new`.", True),
+            Key("auth", "any", "`none`, or `bearer`, `hmac`, `basic` with the value of a secret.", True),
+            Key("respond", ("accepted", "result"), "Answer at once, or when the run is over (`accepted`)."),
+            Key("inputs", "values", "The flow's inputs, from `request`; the keys of the body when left out."),
         ),
     ),
 }
