@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flowlang.engine.result import RunResult
     from flowlang.engine.run import Run
     from flowlang.events import Sink
+    from flowlang.mending import Mended
     from flowlang.views.graph.chart import Chart
 
 Source = str | os.PathLike[str]
@@ -128,6 +129,16 @@ def format_text(text: str | bytes, file: str = "<text>") -> str:
 
     with _collector_paused():
         return formatting.format_text(text, file)
+
+
+def mend(text: str, file: str, *, unsafe: bool = False) -> Mended:
+    """`text` with the safe fixes of its findings applied, and what is left; with `unsafe` all fixes."""
+    from flowlang import mending
+
+    def look(changed: str) -> list[Diagnostic]:
+        return check(text=changed, file=file).findings
+
+    return mending.mend(text, file, look, unsafe=unsafe)
 
 
 def read_bytes(path: str) -> bytes:

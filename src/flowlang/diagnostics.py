@@ -151,6 +151,30 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def one_slip(written: str, meant: str) -> bool:
+    """Whether one character too many, too few, wrong, or a swap of two is all that tells the words apart."""
+    if written == meant or abs(len(written) - len(meant)) > 1:
+        return False
+    same = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)
+    if same is None:
+        return True
+    a, b = written[same:], meant[same:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+
+
+def respelt(span: Span, meant: str | None, written: str = "", words: Iterable[str] = ()) -> Fix | None:
+    """The fix that writes `meant` at `span`, where `written` stands; None without one.
+
+    `words`: all that may stand there, when they are words of the language or of a signature, which nobody chose for
+    this flow. Then the fix is safe if `meant` is the only one of them a slip away, and long enough that a slip is not
+    another word. Names that the author chose (`db1`, `db2`) and what decides where an effect goes are never safe.
+    """
+    if meant is None:
+        return None
+    near = [each for each in words if one_slip(written, each)]
+    return Fix(f"write `{meant}`", (Edit(span, meant),), safe=near == [meant] and len(meant) >= 4)
+
+
 def ordered(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
     """The findings by file and position, each root cause once."""
     unique = {(each.span.file, each.span.start, each.code, each.message): each for each in findings}
@@ -250,20 +274,36 @@ def to_sarif(findings: Sequence[Diagnostic], version: str) -> dict[str, Any]:
                             {
                                 "physicalLocation": {
                                     "artifactLocation": {"uri": each.span.file},
-                                    "region": {
-                                        "startLine": each.span.start.line,
-                                        "startColumn": each.span.start.column,
-                                        "endLine": each.span.end.line,
-                                        "endColumn": each.span.end.column,
-                                    },
+                                    "region": _region(each.span),
                                 }
                             }
                         ],
                     }
+                    | _sarif_fixes(each)
                     for each in findings
                 ],
             }
         ],
+    }
+
+
+def _sarif_fixes(finding: Diagnostic) -> dict[str, Any]:
+    if finding.fix is None:
+        return {}
+    replacements: dict[str, list[dict[str, Any]]] = {}
+    for edit in finding.fix.edits:
+        replaced = {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.text}}
+        replacements.setdefault(edit.span.file, []).append(replaced)
+    changes = [{"artifactLocation": {"uri": file}, "replacements": each} for file, each in replacements.items()]
+    return {"fixes": [{"description": {"text": finding.fix.title}, "artifactChanges": changes}]}
+
+
+def _region(span: Span) -> dict[str, int]:
+    return {
+        "startLine": span.start.line,
+        "startColumn": span.start.column,
+        "endLine": span.end.line,
+        "endColumn": span.end.column,
     }
 
 

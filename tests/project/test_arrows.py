@@ -19,6 +19,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "diagnostics": (),
     "records": (),
     "masking": (),
+    "mending": (),
     "expressions": (),
     "document": ("flowlang.expressions",),
     "tasks": ("flowlang.expressions",),
@@ -62,6 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.history",
         "flowlang.views",
         "flowlang.masking",
+        "flowlang.mending",
         "flowlang.secretstore",
     ),
     # What editors ask: as `api`, for texts that are being written.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from flowlang.cli.output import colours, out, out_json
+from flowlang.cli.output import colours, err, out, out_json
 
 if TYPE_CHECKING:
     from flowlang.diagnostics import Diagnostic
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     help="For people, for programs, for code-scanning services, for workflow logs.",
 )
 @click.option("--strict", is_flag=True, help="A warning counts as an error.")
-def check(files: tuple[str, ...], form: str, strict: bool) -> int:
+@click.option("--fix", is_flag=True, help="Mend first what has a safe fix.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix: apply the guesses, too.")
+@click.option("--diff", is_flag=True, help="With --fix: write nothing, show what would change.")
+def check(files: tuple[str, ...], form: str, strict: bool, fix: bool, unsafe_fixes: bool, diff: bool) -> int:
     """Find everything that is wrong with flows and `*.test.yaml` files, without running them or touching a service.
 
     Exit code 2 when there is an error. Hints (an input or a step that nothing uses) never count, not even with
@@ -34,6 +37,10 @@ def check(files: tuple[str, ...], form: str, strict: bool) -> int:
     """
     from flowlang import api, diagnostics
 
+    if (unsafe_fixes or diff) and not fix:
+        raise click.UsageError("--unsafe-fixes and --diff go with --fix")
+    for file in dict.fromkeys(files) if fix else ():
+        _mend(file, unsafe=unsafe_fixes, diff=diff, tell=out if form == "text" else err)
     findings: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for file in dict.fromkeys(files):
@@ -48,6 +55,29 @@ def check(files: tuple[str, ...], form: str, strict: bool) -> int:
     findings = diagnostics.ordered(diagnostics.strict(findings) if strict else findings)
     _write(form, findings, sources, len(set(files)))
     return 2 if diagnostics.has_errors(findings) else 0
+
+
+def _mend(file: str, *, unsafe: bool, diff: bool, tell: Callable[[str], None]) -> None:
+    """Applies the fixes of a flow's findings. What cannot be read is left to the check that follows."""
+    from flowlang import api
+    from flowlang.cli.rewriting import difference, rewrite
+
+    try:
+        raw = api.read_bytes(file)
+        written = raw.decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    before = written.removeprefix("\ufeff")
+    done = api.mend(before, file, unsafe=unsafe)
+    if done.text == before:
+        return
+    if diff:
+        tell(difference(file, before, done.text))
+        return
+    rewrite(file, written[: len(written) - len(before)] + done.text)
+    for each in done.mended:
+        assert each.fix is not None
+        tell(f"fixed {each.span}: {each.fix.title} [{each.code}]")
 
 
 def _of_tests(file: str) -> Read:

@@ -7,11 +7,11 @@ from collections.abc import Sequence as Ordered
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
-from flowlang.diagnostics import Edit, Fix, Position, Span
+from flowlang.diagnostics import Edit, Fix, Position, Span, one_slip, respelt
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.durations import FORMS, nearest_duration, parse_duration
-from flowlang.document.findings import meant, one_slip, replacing
+from flowlang.document.findings import meant, replacing
 from flowlang.document.model import Name, Place
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.texts import quote, shown
@@ -151,7 +151,10 @@ class Fields:
         message = f'`{key}` expects boolean; YAML 1.2 reads `{scalar.text}` as the text "{scalar.text}"'
         if scalar.style != "plain":
             message = f"`{key}` expects boolean, this is text"
-        self.findings.add(codes.WRONG_TYPE, message, scalar.span, meant(word), fix=replacing(scalar.span, word))
+        sure = scalar.text.lower() in _BOOLEANS or one_slip(scalar.text.lower(), word)
+        self.findings.add(
+            codes.WRONG_TYPE, message, scalar.span, meant(word), fix=replacing(scalar.span, word, safe=sure)
+        )
         return word == "true"
 
     def number(self, key: str, *, least: float | None = None, integer: bool = False) -> Any:
@@ -185,7 +188,7 @@ class Fields:
         if seconds is not None:
             return seconds
         word = nearest_duration(scalar.text) if isinstance(scalar.value, str) else None
-        fix = replacing(scalar.span, word) if word else None
+        fix = replacing(scalar.span, word, safe=True) if word else None
         message = f"{shown(scalar.text)} is not a duration" if scalar.text else f"`{key}` expects a duration"
         notes = (f"forms {FORMS}",)
         self.findings.add(codes.DURATION, message, scalar.span, word and meant(word), notes=notes, fix=fix)
@@ -213,7 +216,7 @@ class Fields:
         if scalar.text in words and isinstance(scalar.value, str):
             return scalar.text
         word = (aliases or {}).get(scalar.text.lower()) or self.findings.nearest(scalar.text, words)
-        fix = replacing(scalar.span, word) if word else None
+        fix = respelt(scalar.span, word, scalar.text, words)
         message = f"`{key}` has no {shown(scalar.text)}"
         notes = (f"it is one of {_some(scalar.text, words)}",)
         self.findings.add(codes.UNKNOWN_WORD, message, scalar.span, word and meant(word), notes=notes, fix=fix)
@@ -268,7 +271,11 @@ class Fields:
         span = node.span
         end = Span(span.end, span.end, span.file)
         start = Span(span.start, Position(span.start.line, span.start.column), span.file)
-        fix = Fix("make it a list", (Edit(start, "["), Edit(end, "]"))) if span.start.line == span.end.line else None
+        fix = (
+            Fix("make it a list", (Edit(start, "["), Edit(end, "]")), safe=True)
+            if span.start.line == span.end.line
+            else None
+        )
         self.wrong(key, node, "a list", f"write `[{shown(node.text)[1:-1]}]`", fix)
         return (node,) if kind is not Mapping else ()
 
@@ -308,7 +315,7 @@ def unknown_key(
     meaning = also.get(key.text) or context.findings.nearest(key.text, free)
     if elsewhere is not None and meaning is not None and not alike(key.text, meaning, also):
         meaning = None
-    fix = replacing(key.span, meaning) if meaning and meaning in free else None
+    fix = respelt(key.span, meaning, key.text, known) if meaning and meaning in free else None
     context.findings.add(
         codes.UNKNOWN_KEY,
         f"unknown key {shown(key.text)} in {place}",

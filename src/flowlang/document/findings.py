@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Severity, Span, nearest
+from flowlang.diagnostics import Diagnostic, Edit, Fix, Severity, Span, nearest, one_slip
 from flowlang.document.texts import shown
 
 _MOST = 200
@@ -42,17 +42,6 @@ class Findings:
         candidates = list(known)
         slips = [each for each in candidates if one_slip(name, each)]
         return nearest(name, slips) or slips[0] if slips else nearest(name, candidates)
-
-
-def one_slip(written: str, meant: str) -> bool:
-    """Whether one character too many, too few, wrong, or a swap of two is all that tells the words apart."""
-    if written == meant or abs(len(written) - len(meant)) > 1:
-        return False
-    same = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)
-    if same is None:
-        return True
-    a, b = written[same:], meant[same:]
-    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 
 
 def replacing(span: Span, text: str, *, safe: bool = False) -> Fix:

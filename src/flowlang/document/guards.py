@@ -29,7 +29,9 @@ def read_guard(context: Context, key: str, node: Node) -> Guard:
     word = _WORDS.get(node.text.lower()) if node.style == "plain" else None
     if word:
         message = f'`{key}` expects a condition; YAML 1.2 reads `{node.text}` as the text "{node.text}"'
-        context.findings.add(codes.WRONG_TYPE, message, node.span, meant(word), fix=replacing(node.span, word))
+        context.findings.add(
+            codes.WRONG_TYPE, message, node.span, meant(word), fix=replacing(node.span, word, safe=True)
+        )
         return unknown_guard(context, node.span)
     return Condition(context.condition(node), node, node)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from flowlang.diagnostics import Diagnostic, ordered
+from flowlang.diagnostics import Diagnostic, one_slip, ordered
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
-from flowlang.document.findings import one_slip
 from flowlang.document.inputs import TYPE_ALIASES, TYPES, read_inputs
 from flowlang.document.model import Connection, Defaults, Flow, Name, ObjectValue, Output, Value
 from flowlang.document.modifiers import read_retry

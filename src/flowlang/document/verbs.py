@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, cast
 
+from flowlang.diagnostics import one_slip
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.control import LOOP_KEYS, TRY_KEYS, read_repeat, read_try, read_wait
 from flowlang.document.fields import Fields, kind_of, wrong_type
-from flowlang.document.findings import one_slip
 from flowlang.document.guards import read_guard
 from flowlang.document.model import (
     Case,

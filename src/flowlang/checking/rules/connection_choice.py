@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
 UNKNOWN = code(
@@ -60,7 +60,7 @@ def unknown(written: model.Name, connections: Mapping[str, model.Connection]) ->
     if close is None:
         yield Diagnostic(UNKNOWN, f"the flow defines no connection `{name}`", span, notes=(f"it defines: {known}",))
         return
-    fix = Fix(f"write `{close}`", (Edit(span, close),))
+    fix = respelt(span, close)
     where = f" ({connections[close].name.span.start})"
     yield Diagnostic(
         UNKNOWN, f"the flow defines no connection `{name}`", span, suggestion=f"did you mean `{close}`{where}?", fix=fix

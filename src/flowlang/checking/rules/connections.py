@@ -14,7 +14,7 @@ from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import ConfigProblem, check_literal, schema_of
 from flowlang.connections.dependencies import missing, pip_line
 from flowlang.connections.registry import PluginRegistry
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Span, code, nearest
+from flowlang.diagnostics import Diagnostic, Span, code, nearest, respelt
 from flowlang.document import model
 from flowlang.exceptions import PluginError
 
@@ -116,7 +116,7 @@ def _unknown_type(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
         span,
         notes=(f"installed types: {', '.join(f'`{each}`' for each in known) or 'none'}",),
         suggestion=help_,
-        fix=Fix(f"write `{close}`", (Edit(span, close),)) if close else None,
+        fix=respelt(span, close),
     )
 
 
@@ -201,7 +201,7 @@ def _finding(
     close = _meant(problem, plugin, connection) if unknown else None
     word = str(close[-1]) if close else next(iter(_CLOSE.findall(suggestion or "")), None)
     if word is not None:
-        suggestion, fix = f"did you mean `{word}`?", Fix(f"write `{word}`", (Edit(span, word),))
+        suggestion, fix = f"did you mean `{word}`?", respelt(span, word)
     elif problem.code == CONFIG_MISSING:
         suggestion = f"add `{suggestion}`"
     message = f"connection `{connection.name.text}`: {problem.message}"

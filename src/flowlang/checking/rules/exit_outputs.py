@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
 CODE = code("exit-output", __doc__ or "")
@@ -45,5 +45,5 @@ def check(given: Sequence[model.Name], declared: Collection[str]) -> Iterator[Di
             name.span,
             "warning",
             suggestion=f"did you mean `{close}`?",
-            fix=Fix(f"write `{close}`", (Edit(name.span, close),)),
+            fix=respelt(name.span, close),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Position, Span, code, nearest
+from flowlang.diagnostics import Diagnostic, Position, Span, code, nearest, respelt
 from flowlang.document import model
 from flowlang.expressions.types import Type
 
@@ -90,7 +90,7 @@ def _unknown(what: str, name: model.Name, close: str | None, known: Iterable[str
         name.span,
         notes=(f"allowed keys: {keys}",),
         suggestion=f"did you mean `{close}`?" if close else None,
-        fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+        fix=respelt(name.span, close, name.text, known),
     )
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.tasks.spec import TaskSpec
 
@@ -43,5 +43,5 @@ def check(step: model.TaskStep, spec: TaskSpec) -> Iterator[Diagnostic]:
             name.span,
             notes=(f"it gives {given}",),
             suggestion=f"did you mean `{close}`?" if close else None,
-            fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+            fix=respelt(name.span, close),
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowlang.checking.checker import Callee
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.expressions.types import ANY, Type, record
 
@@ -188,7 +188,7 @@ def _not_found(folder: str, step: model.SubflowStep) -> Iterator[Diagnostic]:
         f"there is no {written}; the path of a subflow counts from the folder of this flow",
         step.flow.span,
         suggestion=f"did you mean `{meant}`?" if meant else None,
-        fix=Fix(f"write `{meant}`", (Edit(step.flow.span, meant),)) if meant else None,
+        fix=respelt(step.flow.span, meant),
     )
 
 
@@ -203,7 +203,7 @@ def selected(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
                 name.span,
                 notes=(f"it gives {', '.join(f'`{each}`' for each in known) or 'nothing'}",),
                 suggestion=f"did you mean `{close}`?" if close else None,
-                fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+                fix=respelt(name.span, close),
             )
 
 

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.expressions.types import NUMERIC, Type
 
@@ -91,5 +91,5 @@ def _not_a_word(value: model.Constant, words: tuple[object, ...]) -> Diagnostic:
         "warning",
         (f"it is one of {listed}",),
         f"did you mean `{close}`?" if close else None,
-        Fix(f"write `{close}`", (Edit(value.span, close),)) if close else None,
+        respelt(value.span, close),
     )

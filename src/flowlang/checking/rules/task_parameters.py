@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.document.modifiers import COMMON, SERVICE
 from flowlang.expressions.types import STRING, Type, accepts
@@ -104,7 +104,7 @@ def _unknown(name: model.Name, spec: TaskSpec, close: str | None, known: list[st
         name.span,
         notes=(f"its parameters: {names}",),
         suggestion=f"did you mean `{close}`?" if close else None,
-        fix=Fix(f"write `{close}`", (Edit(name.span, close),)) if close else None,
+        fix=respelt(name.span, close, name.text, known),
     )
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowlang.checking.catalogue import Catalogue
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
 CODE = code("unknown-task", __doc__ or "")
@@ -41,5 +41,5 @@ def check(step: model.TaskStep, catalogue: Catalogue) -> Iterator[Diagnostic]:
         return
     owner = catalogue.owner(close)
     by = f" (plugin {owner.name} {owner.version})" if owner is not None else ""
-    fix = Fix(f"write `{close}`", (Edit(span, close),))
+    fix = respelt(span, close)
     yield Diagnostic(CODE, f"no task `{name}`", span, suggestion=f"did you mean `{close}`{by}?", fix=fix)

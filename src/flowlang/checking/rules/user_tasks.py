@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from flowlang.checking.catalogue import Catalogue, Entry, file_tasks
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
 CODE = code(
@@ -107,7 +107,7 @@ def _not_found(name: model.Name, folder: str) -> Iterator[Diagnostic]:
         f"no task file or module `{name.text}`",
         name.span,
         suggestion=f"did you mean `{meant}`?" if meant else "a path counts from the flow's folder",
-        fix=Fix(f"write `{meant}`", (Edit(name.span, meant),)) if meant else None,
+        fix=respelt(name.span, meant),
     )
 
 

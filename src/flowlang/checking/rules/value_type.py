@@ -31,7 +31,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from flowlang.diagnostics import Diagnostic, Edit, Fix, Position, Span, code, nearest
+from flowlang.diagnostics import Diagnostic, Edit, Fix, Position, Span, code, nearest, respelt
 from flowlang.document import model
 from flowlang.document.durations import nearest_duration, parse_duration
 from flowlang.expressions.functions import FUNCTIONS
@@ -109,7 +109,7 @@ def choice(what: str, wanted: Type, value: model.Constant) -> Iterator[Diagnosti
         value.span,
         notes=(f"it is one of {words}",),
         suggestion=f"did you mean `{close}`?" if close else None,
-        fix=Fix(f"write `{close}`", (Edit(value.span, close),)) if close else None,
+        fix=respelt(value.span, close),
     )
 
 
@@ -195,12 +195,12 @@ def _constant(what: str, wanted: Type, given: Type, span: Span, value: model.Con
         word = _BOOLEANS.get(value.value.lower()) or nearest(value.value.lower(), ("true", "false"))
         reads = value.value.lower() in _BOOLEANS and value.scalar.style == "plain"
         said = f'; YAML 1.2 reads `{shown}` as the text "{shown}"' if reads else f", `{_short(shown)}` is text"
-        fix = Fix(f"write `{word}`", (Edit(span, word),)) if word else None
+        fix = respelt(span, word)
         help_ = f"did you mean `{word}`?" if word else None
         return Diagnostic(CODE, f"`{what}` expects boolean{said}", span, suggestion=help_, fix=fix)
     message = f"`{what}` expects {wanted}, `{_short(shown)}` is {'text' if given.kind == 'string' else given}"
     if wanted.option("string").kind == "string" and value.scalar.style == "plain":
-        fix = Fix("quote it", (Edit(span, f'"{shown}"'),))
+        fix = Fix("quote it", (Edit(span, f'"{shown}"'),), safe=True)
         return Diagnostic(CODE, message, span, suggestion=f'quote it: "{_short(shown)}"', fix=fix)
     return Diagnostic(CODE, message, span, suggestion=_retyped(wanted, value))
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowlang.connections.base import ConnectionPlugin
-from flowlang.diagnostics import Diagnostic, Edit, Fix, code
+from flowlang.diagnostics import Diagnostic, code, respelt
 from flowlang.document import model
 
 CODE = code("wrong-connection", __doc__ or "")
@@ -36,7 +36,7 @@ def check(
         f"`{step.task.text}` needs a {owner} connection, "
         f"`{named.name.text}` ({named.name.span.start}) is {named.type.text}"
     )
-    fix = Fix(f"write `{first.name.text}`", (Edit(step.connection.span, first.name.text),))
+    fix = respelt(step.connection.span, first.name.text)
     suggestion = f"use `{first.name.text}` ({first.name.span.start})"
     yield Diagnostic(CODE, message, step.connection.span, suggestion=suggestion, fix=fix)
 
