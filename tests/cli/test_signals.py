@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import COMMAND, environment
 
 Spawn = Callable[..., subprocess.Popen[str]]
 
@@ -61,7 +64,9 @@ def until(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"it ended without saying {text!r}")
 
 
-@pytest.mark.parametrize("step", ["nap: {}", ENDLESS], ids=["a task", "a statement in SQLite"])
+@pytest.mark.parametrize(
+    "step", ["nap: {}", ENDLESS, "wait: {signal: never}"], ids=["a task", "a statement in SQLite", "a wait"]
+)
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
@@ -106,3 +111,57 @@ def test_a_task_that_blocks_the_event_loop_cannot_hold_the_process(spawn: Spawn,
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+CLEANED = """\
+flow: slow
+tasks: [own.py]
+steps:
+  - log: ready
+  - try:
+      - %s
+    finally:
+      - file_write: {path: tried, content: "yes"}
+  - log: going on
+finally:
+  - file_write: {path: cleaned, content: "yes"}
+outputs:
+  - {name: many, value: "${range(2000)}"}
+"""
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["text", "json"])
+def test_a_closed_pipe_does_not_stop_the_run(spawn: Spawn, folder: Path, closed: str, words: tuple[str, ...]) -> None:
+    """Whoever reads the output may go; what the flow does, it does to its end."""
+    (folder / "own.py").write_text(TASKS)
+    (folder / "flow.yaml").write_text(CLEANED % "wait: 200ms")
+    with spawn("run", "flow.yaml", *words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if closed != "stderr":
+            process.stdout.close()
+        if closed != "stdout":
+            process.stderr.close()
+        rest = process.stderr.read() if closed == "stdout" else ""
+    assert (folder / "tried").exists()
+    assert (folder / "cleaned").exists()
+    assert "Traceback" not in rest
+
+
+def test_a_closed_terminal_cancels_and_cleans_up(folder: Path) -> None:
+    """The kernel sends SIGHUP to who is in its session, and what is written to the terminal fails from then on."""
+    (folder / "own.py").write_text(TASKS)
+    (folder / "flow.yaml").write_text(CLEANED % "nap: {}")
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover - another process
+        os.chdir(folder)
+        os.execve(COMMAND[0], [*COMMAND, "run", "flow.yaml"], environment(TERM="xterm"))
+    seen = b""
+    while b"nap" not in seen:
+        seen += os.read(terminal, 65536)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert (folder / "tried").exists()
+    assert (folder / "cleaned").exists()
