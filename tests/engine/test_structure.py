@@ -48,7 +48,8 @@ async def test_a_thousand_failures_are_one_bounded_error() -> None:
 @pytest.mark.parametrize("seed", range(5))
 async def test_random_failures_are_told_in_source_order(seed: int) -> None:
     chosen = random.Random(seed)
-    bad = sorted(chosen.sample(range(200), 20))
+    bad = sorted(chosen.sample(range(1000), chosen.randrange(20, 400)))
+    before = asyncio.all_tasks()
 
     async def work(n: int) -> dict[str, Any]:
         for _ in range(chosen.randrange(4)):
@@ -57,11 +58,13 @@ async def test_random_failures_are_told_in_source_order(seed: int) -> None:
             raise ValueError(f"no {n}")
         return {"n": n}
 
-    flow = branches(*[f"work: {{id: b{n}, n: {n}}}" for n in range(200)], fail_fast="false")
+    flow = branches(*[f"work: {{id: b{n}, n: {n}}}" for n in range(1000)], fail_fast="false")
     result, _ = await run(flow, tasks={"work": work}, on_event=None)
     assert result.failure is not None
     assert result.failure.step == f"p.b{bad[0]}"
     assert [note.split("`")[1] for note in result.failure.notes[:5]] == [f"p.b{n}" for n in bad[1:6]]
+    assert result.failure.notes[5:] == (f"and {len(bad) - 6} more branches failed",)
+    assert asyncio.all_tasks() == before
 
 
 async def test_max_concurrency_is_never_exceeded_and_reached() -> None:
