@@ -32,6 +32,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     random.Random(config.stash[SEED]).shuffle(items)
 
 
+def pytest_terminal_summary(terminalreporter) -> None:  # type: ignore[no-untyped-def]  # pytest's TerminalReporter
+    """The figures that tests were asked to tell (`record_property("figure", …)`), also those of xdist's workers."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())]
+    for told in sorted(value for each in reports for name, value in each.user_properties if name == "figure"):
+        terminalreporter.write_line(told)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and secrets of the machine never reach a test."""

@@ -139,3 +139,14 @@ def test_a_warning_does_not_change_what_is_computed() -> None:
     checked = flowlang.check(text=text)
     assert [each.severity for each in checked.findings] == ["warning"]
     assert flowlang.run_sync(text=text, inputs={"a": "x"}).outputs == {"b": "a: x"}
+
+
+def test_subflows_may_not_be_too_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of 33 flows is refused, at the call that leads below the deepest level; one of 32 is not."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(33):
+        step = f"subflow: s{number + 1}" if number < 32 else "log: at the bottom"
+        (tmp_path / f"s{number}.yaml").write_text(f"flow: s{number}\nsteps:\n  - {step}\n")
+    found = [each for each in flowlang.check("s0.yaml").findings if each.code == "subflow-too-deep"]
+    assert [str(each.span) for each in found] == ["s31.yaml:3:14"]
+    assert flowlang.check("s1.yaml").findings == []

@@ -26,11 +26,23 @@ CONFIG_MISSING = code(
 
     connections:
       db:
-        type: mysql
-        host: db.example.com      # `user`, `password` and `database` are required too
 
 `flowlang connection info mysql` lists the fields; `flowlang connection scaffold mysql` writes a complete config.
-""",
+
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+    """,
 )
 CONFIG_UNKNOWN_KEY = code(
     "config-unknown-key",
@@ -40,7 +52,21 @@ CONFIG_UNKNOWN_KEY = code(
       cache: {type: redis, ulr: "${env.REDIS_URL}"}      # meant: url
 
 A misspelt field would otherwise be ignored silently. `flowlang connection info redis` lists the fields.
-""",
+
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db, readonly: true}}
+    steps:
+      - sqlite_query: {query: SELECT 1}
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db, read_only: true}}
+    steps:
+      - sqlite_query: {query: SELECT 1}
+    ```
+    """,
 )
 CONFIG_TYPE = code(
     "config-type",
@@ -50,7 +76,21 @@ CONFIG_TYPE = code(
       db: {type: sqlite, database: app.db, timeout: "soon"}      # a number of seconds
 
 The text of an environment variable or secret is read as the number or boolean that the field wants.
-""",
+
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: 5}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+    """,
 )
 CONFIG_VALUE = code(
     "config-value",
@@ -58,7 +98,21 @@ CONFIG_VALUE = code(
 
     connections:
       db: {type: postgres, url: "${env.DATABASE_URL}", pool_size: 0}      # at least 1
-""",
+
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db, timeout: -1}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: orders.db, timeout: 1}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+    """,
 )
 CONFIG_REFUSED = code(
     "config-refused",

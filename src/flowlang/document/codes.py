@@ -12,20 +12,38 @@ UNKNOWN_KEY = code(
 
     Every object of a flow has a fixed set of keys, so that a mistyped one is not silently without effect.
 
-        flow: Report
-        step:                # `steps`
-          - log: Hello
+    ```yaml wrong
+    flow: f
+    step:
+      - log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 MISSING_KEY = code(
     "missing-key",
     """A key that must be there is not.
 
-        outputs:
-          - name: total      # `value` is missing
-        outputs:
-          - name: total
-            value: ${sum.total}
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: Hello
+    outputs:
+      - {name: total}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    outputs:
+      - {name: total, value: 1}
+    ```
     """,
 )
 WRONG_TYPE = code(
@@ -34,8 +52,21 @@ WRONG_TYPE = code(
 
     YAML 1.2 knows `true` and `false` only: `yes`, `no`, `on` and `off` are text. Quoted numbers are text, too.
 
-        lazy: no
-        lazy: false
+    ```yaml wrong
+    flow: f
+    connections:
+      db: {type: sqlite, database: orders.db, lazy: no}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
+
+    ```yaml
+    flow: f
+    connections:
+      db: {type: sqlite, database: orders.db, lazy: false}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+    ```
     """,
 )
 NOT_CONSTANT = code(
@@ -44,8 +75,21 @@ NOT_CONSTANT = code(
 
     Time limits, numbers of attempts, names of tasks and connections are fixed before the run.
 
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: limit, type: duration, default: 30s}
+    steps:
+      - log: Hello
         timeout: ${inputs.limit}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
         timeout: 30s
+    ```
     """,
 )
 DURATION = code(
@@ -54,24 +98,65 @@ DURATION = code(
 
     There are `250ms`, `5s`, `2m`, `1h`, `1d`, ISO 8601 (`PT5S`) and plain numbers, which are seconds.
 
-        delay: 5 seconds
-        delay: 5s
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: Hello
+        timeout: 5 seconds
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+        timeout: 5s
+    ```
     """,
 )
 UNKNOWN_WORD = code(
     "unknown-word",
     """A value is not one of the words that its key knows.
 
-        backoff: exponentional
-        backoff: exponential
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+          retry: {backoff: exponentional}
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+          retry: {backoff: exponential}
+    ```
     """,
 )
 OUT_OF_RANGE = code(
     "out-of-range",
     """A number is smaller or larger than its key allows.
 
-        max_attempts: 0      # the first attempt counts
-        max_attempts: 1
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+          retry: {max_attempts: 0}      # the first attempt counts
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+          retry: {max_attempts: 1}
+    ```
     """,
 )
 BAD_NAME = code(
@@ -81,8 +166,21 @@ BAD_NAME = code(
     Names of steps, inputs, loop variables and connections consist of letters, digits and `_`, do not begin with
     a digit or `_`, and are neither a word of the expression language nor a root such as `inputs`.
 
-        id: fetch-user       # `${fetch-user.rows}` would subtract
-        id: fetch_user
+    ```yaml wrong
+    flow: f
+    steps:
+      - id: fetch-user      # `${fetch-user.name}` would subtract
+        set: {name: Ann}
+      - log: "${fetch-user.name}"
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - id: fetch_user
+        set: {name: Ann}
+      - log: "${fetch_user.name}"
+    ```
     """,
 )
 LOOKALIKE = code(
@@ -90,6 +188,20 @@ LOOKALIKE = code(
     """A name mixes letters of several alphabets, so that it looks like another name.
 
     Cyrillic and Greek have letters that cannot be told from Latin ones. Write the name in one alphabet.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - id: r\u0435ad      # the second letter is a Cyrillic one
+        set: {name: Ann}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - id: read
+        set: {name: Ann}
+    ```
     """,
 )
 ALREADY_DEFINED = code(
@@ -98,6 +210,20 @@ ALREADY_DEFINED = code(
 
     Each step of a flow has its own id, except in branches of one `if` or `switch`, of which only one runs. Inputs,
     outputs and connections have names of their own, too.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - {id: a, set: {n: 1}}
+      - {id: a, set: {n: 2}}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - {id: a, set: {n: 1}}
+      - {id: b, set: {n: 2}}
+    ```
     """,
 )
 GIVEN_TWICE = code(
@@ -106,8 +232,21 @@ GIVEN_TWICE = code(
 
     Modifiers may stand inside or beside the key of a task, parameters inside it or in its `inputs`: in one of them.
 
-        - redis_get: {id: read, key: k, timeout: 5s}
-          timeout: 10s
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders, timeout: 5s}
+        timeout: 10s
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM orders}
+        timeout: 10s
+    ```
     """,
 )
 NO_VERB = code(
@@ -117,9 +256,18 @@ NO_VERB = code(
     A step has the name of a task, `task`, or one of `set`, `if`, `switch`, `for_each`, `while`, `until`, `parallel`,
     `transaction`, `try`, `wait`, `subflow`, `exit`, `raise` and `log`.
 
-        - id: greet
-        - id: greet
-          log: Hello
+    ```yaml wrong
+    flow: f
+    steps:
+      - id: greet
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - id: greet
+        log: Hello
+    ```
     """,
 )
 SEVERAL_VERBS = code(
@@ -128,10 +276,19 @@ SEVERAL_VERBS = code(
 
     One step has one task or verb. Begin the second with a dash of its own.
 
-        - log: Hello
-          set: {a: 1}
-        - log: Hello
-        - set: {a: 1}
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: Hello
+        set: {a: 1}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+      - set: {a: 1}
+    ```
     """,
 )
 NOT_YET = code(
@@ -179,8 +336,23 @@ COMPUTED_KEY = code(
 
     Keys are fixed. Build an object with computed keys in an expression:
 
-        payload: {"${inputs.field}": 1}
-        payload: "${{inputs.field: 1}}"
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - set:
+          payload: {"${inputs.name}": 1}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - set:
+          payload: "${{inputs.name: 1}}"
+    ```
     """,
 )
 NOT_AN_EXPRESSION = code(
@@ -189,8 +361,23 @@ NOT_AN_EXPRESSION = code(
 
     Outside conditions only what stands in `${…}` is computed.
 
-        for_each: load.rows
-        for_each: ${load.rows}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - for_each: inputs.rows
+        do: [{log: "${index}"}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - for_each: ${inputs.rows}
+        do: [{log: "${index}"}]
+    ```
     """,
 )
 UNUSED_DEFAULT = code(
@@ -199,16 +386,42 @@ UNUSED_DEFAULT = code(
 
     A required input is always given, so its default is never read. Remove one of the two.
 
-        - {name: n, type: integer, required: true, default: 5}
-        - {name: n, type: integer, default: 5}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: n, type: integer, required: true, default: 5}
+    steps:
+      - log: "${inputs.n}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: n, type: integer, default: 5}
+    steps:
+      - log: "${inputs.n}"
+    ```
     """,
 )
 BAD_DEFAULT = code(
     "bad-default",
     """A default breaks the rules of its own input.
 
-        - {name: n, type: integer, default: many}
-        - {name: n, type: integer, default: 5}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: n, type: integer, default: many}
+    steps:
+      - log: "${inputs.n}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: n, type: integer, default: 5}
+    steps:
+      - log: "${inputs.n}"
+    ```
     """,
 )
 BAD_RULE = code(
@@ -217,5 +430,21 @@ BAD_RULE = code(
 
     `minimum` and `maximum` are for numbers, `pattern` for strings, `min_length` and `max_length` for strings and
     arrays, `items` for arrays, `properties` for objects; a minimum is not above its maximum.
+
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: n, type: integer, required: true, minimum: 10, maximum: 1}
+    steps:
+      - log: "${inputs.n}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: n, type: integer, required: true, minimum: 1, maximum: 10}
+    steps:
+      - log: "${inputs.n}"
+    ```
     """,
 )

@@ -123,7 +123,8 @@ def _input(context: Context, node: Mapping) -> Input | None:
     if name is None:
         return None
     declared = rules.as_type()
-    if not required and default is None:
+    written_null = has_default and _is_null(fields.entries["default"][1])
+    if not required and (written_null or not has_default):
         declared = declared.or_null()
     return Input(
         name=name,
@@ -145,6 +146,10 @@ def _input(context: Context, node: Mapping) -> Input | None:
         span=node.span,
         default_span=fields.entries["default"][1].span if has_default else None,
     )
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
 
 
 def _unused_default(fields: Fields) -> None:

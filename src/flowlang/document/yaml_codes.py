@@ -17,9 +17,23 @@ INDENTATION = code(
 
     Keys of one object start in the same column, and so do the dashes of one list.
 
-        - redis_get:
-            id: read
-           key: user          # one column to the left of `id`
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+         id: clean           # one column to the left of `query`
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute:
+          query: DELETE FROM orders
+          id: clean
+    ```
     """,
 )
 TAB = code(
@@ -27,6 +41,18 @@ TAB = code(
     """A tab indents a line.
 
     YAML counts columns in spaces and does not allow tabs there. Set the editor to insert spaces.
+
+    ```yaml wrong
+    flow: f
+    steps:
+    \t- log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 DUPLICATE = code(
@@ -34,6 +60,20 @@ DUPLICATE = code(
     """An object has the same key twice.
 
     Most YAML readers keep the last one and say nothing. Rename one of the two, or delete it.
+
+    ```yaml wrong
+    flow: f
+    vars: {city: Bern, city: Rome}
+    steps:
+      - log: "${vars.city}"
+    ```
+
+    ```yaml
+    flow: f
+    vars: {city: Bern}
+    steps:
+      - log: "${vars.city}"
+    ```
     """,
 )
 CUT = code(
@@ -42,8 +82,21 @@ CUT = code(
 
     ` #` begins a comment in unquoted text, so the rest of the line is not read.
 
-        value: ${inputs.title + ' #1'}
-        value: "${inputs.title + ' #1'}"
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: ${inputs.name + ' #1'}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name + ' #1'}"
+    ```
     """,
 )
 UNQUOTED = code(
@@ -52,8 +105,23 @@ UNQUOTED = code(
 
     Inside `[…]` and `{…}` a brace ends the text, and `: ` begins a value anywhere. Quote the whole text.
 
-        params: [${inputs.id}]
-        params: ["${inputs.id}"]
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM people WHERE name = ?, params: [${inputs.name}]}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_execute: {query: DELETE FROM people WHERE name = ?, params: ["${inputs.name}"]}
+    ```
     """,
 )
 QUOTE = code(
@@ -62,16 +130,36 @@ QUOTE = code(
 
     Inside single quotes a single quote is written twice; inside double quotes a double quote is written `\\"`.
 
-        title: 'it's late'
-        title: "it's late"
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: 'it's late'
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: "it's late"
+    ```
     """,
 )
 BRACKET = code(
     "unclosed-bracket",
     """A `[` or `{` is not closed, or closed by the wrong bracket.
 
-        ids: [1, 2
-        ids: [1, 2]
+    ```yaml wrong
+    flow: f
+    vars: {ids: [1, 2}
+    steps:
+      - log: "${json(vars.ids)}"
+    ```
+
+    ```yaml
+    flow: f
+    vars: {ids: [1, 2]}
+    steps:
+      - log: "${json(vars.ids)}"
+    ```
     """,
 )
 ESCAPE = code(
@@ -81,8 +169,21 @@ ESCAPE = code(
     In double quotes `\\n`, `\\t`, `\\"`, `\\\\`, `\\xNN` and `\\uNNNN` are escapes. In single quotes a
     backslash is a backslash.
 
-        pattern: "\\d+"
-        pattern: '\\d+'
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: code, type: string, required: true, pattern: "\\d+"}
+    steps:
+      - log: "${inputs.code}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: code, type: string, required: true, pattern: '\\d+'}
+    steps:
+      - log: "${inputs.code}"
+    ```
     """,
 )
 SPACE = code(
@@ -91,8 +192,19 @@ SPACE = code(
 
     Only `: ` with a space makes a key; `a:1` is one piece of text. Only ` #` with a space begins a comment.
 
-        id:fetch
-        id: fetch
+    ```yaml wrong
+    flow: f
+    steps:
+      - id:greet
+        log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - id: greet
+        log: Hello
+    ```
     """,
 )
 CHARACTER = code(
@@ -102,8 +214,17 @@ CHARACTER = code(
     Those are `@`, a backtick, `%`, `*`, `&`, `!`, `|`, `>`, `,`, `[`, `]`, `{` and `}`, and inside brackets and braces
     `?`. Quote the text.
 
-        pattern: *.csv
-        pattern: "*.csv"
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: @all
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: "@all"
+    ```
     """,
 )
 TAG = code(
@@ -112,6 +233,18 @@ TAG = code(
 
     Only the tags of YAML's core schema are read (`!!str`, `!!int`, `!!float`, `!!bool`, `!!null`, `!!map`,
     `!!seq`), and what they stand before must fit them.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: !shout Hello
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 MERGE = code(
@@ -119,6 +252,24 @@ MERGE = code(
     """`<<` is not part of YAML 1.2.
 
     Repeat the keys, or reuse a whole value with an anchor and an alias (`&name`, `*name`).
+
+    ```yaml wrong
+    flow: f
+    vars:
+      base: &base {a: 1}
+      more: {<<: *base, b: 2}
+    steps:
+      - log: "${json(vars.more)} ${json(vars.base)}"
+    ```
+
+    ```yaml
+    flow: f
+    vars:
+      base: &base {a: 1}
+      more: {base: *base, b: 2}
+    steps:
+      - log: "${json(vars.more)} ${json(vars.base)}"
+    ```
     """,
 )
 DOCUMENTS = code(
@@ -126,6 +277,22 @@ DOCUMENTS = code(
     """A file holds more than one document.
 
     One flow is one file; `---` may stand only at its beginning.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: Hello
+    ---
+    flow: g
+    steps:
+      - log: Bye
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 KEY = code(
@@ -134,8 +301,21 @@ KEY = code(
 
     Keys are text; a number, a word with a meaning of its own or nothing at all must be quoted.
 
-        codes: {404: missing}
-        codes: {"404": missing}
+    ```yaml wrong
+    flow: f
+    vars:
+      codes: {404: missing}
+    steps:
+      - log: "${json(vars.codes)}"
+    ```
+
+    ```yaml
+    flow: f
+    vars:
+      codes: {"404": missing}
+    steps:
+      - log: "${json(vars.codes)}"
+    ```
     """,
 )
 LIMIT = code(
@@ -150,6 +330,20 @@ NUMBER = code(
     """A number is too large to be kept as it is written.
 
     Quote it to keep it as text, or write `.inf` for infinity.
+
+    ```yaml wrong
+    flow: f
+    vars: {far: 1e999}
+    steps:
+      - log: "${vars.far}"
+    ```
+
+    ```yaml
+    flow: f
+    vars: {far: .inf}
+    steps:
+      - log: "${vars.far}"
+    ```
     """,
 )
 ENCODING = code(
@@ -173,9 +367,15 @@ EMPTY = code(
 
     The smallest flow has a name and a step:
 
-        flow: Hello
-        steps:
-          - log: Hello
+    ```yaml wrong
+    # nothing but a comment
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 TOP_LEVEL = code(
@@ -183,6 +383,16 @@ TOP_LEVEL = code(
     """The top level of the file is not an object.
 
     A flow is an object with keys such as `flow`, `inputs`, `steps` and `outputs`, each at the start of a line.
+
+    ```yaml wrong
+    - log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: Hello
+    ```
     """,
 )
 ANCHOR = code(
@@ -190,5 +400,17 @@ ANCHOR = code(
     """An alias has no anchor, or stands inside the value that it names.
 
     `*name` repeats the value that `&name` marked above it. Text that begins with `*` must be quoted.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: *greeting
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - log: "*greeting"
+    ```
     """,
 )

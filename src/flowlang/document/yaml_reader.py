@@ -398,7 +398,7 @@ class _Builder:
         if "}" in line:
             mend = f"quote the value: {quoted_value(head, line)}"
         self._report(codes.CUT, message, self.source.span(comment.end() - 1, comment.end()), mend)
-        node.text += "}"
+        node.text += _closing(node.text[opened:])
         node.value = node.text
 
     # ------------------------------------------------------------ findings
@@ -442,3 +442,18 @@ _NAMES: dict[type, str] = {
     bool: "a boolean",
     type(None): "null",
 }
+
+
+def _closing(expression: str) -> str:
+    """What closes an expression that was cut off: its quote, and its brackets from the innermost outwards."""
+    quote, brackets = "", []
+    for each in expression:
+        if quote:
+            quote = "" if each == quote else quote
+        elif each in "'\"":
+            quote = each
+        elif each in "([{":
+            brackets.append(")]}"["([{".index(each)])
+        elif each in ")]}" and brackets:
+            brackets.pop()
+    return quote + "".join(reversed(brackets))

@@ -10,10 +10,23 @@ UNTERMINATED = code(
 
     `${` begins an expression and the `}` that belongs to it ends it; quotes and brackets in between must be closed too.
 
-        value: "${inputs.name"      # the brace is missing
-        value: "${inputs.name}"
-
     Write `$${` for the two characters `${` themselves.
+
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name"      # the brace is missing
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name}"
+    ```
     """,
 )
 SYNTAX = code(
@@ -22,8 +35,21 @@ SYNTAX = code(
 
     What stands inside `${…}` is one expression in a restricted form of Python.
 
-        value: ${inputs.first inputs.last}      # two values side by side
-        value: ${inputs.first + ' ' + inputs.last}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: ${inputs.name inputs.name}      # two values side by side
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: ${inputs.name + ' ' + inputs.name}
+    ```
     """,
 )
 LIMIT = code(
@@ -40,8 +66,23 @@ OPERATOR = code(
 
     There are `+ - * / // %`, `== != < <= > >=`, `in`, `and`, `or`, `not` and `a if c else b`.
 
-        if: ${a.ready && !a.failed}
-        if: ${a.ready and not a.failed}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${inputs.name == 'a' || inputs.name == 'b'}
+        then: [{log: Hello}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${inputs.name == 'a' or inputs.name == 'b'}
+        then: [{log: Hello}]
+    ```
     """,
 )
 FORM = code(
@@ -51,8 +92,17 @@ FORM = code(
     There are literals, paths, operators, calls of the functions of the table, list and object displays and
     comprehensions. No lambda, no assignment, no f-string, no star-argument, no set, no tuple.
 
-        value: ${(1, 2)}
-        value: ${[1, 2]}
+    ```yaml wrong
+    flow: f
+    steps:
+      - set: {pair: "${(1, 2)}"}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - set: {pair: "${[1, 2]}"}
+    ```
     """,
 )
 METHOD = code(
@@ -61,8 +111,23 @@ METHOD = code(
 
     A dot looks up a key of an object and does nothing else. What a method would do, a function does.
 
-        if: ${inputs.name.startswith('a')}
-        if: ${starts_with(inputs.name, 'a')}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${inputs.name.startswith('a')}
+        then: [{log: Hello}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${starts_with(inputs.name, 'a')}
+        then: [{log: Hello}]
+    ```
     """,
 )
 PRIVATE = code(
@@ -71,16 +136,44 @@ PRIVATE = code(
 
     Such a key is looked up in brackets, where it cannot be taken for something of Python's.
 
-        value: ${document._id}
-        value: ${document["_id"]}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: document, type: object, required: true}
+    steps:
+      - set: {key: "${inputs.document._id}"}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: document, type: object, required: true}
+    steps:
+      - set: {key: "${inputs.document['_id']}"}
+    ```
     """,
 )
 QUOTED = code(
     "quoted-expression",
     """`${…}` stands inside quotes of an expression, where it is plain text.
 
-        if: "'${user.role}' == 'admin'"      # compares two texts that never change
-        if: ${user.role} == 'admin'
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: "'${inputs.name}' == 'Ann'"      # compares two texts that never change
+        then: [{log: Hello}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${inputs.name} == 'Ann'
+        then: [{log: Hello}]
+    ```
     """,
 )
 FOREIGN = code(
@@ -89,8 +182,21 @@ FOREIGN = code(
 
     Other systems fill it in; FlowLang fills in `${…}`.
 
-        value: "{{ inputs.name }}"
-        value: "${inputs.name}"
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "{{ inputs.name }}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name}"
+    ```
     """,
 )
 UNKNOWN_NAME = code(
@@ -100,8 +206,21 @@ UNKNOWN_NAME = code(
     An expression begins with a root (`inputs`, `vars`, `run`, …), the id of a step above it, or the name of a
     loop variable around it.
 
-        value: ${input.id}
-        value: ${inputs.id}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${input.name}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name}"
+    ```
     """,
 )
 UNKNOWN_OUTPUT = code(
@@ -110,24 +229,63 @@ UNKNOWN_OUTPUT = code(
 
     The task of a step declares what it gives; `outputs:` at the step narrows that.
 
-        user: ${fetch_user.row[0]}       # it gives `rows` and `count`
-        user: ${fetch_user.rows[0]}
+    ```yaml wrong
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_query: {id: found, query: SELECT 1 AS n}
+      - log: "${json(found.row)}"
+    ```
+
+    ```yaml
+    flow: f
+    connections: {db: {type: sqlite, database: ":memory:"}}
+    steps:
+      - sqlite_query: {id: found, query: SELECT 1 AS n}
+      - log: "${json(found.rows)}"
+    ```
     """,
 )
 UNKNOWN_FIELD = code(
     "unknown-field",
     """An object whose keys are known has no such key.
 
-        value: ${inputs.mail}            # the input is called `email`
-        value: ${inputs.email}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.nmae}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${inputs.name}"
+    ```
     """,
 )
 UNKNOWN_FUNCTION = code(
     "unknown-function",
     """A function that is not in the table of functions.
 
-        value: ${length(a.rows)}
-        value: ${len(a.rows)}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${length(inputs.name)}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - log: "${len(inputs.name)}"
+    ```
     """,
 )
 LATER = code(
@@ -135,6 +293,20 @@ LATER = code(
     """A step is read before it ran.
 
     Steps run in the order they are written in. Move the reading step below the one it reads.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: "${greeting.text}"
+      - {id: greeting, set: {text: Hello}}
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - {id: greeting, set: {text: Hello}}
+      - log: "${greeting.text}"
+    ```
     """,
 )
 MAYBE = code(
@@ -143,8 +315,23 @@ MAYBE = code(
 
     The step stands in a branch, under an `if`, or its failure is handled, so it may give nothing.
 
-        v: ${a.v}
-        v: ${default(a.v, 'none')}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - {id: a, if: inputs.name == 'Ann', set: {text: Hello}}
+      - log: "${a.text}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - {id: a, if: inputs.name == 'Ann', set: {text: Hello}}
+      - log: "${default(a.text, 'Good day')}"
+    ```
     """,
 )
 HIDDEN = code(
@@ -152,22 +339,63 @@ HIDDEN = code(
     """A root that cannot be read at this place.
 
     `env` and `secrets` are for connections, so that they do not end in what is stored and shown.
+
+    ```yaml wrong
+    flow: f
+    steps:
+      - log: "${env.HOME}"
+    ```
+
+    ```yaml
+    flow: f
+    vars: {home: "${env.HOME}"}
+    steps:
+      - log: "${vars.home}"
+    ```
     """,
 )
 NULL_VALUE = code(
     "may-be-null",
     """A value that may be null is used where null means an error.
 
-        total: ${inputs.discount + 1}                  # an optional input without a default is null
-        total: ${default(inputs.discount, 0) + 1}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: discount, type: integer}      # null when it is not given
+    steps:
+      - set: {total: "${inputs.discount + 1}"}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: discount, type: integer}
+    steps:
+      - set: {total: "${default(inputs.discount, 0) + 1}"}
+    ```
     """,
 )
 MISMATCH = code(
     "type-mismatch",
     """A value has the wrong type for what is done with it.
 
-        if: ${inputs.name > 5}                         # `name` is a string
-        if: ${int(inputs.name) > 5}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${inputs.name > 5}
+        then: [{log: Hello}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: name, type: string, required: true}
+    steps:
+      - if: ${int(inputs.name) > 5}
+        then: [{log: Hello}]
+    ```
     """,
 )
 NOT_BOOLEAN = code(
@@ -176,16 +404,44 @@ NOT_BOOLEAN = code(
 
     Nothing is true or false by being empty or zero: say what is meant.
 
-        if: ${a.rows}
-        if: ${len(a.rows) > 0}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - if: ${inputs.rows}
+        then: [{log: Hello}]
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - if: ${len(inputs.rows) > 0}
+        then: [{log: Hello}]
+    ```
     """,
 )
 ARGUMENTS = code(
     "wrong-arguments",
     """A function is called with too many, too few or unknown arguments.
 
-        value: ${join(a.names)}
-        value: ${join(a.names, ', ')}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - log: ${round()}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - log: ${round(1.5)}
+    ```
     """,
 )
 NOT_TEXT = code(
@@ -194,16 +450,42 @@ NOT_TEXT = code(
 
     Numbers, text, booleans and times can. Null, bytes, lists and objects cannot: `json(x)` says it on purpose.
 
-        message: "Found ${a.rows}"
-        message: "Found ${json(a.rows)}"
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - log: "Found ${inputs.rows}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - log: "Found ${json(inputs.rows)}"
+    ```
     """,
 )
 NAME_TAKEN = code(
     "name-taken",
     """The variable of a comprehension has a name that already means something here.
 
-        value: ${[inputs.name for inputs in a.rows]}
-        value: ${[row.name for row in a.rows]}
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - set: {names: "${[inputs.name for inputs in inputs.rows]}"}
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: rows, type: array, required: true}
+    steps:
+      - set: {names: "${[row.name for row in inputs.rows]}"}
+    ```
     """,
 )
 BAD_PATTERN = code(
@@ -213,8 +495,21 @@ BAD_PATTERN = code(
     Look-around and back-references are not part of it: they can take exponential time on hostile text. The syntax is
     that of Rust's `regex`.
 
-        pattern: '(a)\\1'
-        pattern: 'aa'
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: code, type: string, required: true, pattern: '(?=a)b'}
+    steps:
+      - log: "${inputs.code}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: code, type: string, required: true, pattern: '^[a-z]+$'}
+    steps:
+      - log: "${inputs.code}"
+    ```
     """,
 )
 PATTERN_HELP = "the syntax is that of Rust's `regex`; write a pattern as r'…'"
@@ -222,7 +517,16 @@ ALWAYS_FAILS = code(
     "always-fails",
     """A part of an expression fails on every run, because of what is written out in it.
 
-        value: ${duration('5 seconds')}
-        value: ${duration('5s')}
+    ```yaml wrong
+    flow: f
+    steps:
+      - wait: "${duration('5 seconds')}"
+    ```
+
+    ```yaml
+    flow: f
+    steps:
+      - wait: "${duration('5s')}"
+    ```
     """,
 )

@@ -60,6 +60,20 @@ BOTH = code(
 - sqlite_query: {id: q, query: SELECT 1, query_file: one.sql}   # which of the two?
 - sqlite_query: {id: q, query_file: one.sql}
 ```
+
+```yaml wrong
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_execute: {query: DELETE FROM orders, query_file: clean.sql}
+```
+
+```yaml
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_execute: {query: DELETE FROM orders}
+```
 """,
 )
 
