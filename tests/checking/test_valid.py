@@ -38,9 +38,8 @@ def test_the_corpus_is_there() -> None:
 BLOCK = re.compile(r"^```yaml(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KINDS = codes()
 PAGES = {name: list(BLOCK.finditer(outdented(known.page))) for name, known in sorted(KINDS.items())}
-SHOWN = {
-    name: found for name, found in PAGES.items() if any({"wrong", "hint"} & {*each["marks"].split()} for each in found)
-}
+WRONG = {"wrong", "hint"}
+SHOWN = {name: found for name, found in PAGES.items() if any(WRONG & {*each["marks"].split()} for each in found)}
 
 # Kinds that no text of one flow file can show, by the reason.
 NOT_SHOWN = {
