@@ -46,7 +46,7 @@ NOT_SHOWN = {
     "it takes a second file": "subflow-cycle subflow-input subflow-invalid subflow-output subflow-too-deep task-clash",
     "it takes a plugin of a certain kind": "broken-plugin config-refused missing-driver no-transactions",
     "it takes a task of one's own": "secret-key",
-    "its page shows a part of a flow": "wait-in-transaction",
+    "its page shows a part of a flow": "bad-cron bad-path unknown-time-zone wait-in-transaction",
     "it would fill the page, or could not be seen on it": "file-limit expression-limit hidden-character not-utf-8",
     "it is about a file, not about what it says": "unreadable unusable-file",
     "it is about what a run is given": "invalid-input unknown-input not-set refused",
