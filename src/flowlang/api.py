@@ -143,10 +143,10 @@ def mend(text: str, file: str, *, unsafe: bool = False) -> Mended:
 
 def read_bytes(path: str) -> bytes:
     """What is in a flow file, cut off just behind the size that one may have. Raises `OSError`."""
-    from flowlang.document.yaml_reader import MAX_BYTES
+    from flowlang.document.source import LIMITS
 
     with open(path, "rb") as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(LIMITS.size + 1)
 
 
 def read_text(path: str) -> str:

@@ -26,7 +26,8 @@ from flowlang.document.formatting import format_text
 from flowlang.document.model import Flow
 from flowlang.document.nodes import Mapping, Node, Scalar
 from flowlang.document.parse import parse_flow
-from flowlang.document.yaml_reader import MAX_BYTES, read_yaml
+from flowlang.document.source import LIMITS
+from flowlang.document.yaml_reader import read_yaml
 from flowlang.exceptions import InvalidFlowError
 
 HERE = Path(__file__).parent
@@ -116,7 +117,9 @@ def test_small_texts(text: str, done: str) -> None:
     assert format_text(done) == done
 
 
-@pytest.mark.parametrize("text", ["a: [1\n", "a: 1\na: 2\n", "- a\n", "a: \x07\n", b"a: \xff\n", "x" * (MAX_BYTES + 1)])
+@pytest.mark.parametrize(
+    "text", ["a: [1\n", "a: 1\na: 2\n", "- a\n", "a: \x07\n", b"a: \xff\n", "x" * (LIMITS.size + 1)]
+)
 def test_what_is_not_a_flow_file_is_refused_with_its_findings(text: str | bytes) -> None:
     with pytest.raises(InvalidFlowError) as caught:
         format_text(text, "flow.yaml")

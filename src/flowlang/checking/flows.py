@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +28,11 @@ from flowlang.connections.registry import PluginRegistry
 from flowlang.diagnostics import has_errors, ordered
 from flowlang.document import model
 from flowlang.document.parse import parse_flow
+from flowlang.document.source import LIMITS, Limits
 from flowlang.exceptions import PluginError
 from flowlang.expressions.types import ANY, Type, holds_secret, record, union
 from flowlang.expressions.unit import Unit
-from flowlang.plan import ConnectionPlan, Evaluator, InputPlan, OutputPlan, Plan
+from flowlang.plan import ConnectionPlan, Evaluator, InputPlan, OutputPlan, Plan, Step
 
 Path = tuple[str | int, ...]
 
@@ -47,11 +48,12 @@ def check_text(
     parent: Checker | None = None,
     unit: type[Unit] = Unit,
     tainted: frozenset[str] = frozenset(),
+    limits: Limits = LIMITS,
 ) -> Checked:
     """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it; `unit` compiles its
     expressions. `tainted` inputs are given a secret by the flow that calls this one: they are looked at as if they
     declared it."""
-    flow, findings = parse_flow(text, file)
+    flow, findings = parse_flow(text, file, limits)
     if flow is not None and tainted:
         flow = replace(flow, inputs=tuple(_as_secret(each, tainted) for each in flow.inputs))
     source = text if isinstance(text, str) else text.decode("utf-8", "replace")
@@ -109,8 +111,8 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
     starts.triggers(checker)
     steps, _ = block(checker, scope, flow.steps)
     outputs, output_types = _outputs(checker, scope)
-    on_cancel, _ = block(checker, _cleaning_up(scope, "on_cancel"), flow.on_cancel)
-    finally_, _ = block(checker, _cleaning_up(scope, "finally"), flow.finally_)
+    on_cancel = _cleaning_up(checker, scope, "on_cancel", flow.on_cancel)
+    finally_ = _cleaning_up(checker, scope, "finally", flow.finally_)
     plan = Plan(
         flow=flow.name.text,
         file=flow.file,
@@ -136,15 +138,17 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
     return plan, output_types
 
 
-def _cleaning_up(scope: Scope, word: str) -> Scope:
-    """What `on_cancel` and `finally` see: every step may have been cut short."""
+def _cleaning_up(checker: Checker, scope: Scope, word: str, steps: Sequence[model.Step]) -> tuple[Step, ...]:
+    """The plan of `on_cancel` or `finally`; what they see of any other step may have been cut short."""
+    if not steps:
+        return ()
     unsure = scope.inner()
     unsure.cleaning = word
     unsure.present = frozenset(each for each in scope.present if each.partition("\n")[0] in ("inputs", "vars"))
     for name, entry in scope.entries.items():
         if entry.kind == "step":
             unsure.add(name, entry.maybe("the run may have ended before it"))
-    return unsure
+    return block(checker, unsure, steps)[0]
 
 
 # ---------------------------------------------------------------- vars, inputs, outputs

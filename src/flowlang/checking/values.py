@@ -11,7 +11,6 @@ from flowlang.checking.references import keys_of
 from flowlang.checking.rules import literal_credential, object_keys, secret_stored, sql_text, stream_kept, value_type
 from flowlang.checking.scope import Scope
 from flowlang.connections._sql_text import Dialect, holes
-from flowlang.diagnostics import Span
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
 from flowlang.expressions.infer import Inference, infer, infer_condition, infer_template
@@ -72,7 +71,7 @@ class Compiler:
         plain, given = value_type.as_wanted(value.value, wanted.type)
         if isinstance(plain, str) and "://" in plain:
             self._password(value, wanted)
-        if self._fits(given, wanted, value.span, value):
+        if self._fits(given, wanted, value):
             self.checker.add(value_type.choice(wanted.what, wanted.type, value))
         return self.unit.constant(plain), given
 
@@ -110,11 +109,11 @@ class Compiler:
     def _check(self, given: Type, wanted: Wanted, value: model.Computed) -> None:
         if wanted.keeps and holds_stream(given):
             self.checker.add(stream_kept.check(wanted.what, given, value))
-        elif self._fits(given, wanted, value.span, value):
+        elif self._fits(given, wanted, value):
             self.checker.add(value_type.apart(wanted.what, wanted.type, given, value))
 
     def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Code, Type]:
-        if not self._fits(_LIST, wanted, value.span, value):
+        if not self._fits(_LIST, wanted, value):
             wanted = Wanted(wanted.what)
         kind = wanted.type.option("array")
         inner = kind.items if kind.kind in ("array", "stream") and kind.items else ANY
@@ -126,7 +125,7 @@ class Compiler:
 
     def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[Code, Type]:
         kind = wanted.type.option("object")
-        if self._fits(_OBJECT, wanted, value.span, value):
+        if self._fits(_OBJECT, wanted, value):
             self.checker.add(object_keys.check(wanted.what, kind, value))
         else:
             kind = ANY
@@ -139,12 +138,12 @@ class Compiler:
         given = record({name: type_ for name, _, type_ in parts})
         return self.unit.dict([(name, code) for name, code, _ in parts]), given
 
-    def _fits(self, given: Type, wanted: Wanted, span: Span, value: model.Value) -> bool:
+    def _fits(self, given: Type, wanted: Wanted, value: model.Value) -> bool:
         if accepts(wanted.type, given) or (wanted.type.kind == "stream" and given.kind == "array"):
             return True
         if wanted.optional and (given.kind == "null" or accepts(wanted.type, given.not_null())):
             return True
-        self.checker.add(value_type.mismatch(wanted.what, wanted.type, given, span, value, self.checker.inputs))
+        self.checker.add(value_type.mismatch(wanted.what, wanted.type, given, value.span, value, self.checker.inputs))
         return False
 
     # ------------------------------------------------------------ texts
@@ -154,7 +153,7 @@ class Compiler:
         if isinstance(value, model.Constant) and value.value is not None:
             return self.unit.constant(as_text(value.value)), STRING
         if isinstance(value, model.Computed) and value.template.whole is not None:
-            value = replace(value, template=Template(("", value.template.whole)))
+            value = model.Computed(Template(("", value.template.whole)), value.at, value.scalar)
         return self.value(value, Wanted(what, STRING))
 
     def _sql(self, value: model.Value, wanted: Wanted) -> tuple[Code, Type]:
@@ -168,7 +167,7 @@ class Compiler:
         self.statements.append(texts)
         codes, secret = [], False
         for hole, expression in zip(holes(texts, self.dialect), expressions, strict=True):
-            part = replace(value, template=Template((expression,)))
+            part = model.Computed(Template((expression,)), value.at, value.scalar)
             code, given = self._computed(part, Wanted(f"{wanted.what}", keeps=True))
             self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
@@ -231,7 +230,7 @@ def facts(guard: model.Guard, outcome: bool) -> frozenset[str]:
 _MOVING = frozenset({"now", "uuid", "random"})
 
 
-@lru_cache(maxsize=64)  # each condition is asked for several times in a row
+@lru_cache(maxsize=512)  # each condition is asked for several times, and many are written again
 def _in_words(expression: Expression) -> str | None:
     """An expression in one spelling; None when it may have another value each time."""
     if expression.path is not None:

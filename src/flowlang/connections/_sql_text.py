@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.records import frozen
@@ -43,6 +43,10 @@ _OPENS_NAMES = frozenset({"CONFLICT", "KEY", "UNIQUE", "USING"})  # words whose 
 _FROM_IS_SYNTAX = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})  # `FROM` inside these takes a value
 _READS = _words("SELECT WITH VALUES SHOW DESCRIBE EXPLAIN TABLE")
 _WRITES = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\Z")
+_ONLY_READS = re.compile(  # most statements that read, without a look at their tokens
+    rf"\s*(?:{'|'.join(sorted(_READS))})\s(?!.*\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|INTO)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @frozen
@@ -105,8 +109,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.DOTALL)
 
 
-@frozen
-class Token:
+class Token(NamedTuple):
     """A piece of a statement: `kind` is a group of the dialect's pattern, `start` and `end` count characters."""
 
     kind: str
@@ -172,7 +175,10 @@ def writes(texts: Sequence[str], dialect: Dialect | None = None) -> bool:
     `texts` are what stands around its expressions, as for `holes`. A word before a bracket is a function
     (`replace(…)`), and one after FOR a lock.
     """
-    kept = [each for each in scan(_HOLE.join(texts), dialect or GENERIC) if each.kind != "comment"]
+    statement = _HOLE.join(texts)
+    if statement.isascii() and _ONLY_READS.match(statement):
+        return False
+    kept = [each for each in scan(statement, dialect or GENERIC) if each.kind != "comment"]
     words = [token.text.upper() if token.kind == "word" else "" for token in kept]
     if not any(words) or words[0] not in _READS:
         return any(words)

@@ -35,6 +35,8 @@ class Context:
         self.unread: set[str] = set()  # ids of steps that could not be made
         self._ids: dict[str, Name] = {}
         self._fresh: list[dict[str, Name]] = []  # ids of each branch of an `if` or `switch` around this place
+        self._templates: dict[str, Template] = {}  # those without problems, by their text: many are written again
+        self._conditions: dict[str, Expression] = {}
         self._renamed: dict[str, str] = {}  # names with a hyphen -> what they should be, of the same length
         self._mentions: dict[str, list[Edit]] | None = None
 
@@ -122,8 +124,13 @@ class Context:
             return Constant(value, node, node)
         if "{{" not in node.text and "${" not in node.text.replace("$${", " "):
             return Constant(node.text.replace("$${", "${"), node, node)
-        template, problems = parse_template(self._current(node.text))
-        self._report(node, problems)
+        text = self._current(node.text)
+        template = self._templates.get(text)
+        if template is None:
+            template, problems = parse_template(text)
+            self._report(node, problems)
+            if not problems:
+                self._templates[text] = template
         texts = [part for part in template.parts if isinstance(part, str)]
         if len(texts) == len(template.parts):
             return Constant("".join(texts), node, node)
@@ -132,8 +139,14 @@ class Context:
     def condition(self, node: Scalar) -> Expression:
         """The expression of a condition; one of unknown type when it cannot be parsed."""
         text = str(node.value).lower() if isinstance(node.value, bool) else node.text
-        expression, problems = parse_condition(self._current(text))
+        text = self._current(text)
+        known = self._conditions.get(text)
+        if known is not None:
+            return known
+        expression, problems = parse_condition(text)
         self._report(node, problems)
+        if expression is not None and not problems:
+            self._conditions[text] = expression
         return expression or Expression(text, 0, ast.Constant(BROKEN))
 
     def broken(self, at: Place, scalar: Scalar) -> Computed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from collections.abc import Sequence as Ordered
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from flowlang.diagnostics import Edit, Fix, Position, Span, one_slip, respelt
@@ -33,6 +34,9 @@ def kind_of(node: Node) -> str:
     return words.get(type(node.value), "null")
 
 
+_set_of = lru_cache(maxsize=256)(frozenset[str])  # the keys of a verb or task are asked for at each of its steps
+
+
 class Fields:
     """The keys of `mapping`, which stands for `place` (`a flow`, `a retry policy`, …).
 
@@ -57,9 +61,11 @@ class Fields:
         self.mapping = mapping
         self._at = at
         self.known = tuple(known)
-        self.entries: dict[str, tuple[Scalar, Node]] = {key.text: (key, node) for key, node in mapping.entries}
+        self.entries: dict[str, tuple[Scalar, Node]] = {entry[0].text: entry for entry in mapping.entries}
         self.strangers: list[tuple[Scalar, Node]] = []  # unknown keys that are like no known one
-        allowed = frozenset(self.known)
+        allowed = _set_of(self.known)
+        if allowed.issuperset(self.entries):
+            return
         for unknown in [name for name in self.entries if name not in allowed]:
             key, node = self.entries.pop(unknown)
             meaning = unknown_key(context, key, place, self.known, self.entries, also or {}, elsewhere)

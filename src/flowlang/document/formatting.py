@@ -13,8 +13,9 @@ from flowlang.diagnostics import has_errors
 from flowlang.document import yaml_codes as codes
 from flowlang.document.positions import block_lines
 from flowlang.document.scalar_style import as_key, block_header, continued, is_text, on_one_line
+from flowlang.document.source import LIMITS
 from flowlang.document.written import Comment, Document, Written
-from flowlang.document.yaml_reader import MAX_BYTES, read_yaml
+from flowlang.document.yaml_reader import read_yaml
 from flowlang.exceptions import InvalidFlowError
 
 WIDTH = 120  # columns up to which a list or an object in brackets stays on one line
@@ -37,7 +38,7 @@ def format_text(text: str | bytes, file: str = "<text>") -> str:
     document = Document(shown.removeprefix("\ufeff").replace("\r\n", "\n"))
     lines = _Writer(document).write()
     formatted = "".join(f"{line}\n" for line in lines)
-    if len(formatted) > MAX_BYTES or len(formatted.encode()) > MAX_BYTES:
+    if len(formatted) > LIMITS.size or len(formatted.encode()) > LIMITS.size:
         raise InvalidFlowError(f"{file}: formatted, it would be larger than 1 MiB")
     _verify(document, Document(formatted), file)
     return formatted.replace("\n", newline) if newline != "\n" else formatted

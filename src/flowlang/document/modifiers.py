@@ -17,6 +17,7 @@ from flowlang.exceptions import ERROR_CLASSES
 
 COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
 SERVICE = ("connection", "outputs", "cache", "idempotency_key")
+_OF_STEPS = frozenset((*COMMON, *SERVICE))
 LATER = ("exactly_once",)
 ALIASES = {
     "when": "if",
@@ -91,12 +92,12 @@ class StepFields(Fields):
 
         context = self.context
         for key in LATER:
-            if key in self:
+            if key in self.entries:
                 not_yet(context, key, self.entries[key][0])
         condition = self.node("if") if guard else None
         description = self.text("description")
         retry = self.node("retry")
-        keys = [each for each in (*COMMON, *SERVICE) if each in self and (guard or each != "if")]
+        keys = [each for each in self.entries if each in _OF_STEPS and (guard or each != "if")]
         return Modifiers(
             id=self.name,
             description=description.text if description else None,

@@ -10,6 +10,7 @@ from flowlang.document.inputs import TYPE_ALIASES, TYPES, read_inputs
 from flowlang.document.model import Connection, Defaults, Flow, Name, ObjectValue, Output, Value
 from flowlang.document.modifiers import read_retry
 from flowlang.document.nodes import Mapping, Node, Scalar
+from flowlang.document.source import LIMITS, Limits
 from flowlang.document.steps import read_steps
 from flowlang.document.texts import shown
 from flowlang.document.triggers import read_concurrency, read_triggers
@@ -49,13 +50,13 @@ _HOST_KEYS = ("lazy", "connect_timeout", "acquire_timeout")
 _TIMEOUT = 30.0  # seconds, of opening and of leasing a connection
 
 
-def parse_flow(text: str | bytes, file: str) -> tuple[Flow | None, list[Diagnostic]]:
+def parse_flow(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[Flow | None, list[Diagnostic]]:
     """The flow in `text`, and all that is wrong with the file, in order.
 
     The flow is None when the text is not YAML or not an object. Otherwise it holds what could be made: with a
     finding of severity "error" it may be checked further, and must not be run.
     """
-    node, found = read_yaml(text, file)
+    node, found = read_yaml(text, file, limits)
     if not isinstance(node, Mapping):
         return None, ordered(found)
     context = Context(node.source)

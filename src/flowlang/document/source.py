@@ -7,8 +7,20 @@ import unicodedata
 
 from flowlang.diagnostics import Diagnostic, Position, Span
 from flowlang.document import yaml_codes as codes
+from flowlang.records import frozen
 
-MAX_BYTES = 1024 * 1024
+
+@frozen
+class Limits:
+    """How much one file may hold: its size in bytes, how deep its collections are nested, and its nodes, aliases
+    counted as written out. Programs that write flows of any size, as the benchmarks do, may ask for others."""
+
+    size: int = 1024 * 1024
+    depth: int = 64
+    nodes: int = 100_000
+
+
+LIMITS = Limits()
 
 _BOM = "\ufeff"
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -21,17 +33,17 @@ _BAD = re.compile(
 _MAX_SHOWN = 20
 
 
-def read_source(text: str | bytes, file: str) -> tuple[str | None, list[Diagnostic]]:
+def read_source(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[str | None, list[Diagnostic]]:
     """The text of a file without its byte order mark, or None and the reasons why it cannot be read."""
-    if len(text) > MAX_BYTES:
-        return None, [_too_large(file)]
+    if len(text) > limits.size:
+        return None, [_too_large(file, limits)]
     if isinstance(text, bytes):
         decoded = _decode(text, file)
         if isinstance(decoded, Diagnostic):
             return None, [decoded]
         text = decoded
-    elif not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        return None, [_too_large(file)]
+    elif not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > limits.size:
+        return None, [_too_large(file, limits)]
     text = text.removeprefix(_BOM)
     found = _hidden(text, file)
     return (None, found) if found else (text, [])
@@ -86,10 +98,10 @@ def _instead(character: str) -> str:
     return f"remove it, or write `{escape}` inside double quotes"
 
 
-def _too_large(file: str) -> Diagnostic:
+def _too_large(file: str, limits: Limits) -> Diagnostic:
     return Diagnostic(
         codes.LIMIT,
-        "the file is larger than 1 MiB",
+        f"the file is larger than {limits.size / (1024 * 1024):g} MiB",
         _at("", 0, file),
         suggestion="split it into subflows; data belongs in a file that a task reads",
     )

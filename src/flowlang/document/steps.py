@@ -5,6 +5,8 @@ A new verb is a dataclass in `model`, a parse function in `verbs`, and a row in 
 
 from __future__ import annotations
 
+from functools import cache
+
 from flowlang.document import codes, yaml_codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, kind_of, wrong_type
@@ -100,6 +102,13 @@ def _task(keys: dict[str, tuple[Scalar, Node]]) -> str | None:
     return None
 
 
+@cache
+def _keys_beside(verb: str) -> tuple[str, tuple[str, ...]]:
+    """What a step with `verb` is called, and the keys that it may have."""
+    known = [verb, *VERBS[verb].keys, *(each for each in COMMON if each != verb), *LATER]
+    return f"{with_article(verb)} step", tuple(dict.fromkeys(known))
+
+
 def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
     row = VERBS[verb]
     key = next(key for key, _ in node.entries if key.text == verb)
@@ -111,10 +120,9 @@ def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
         else:
             entries.append((each, value))
     mapping = node if len(entries) == len(node.entries) else Mapping(tuple(entries), node.source, node.start, node.stop)
-    known = [verb, *row.keys, *(each for each in COMMON if each != verb), *LATER]
+    place, known = _keys_beside(verb)
     elsewhere = "if it is a parameter of the task, put it under `inputs`" if verb == "task" else None
-    place = f"{with_article(verb)} step"
-    fields = StepFields(context, mapping, place, dict.fromkeys(known), also=ALIASES, at=key, elsewhere=elsewhere)
+    fields = StepFields(context, mapping, place, known, also=ALIASES, at=key, elsewhere=elsewhere)
     step = row.read(fields.begin())
     if step is None:
         _forget(context, node)

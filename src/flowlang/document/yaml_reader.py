@@ -14,16 +14,12 @@ from flowlang.diagnostics import Diagnostic, Span
 from flowlang.document import yaml_codes as codes
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence, Source, Style
 from flowlang.document.scalars import CORE, MAYBE, OutOfRange, plain_value, tagged_value
-from flowlang.document.source import MAX_BYTES, read_source
+from flowlang.document.source import LIMITS, Limits, read_source
 from flowlang.document.texts import quoted, quoted_value, shown
 from flowlang.records import frozen
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml"]
-
-MAX_DEPTH = 64
-MAX_NODES = 100_000
 _MAX_FINDINGS = 100
-_REPAIR_BUDGET = 2 * MAX_BYTES  # characters read again after a repair, all attempts together
+_REPAIRS = 2  # a file is read again after repairs for at most as many characters as two files may have
 _STYLES: dict[str | None, Style] = {
     "": "plain",
     None: "plain",
@@ -39,7 +35,7 @@ _HEADER = re.compile(r"[|>][-+0-9]*")
 _ANCHOR = re.compile(r"&([^\s,\[\]{}]+)")
 
 
-def read_yaml(text: str | bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
+def read_yaml(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[Node | None, list[Diagnostic]]:
     """The top-level node of one YAML document and what is wrong with it.
 
     The node is None when the text cannot be read to its end; otherwise it is a mapping. Every finding about
@@ -49,14 +45,14 @@ def read_yaml(text: str | bytes, file: str) -> tuple[Node | None, list[Diagnosti
 
     from flowlang.document.yaml_errors import explain
 
-    checked, found = read_source(text, file)
+    checked, found = read_source(text, file, limits)
     if checked is None:
         return None, found
     source = Source(checked, file)
-    reading, budget = checked, _REPAIR_BUDGET
+    reading, budget = checked, _REPAIRS * limits.size
     syntax: list[Diagnostic] = []
     while True:
-        builder = _Builder(source)
+        builder = _Builder(source, limits)
         try:
             node = builder.read(reading)
         except _Stop as stop:
@@ -109,8 +105,9 @@ class _Anchored:
 class _Builder:
     """Builds the tree of one document. `last` is the scalar read last, for explaining a syntax error after it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, limits: Limits) -> None:
         self.source = source
+        self.limits = limits
         self.findings: list[Diagnostic] = []
         self.frames: list[_Frame] = []
         self.anchors: dict[str, _Anchored] = {}
@@ -172,7 +169,7 @@ class _Builder:
         self.last = node
         self.end = stop if style != "|" and style != ">" else node.end
         self.count += 1
-        if self.count > MAX_NODES:
+        if self.count > self.limits.nodes:
             self._too_many(start)
         if event.anchor is not None:
             self.anchors[event.anchor] = _Anchored(node, 1, 0)
@@ -186,9 +183,9 @@ class _Builder:
 
     def _open(self, event: Any, keys: dict[str, Scalar] | None) -> None:
         self.count += 1
-        if self.count > MAX_NODES:
+        if self.count > self.limits.nodes:
             self._too_many(event.start_mark.index)
-        if len(self.frames) == MAX_DEPTH:
+        if len(self.frames) == self.limits.depth:
             self._too_deep(event.start_mark.index)
         if event.anchor is not None:
             self.open_anchors.add(event.anchor)
@@ -231,9 +228,9 @@ class _Builder:
             help_ = f'to write text, quote it: `"*{event.anchor}"`'
             self._stop(codes.ANCHOR, message, event.start_mark.index, len(event.anchor) + 1, help_)
         self.count += anchored.size
-        if self.count > MAX_NODES:
+        if self.count > self.limits.nodes:
             self._too_many(event.start_mark.index)
-        if len(self.frames) + anchored.height > MAX_DEPTH:
+        if len(self.frames) + anchored.height > self.limits.depth:
             self._too_deep(event.start_mark.index)
         if self.frames:
             self.frames[-1].below = max(self.frames[-1].below, anchored.height)
@@ -427,11 +424,11 @@ class _Builder:
         self._report(codes.TAG, message, span, "remove it; to begin a text with `!`, quote the text")
 
     def _too_many(self, start: int) -> NoReturn:
-        message = f"the file holds more than {MAX_NODES:,} values, aliases counted as written out"
+        message = f"the file holds more than {self.limits.nodes:,} values, aliases counted as written out"
         self._stop(codes.LIMIT, message, start, 1, "data belongs in a file that a task reads")
 
     def _too_deep(self, start: int) -> NoReturn:
-        message = f"the file is nested more than {MAX_DEPTH} levels deep"
+        message = f"the file is nested more than {self.limits.depth} levels deep"
         self._stop(codes.LIMIT, message, start, 1, "move a part into a subflow")
 
 

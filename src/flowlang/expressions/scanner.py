@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 _OPEN = re.compile(r"\$?\$\{")
 _INSIDE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|['"]|[()\[\]{}]""", re.DOTALL)
+_SIMPLE = re.compile(r"[\w. ]*\}")  # most expressions: nothing in them could hide a brace
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -48,6 +49,9 @@ def closing(text: str, at: int) -> int:
 
     An unclosed quote or bracket inside is left for the parser to name when a `}` follows nevertheless.
     """
+    simple = _SIMPLE.match(text, at)
+    if simple is not None:
+        return simple.end() - 1
     opened: list[str] = []
     fallback = -1
     for match in _INSIDE.finditer(text, at):

@@ -211,14 +211,18 @@ def _lost(joined: Type, *parts: Type) -> Type:
     return replace(joined, secret=True) if any(map(holds_secret, parts)) else joined
 
 
+_PLAIN = {type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, str: STRING}
+
+
 def type_of(value: object) -> Type:
     """The type of a plain value, as a literal in a flow has it."""
+    known = _PLAIN.get(type(value))
+    if known is not None:
+        return known
     import datetime
     import decimal
     import uuid
 
-    if value is None:
-        return NULL
     if isinstance(value, Mapping):
         return record({str(key): type_of(each) for key, each in value.items()})
     if isinstance(value, (list, tuple)):
