@@ -11,8 +11,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import flowlang
+from flowlang import api
+from flowlang.checking.flows import check_text
+from flowlang.connections import plugin_registry
+from flowlang.document.source import Limits
 from flowlang.events import Event
+from flowlang.plan import ROOTS, Assign
+from flows import BLOCK, shop
+from flows import STEPS as STEPS_OF_BLOCK
 from harness import Figure, in_turn, processes_in_turn, seconds, spawn
 from plugin import op, waiting_op
 
@@ -248,4 +257,108 @@ def load() -> list[Figure]:
     ]
 
 
-ALL = {each.__name__: each for each in (step, parallel, startup, smallest, insert, stream, load)}
+# ---------------------------------------------------------------- check
+
+LIFTED = Limits(size=1 << 30, nodes=1 << 30)
+
+
+def check_once(text: str) -> None:
+    """What `flowlang.check(text=…)` does the first time, with the limits of the reader lifted."""
+    checked = check_text(text, "bench.yaml", registry=plugin_registry, read=api.read_text, limits=LIFTED)
+    if checked.plan is None:
+        raise RuntimeError(f"the flow is not valid: {checked.findings[0]}")
+
+
+def compose(text: str) -> None:
+    """The fastest loader one can have that keeps positions: nodes with marks, from libyaml."""
+    loader = yaml.CBaseLoader(text)
+    try:
+        loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def check() -> list[Figure]:
+    """A large flow checked, beside reading it; and whether twice the text takes twice the time."""
+    texts = {lines: shop(lines) for lines in (100, 1_000, 10_000, 100_000)}
+
+    async def floor() -> None:
+        compose(texts[10_000])
+
+    def ours(lines: int) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            check_once(texts[lines])
+
+        return run
+
+    measured = in_turn(7, floor, ours(10_000), collecting=False)
+    lines = texts[10_000].count("\n")
+    steps = lines // BLOCK.count("\n") * STEPS_OF_BLOCK
+    how = (
+        f"a flow of {lines:,} lines and {steps:,} steps, parsed, checked and compiled; "
+        "the floor is PyYAML's `compose` on libyaml with the base loader, of the same text; both without the garbage "
+        "collector; 7 rounds"
+    )
+    floor_text, own = f"`yaml.compose`, nodes with marks: {seconds(measured.of(0))}", seconds(measured.of(1))
+    found = [Figure("check of 10,000 lines", floor_text, own, measured.ratio(1), "×", 8, how)]
+    scaled = in_turn(3, ours(1_000), ours(100), ours(100_000), collecting=False)
+    each = {size: scaled.of(place) / texts[size].count("\n") for place, size in enumerate((1_000, 100, 100_000))}
+    for size in (100, 100_000):
+        ratio = each[size] / each[1_000]
+        floor_text = f"a line of 1,000: {seconds(each[1_000])}"
+        how = "the time of a check by its lines, beside that of 1,000 lines; the reader's limits lifted; 3 rounds"
+        found.append(Figure(f"check, a line of {size:,}", floor_text, seconds(each[size]), ratio, "×", 1.5, how))
+    return found
+
+
+# ---------------------------------------------------------------- expressions
+
+EXPRESSIONS = """flow: expressions
+inputs:
+  - {name: user, type: object, required: true}
+  - {name: count, type: integer, required: true}
+steps:
+  - set:
+      path: ${inputs.user.address.city}
+      comparison: ${inputs.count >= 18}
+      interpolation: "Hello ${inputs.user.name}: ${inputs.count} orders"
+"""
+SAME_IN_PYTHON = {
+    "path": "inputs['user']['address']['city']",
+    "comparison": "inputs['count'] >= 18",
+    "interpolation": "f\"Hello {inputs['user']['name']}: {inputs['count']} orders\"",
+}
+
+
+def expressions() -> list[Figure]:
+    """An expression, and the same of Python's."""
+    flow = flowlang.load(text=EXPRESSIONS)
+    assign = flow.plan.steps[0]
+    assert isinstance(assign, Assign)
+    inputs = {"user": {"name": "Ada", "address": {"city": "Paris"}}, "count": 18}
+    frame: list[Any] = [None] * flow.plan.size
+    frame[ROOTS.inputs] = inputs
+    return [_expression(name, evaluate, frame, inputs) for name, evaluate in assign.values]
+
+
+def _expression(name: str, evaluate: Callable[..., object], frame: list[Any], inputs: dict[str, Any]) -> Figure:
+    same = eval(f"lambda inputs, x: {SAME_IN_PYTHON[name]}")
+    assert evaluate(frame, None) == same(inputs, None)
+    many = range(20_000)
+
+    async def floor() -> None:
+        for _ in many:
+            same(inputs, None)
+
+    async def ours() -> None:
+        for _ in many:
+            evaluate(frame, None)
+
+    measured = in_turn(25, floor, ours)
+    how = "compiled functions, called in a loop; Python's gets the same values as dicts; 25 rounds of 20,000 calls"
+    floor_text = f"`{SAME_IN_PYTHON[name]}`: {seconds(measured.of(0) / len(many))}"
+    own = seconds(measured.of(1) / len(many))
+    return Figure(f"expression, {name}", floor_text, own, measured.ratio(1), "×", 3, how)
+
+
+ALL = {each.__name__: each for each in (step, parallel, startup, smallest, insert, stream, load, check, expressions)}

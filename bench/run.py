@@ -2,8 +2,8 @@
 
     python bench/run.py [NAME …] [--write FILE]
 
-NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load. The exit code is 1 when a
-target is missed.
+NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, check, expressions.
+The exit code is 1 when a target is missed.
 """
 
 from __future__ import annotations

@@ -13,8 +13,13 @@ FLOWS = """
 import asyncio, flowlang, figures
 for text in [figures.sequence(3), figures.side_by_side("bench_op", 3), figures.side_by_side("bench_waiting_op", 3)]:
     asyncio.run(figures.run(flowlang.load(text=text)))
-for text in [figures.SMALLEST, figures.INSERT, figures.STREAM]:
+for text in [figures.SMALLEST, figures.INSERT, figures.STREAM, figures.EXPRESSIONS]:
     flowlang.load(text=text)
+for lines in (100, 1000):
+    text = figures.shop(lines)
+    assert 0.5 * lines < text.count("\\n") <= lines
+    figures.check_once(text)
+    figures.compose(text)
 """
 
 FIGURES = """

@@ -328,9 +328,14 @@ def text(value: Any) -> str:
     """`value` put into text. Null, bytes, lists and objects are refused: `json(x)` says them on purpose."""
     if type(value) is str:
         return value
+    if type(value) is int and -_SHORT < value < _SHORT:  # nearly all that are
+        return str(value)
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ExpressionError("this number has too many digits for text")
     return str(value) if type(value) is int else _other_text(value)
+
+
+_SHORT = 1 << 62
 
 
 def _other_text(value: Any) -> str:
