@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -153,3 +154,24 @@ async def test_a_config_that_is_refused_does_not_show_it(caplog: pytest.LogCaptu
     shown = repr(result.to_record()) + repr(result.findings) + caplog.text
     assert result.status == "invalid"
     assert not [form for form in forms(CANARY) if form in shown]
+
+
+def test_a_secret_stays_one_in_a_subflow(tmp_path: Path) -> None:
+    """An input that does not declare it is secret where a secret reaches it, however short, and plain where none does;
+    so is what the subflow gives back."""
+    (tmp_path / "sub.yaml").write_text(
+        "flow: sub\ninputs: [{name: k, type: string, required: true}]\nsteps:\n  - log: 'got ${inputs.k}'\n"
+        "outputs: [{name: r, value: '${inputs.k}!'}]\n"
+    )
+    (tmp_path / "main.yaml").write_text(
+        "flow: main\ninputs: [{name: key, type: string, secret: true, required: true}]\nsteps:\n"
+        "  - subflow: sub\n    id: a\n    inputs: {k: '${inputs.key}'}\n"
+        "  - subflow: sub\n    id: b\n    inputs: {k: plain}\n"
+        "outputs: [{name: a, value: '${a.r}'}, {name: b, value: '${b.r}'}]\n"
+    )
+    events: list[Event] = []
+    result = flowlang.run_sync(tmp_path / "main.yaml", {"key": "abc"}, on_event=events.append)
+    assert result.outputs == {"a": "abc!", "b": "plain!"}
+    assert result.to_record()["outputs"] == {"a": "***", "b": "plain!"}
+    assert "abc" not in "".join(map(str, events))
+    assert "got plain" in "".join(map(str, events))
