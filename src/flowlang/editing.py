@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from flowlang.diagnostics import Diagnostic
 from flowlang.exceptions import PluginError
+from flowlang.records import frozen
 
 if TYPE_CHECKING:
+    from flowlang.checking.facts import Facts
     from flowlang.connections.registry import PluginRecord, PluginRegistry
     from flowlang.tasks.spec import TaskSpec
+    from flowlang.views.names import Symbol
     from flowlang.views.schema import ConnectionType
+
+
+# ---------------------------------------------------------------- the schema
 
 
 def schema(registry: PluginRegistry | None = None, tasks: Iterable[TaskSpec] = ()) -> dict[str, Any]:
@@ -38,3 +46,115 @@ def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
         return ConnectionType(record.name, f"Cannot be used: {error}", None, False)
     about = str(record.plugin.description)
     return ConnectionType(record.name, about, config, _schema.is_closed(config, config), specs)
+
+
+# ---------------------------------------------------------------- a text that is being written
+
+
+@frozen
+class Analysis:
+    """All that is known of one text. `findings` are those of the text as it stands.
+
+    When it cannot be read as YAML at the moment, `facts` and `symbols` are those of the text with the lines that are
+    in the way left blank (`mended`), so that every place is the same. `reached` are the files that were read for it."""
+
+    file: str
+    text: str
+    findings: tuple[Diagnostic, ...]
+    facts: Facts
+    symbols: tuple[Symbol, ...]
+    mended: bool
+    reached: frozenset[str]
+
+
+_TRIES = 4
+
+
+def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | None = None) -> Analysis:
+    """Check `text` as the file `file`. `read` gives the text of a file that the flow reaches (`OSError`: none), so
+    that an editor can show what is not saved yet. `line` (from 1) is where the author writes."""
+    from flowlang.checking.checker import Checked
+    from flowlang.checking.facts import Facts
+    from flowlang.checking.flows import check_text
+    from flowlang.connections import plugin_registry
+    from flowlang.views.names import names_of
+
+    reached: set[str] = set()
+
+    def noted(path: str) -> str:
+        reached.add(path)
+        return read(path)
+
+    def checked(attempt: str) -> tuple[Checked, Facts]:
+        facts = Facts()
+        return check_text(attempt, file, registry=plugin_registry, tasks={}, read=noted, facts=facts), facts
+
+    paused = gc.isenabled()
+    gc.disable()  # as for every check: it makes a great many objects and hardly any garbage
+    try:
+        found, facts = checked(text)
+        findings, mended = tuple(found.findings), False
+        for attempt in _mends(text, found.findings, line) if facts.flow is None else ():
+            again, better = checked(attempt)
+            if better.flow is not None:
+                facts, mended = better, True
+                break
+            del again
+        symbols = tuple(names_of(facts.flow)) if facts.flow is not None else ()
+    finally:
+        if paused:
+            gc.enable()
+    return Analysis(file, text, findings, facts, symbols, mended, frozenset(reached))
+
+
+def subflow_file(analysis: Analysis, name: str) -> str | None:
+    """The file of the subflow that a flow calls `name`."""
+    import os
+
+    from flowlang.checking.rules.subflow_call import file_of
+
+    return file_of(os.path.dirname(os.path.abspath(analysis.file)), name)
+
+
+def why_not_renamed(analysis: Analysis, symbol: Symbol, name: str) -> str | None:
+    """Why `symbol` cannot be called `name`; None when it can."""
+    from flowlang.document.names import trouble_with
+
+    if analysis.mended:
+        return "the file cannot be read as YAML at the moment: mend that first"
+    trouble = trouble_with(name, symbol.kind)
+    if trouble is not None:
+        return trouble.message
+    rivals = {"step", "loop variable"} if symbol.kind in ("step", "loop variable") else {symbol.kind}
+    for each in analysis.symbols:
+        if each is not symbol and each.name == name and each.kind in rivals:
+            where = f" ({each.definitions[0].start})" if each.definitions else ""
+            return f"`{name}` is already a {each.kind}{where}"
+    return None
+
+
+def _mends(text: str, findings: Iterable[Diagnostic], line: int | None) -> Iterator[str]:
+    """`text` with the lines blank that may be in the way: the one that is being written, those with findings."""
+    lines = text.split("\n")
+    wrong = [each.span.start.line for each in findings]
+    for number in dict.fromkeys([*([line] if line is not None else []), *wrong[:_TRIES]]):
+        if 1 <= number <= len(lines):
+            for blank in (_without_value, _blank):
+                yield _with(lines, number, blank)
+    if line is not None and wrong:
+        lines[line - 1 : line] = [_blank(lines[line - 1])] if line <= len(lines) else []
+        yield _with(lines, wrong[0], _blank)
+
+
+def _with(lines: list[str], number: int, change: Callable[[str], str]) -> str:
+    return "\n".join([*lines[: number - 1], change(lines[number - 1]), *lines[number:]])
+
+
+def _without_value(line: str) -> str:
+    """`key: …` without its value."""
+    key, colon, _ = line.partition(": ")
+    return key + colon.rstrip() if colon else _blank(line)
+
+
+def _blank(line: str) -> str:
+    return ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from flowlang.checking.catalogue import Catalogue
+from flowlang.checking.facts import Facts
 from flowlang.checking.literal_secrets import Sources
 from flowlang.checking.scope import Entry, Layout, Scope
 from flowlang.diagnostics import Diagnostic, Edit, Fix, Severity, Span, ordered
@@ -124,6 +125,7 @@ class Checker:
         self.inputs: dict[str, model.Input] = {each.name.text: each for each in flow.inputs}
         self.literals: list[tuple[Span, str]] = []  # secrets written out in the file, and where
         self.exit_types: dict[str, list[Type]] = {}  # what `exit` gives, by output
+        self.facts: Facts | None = None  # what an editor wants to know; nobody asks in an ordinary check
 
     # ------------------------------------------------------------ findings
 

@@ -17,6 +17,7 @@ from flowlang.checking import (  # noqa: F401 - four of them fill the table of `
 )
 from flowlang.checking.catalogue import Catalogue, own_entries
 from flowlang.checking.checker import Checked, Checker, ReadText, hide, show
+from flowlang.checking.facts import Facts
 from flowlang.checking.rules import connections as connection_rules
 from flowlang.checking.rules import literal_credential, user_tasks
 from flowlang.checking.scope import Scope, Unseen
@@ -49,10 +50,11 @@ def check_text(
     unit: type[Unit] = Unit,
     tainted: frozenset[str] = frozenset(),
     limits: Limits = LIMITS,
+    facts: Facts | None = None,
 ) -> Checked:
     """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it; `unit` compiles its
     expressions. `tainted` inputs are given a secret by the flow that calls this one: they are looked at as if they
-    declared it."""
+    declared it. `facts` is filled with what an editor wants to know besides."""
     flow, findings = parse_flow(text, file, limits)
     if flow is not None and tainted:
         flow = replace(flow, inputs=tuple(_as_secret(each, tainted) for each in flow.inputs))
@@ -77,6 +79,8 @@ def check_text(
         folder=os.path.dirname(os.path.abspath(path or file)),
         unit=parent.unit if parent is not None else unit,
     )
+    if facts is not None:
+        checker.facts, facts.flow = facts, flow
     checker.add(findings)
     checker.unparsed = has_errors(findings)
     plan, output_types = _plan(checker)
@@ -107,6 +111,9 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
         for name, _ in ids(cleaning):
             why = f"{label(name)} stands in `{where}`, which runs when the steps are over"
             scope.unseen[name.text] = Unseen("hidden", label(name), why)
+    if checker.facts is not None:
+        checker.facts.own_tasks.update({name: each.spec for name, each in checker.catalogue.own.items()})
+        checker.facts.section("steps", scope)
     admission = starts.concurrency(checker, scope)
     starts.triggers(checker)
     steps, _ = block(checker, scope, flow.steps)
@@ -140,7 +147,7 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
 
 def _cleaning_up(checker: Checker, scope: Scope, word: str, steps: Sequence[model.Step]) -> tuple[Step, ...]:
     """The plan of `on_cancel` or `finally`; what they see of any other step may have been cut short."""
-    if not steps:
+    if not steps and checker.facts is None:
         return ()
     unsure = scope.inner()
     unsure.cleaning = word
@@ -148,6 +155,8 @@ def _cleaning_up(checker: Checker, scope: Scope, word: str, steps: Sequence[mode
     for name, entry in scope.entries.items():
         if entry.kind == "step":
             unsure.add(name, entry.maybe("the run may have ended before it"))
+    if checker.facts is not None:
+        checker.facts.section(word, unsure)
     return block(checker, unsure, steps)[0]
 
 
@@ -160,6 +169,8 @@ def _vars(checker: Checker, scope: Scope) -> tuple[tuple[tuple[str, Evaluator], 
     show(inner, "env")
     for root in ("vars", "secrets", "run"):
         hide(inner, root, f"`{root}` is not readable in `vars`: they are computed from `inputs` and `env`")
+    if checker.facts is not None:
+        checker.facts.section("vars", inner)
     planned, types, secret = [], {}, set()
     for name, value in checker.flow.vars:
         code, given = evaluator(checker, inner, value, Wanted(name.text, keeps=True), f"vars.{name.text}")
@@ -241,6 +252,8 @@ def _outputs(checker: Checker, scope: Scope) -> tuple[tuple[OutputPlan, ...], Ma
     stored = "a flow output is stored and shown"
     hide(ended, "secrets", f"`secrets` is not readable in `outputs`: {stored}")
     hide(ended, "env", f"`env` is readable only in `connections` and `vars`; {stored}", "pass it through a connection")
+    if checker.facts is not None:
+        checker.facts.section("outputs", ended)
     planned, types = [], {}
     for output in checker.flow.outputs:
         name, start = output.name.text, output.value.span.start
@@ -267,6 +280,8 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
     hide(inner, "run", "`run` is not readable in `connections`")
     why = "`inputs` is not readable in `connections`: a caller must not choose where a connection leads"
     hide(inner, "inputs", why, "take it from `env`, or choose what is safe in `vars`")
+    if checker.facts is not None:
+        checker.facts.section("connections", inner)
     config = connection.config
     if plugin is not None:
         config = _with_host_keys(connection, plugin)

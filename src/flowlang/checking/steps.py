@@ -147,6 +147,8 @@ def one(checker: Checker, scope: Scope, step: model.Step, prefix: str, number: i
     modifiers = step.modifiers
     guard: Evaluator | None = None
     present, holding = scope.present, scope.holding
+    if checker.facts is not None:
+        checker.facts.before(step, scope)
     if modifiers.guard is not None:
         guard = condition(checker, scope, modifiers.guard, "if")
         scope.present = present | facts(modifiers.guard, True)
@@ -168,6 +170,8 @@ def one(checker: Checker, scope: Scope, step: model.Step, prefix: str, number: i
         scope.present = shown  # what a step's branches found out holds behind it
     planned = _modified(checker, step, site, walked, guard, handled, written)
     _into_sight(scope, step, walked, handled, own)
+    if checker.facts is not None:
+        checker.facts.after(step, scope)
     return Walked(planned, walked.outputs, walked.slot, walked.ends and certain and (handled is None or handled.ends))
 
 

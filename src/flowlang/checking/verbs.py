@@ -173,6 +173,8 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
     place = inner.layout.place()
     inner.add(variable.text, Entry(_item(source, step), named, inner.layout, place, variable, kind="variable"))
     inner.add("index", Entry(INTEGER, "loop index `index`", inner.layout, inner.layout.place(), kind="root"))
+    if checker.facts is not None:
+        checker.facts.inside(step, inner)
     body, _ = block(checker, inner, step.body, "")
     outputs: dict[str, Type] = {"count": INTEGER, "failed": INTEGER}
     collect = None

@@ -75,6 +75,7 @@ COMMANDS = {
     "fmt": Entry("flowlang.cli.fmt:fmt", "Put flows into their canonical form.", "Flows"),
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
     "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),
+    "lsp": Entry("flowlang.cli.lsp:lsp", "Run the language server for flows; editors start it.", "Editors"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),
     "version": Entry("flowlang.cli.version:version", "Print the version.", "Installation"),

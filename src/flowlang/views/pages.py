@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flowlang.diagnostics import Code
+from flowlang.diagnostics import Code, Diagnostic
 from flowlang.exceptions import ErrorClass
 from flowlang.views.text import Paint, page, plain, table, wrapped
 from flowlang.views.verbs import Verb
@@ -74,3 +74,18 @@ def verb_page(verb: Verb, paint: Paint = plain) -> str:
             *(f"  {line}" for line in verb.example.splitlines()),
         ]
     )
+
+
+def function_markdown(function: Any) -> str:
+    """The page of a function as an editor shows it. `function`: an entry of the table of functions."""
+    told = " ".join(filter(None, [function.summary, function.doc]))
+    return f"`{function.signature}`\n\n{told}\n\n```\n${{{function.example}}}\n→ {function.result}\n```"
+
+
+def finding_markdown(finding: Diagnostic, code: Code | None) -> str:
+    """A finding with the page of its kind, as an editor shows it."""
+    lines = [f"**{finding.code}**: {finding.message}", *finding.notes, *filter(None, [finding.suggestion])]
+    if code is not None:
+        first, _, rest = code.page.lstrip().partition("\n")
+        lines += [first.rstrip(), outdented(rest)]
+    return "\n\n".join(filter(None, lines))

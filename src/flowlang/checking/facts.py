@@ -1,0 +1,60 @@
+"""What a check learned on its way, for editors: the names in sight at each step, and the flow's own tasks.
+
+A check that nobody watches records nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowlang.checking.scope import Entry, Scope
+from flowlang.diagnostics import Position
+from flowlang.document import model
+from flowlang.tasks.spec import TaskSpec
+
+Names = Mapping[str, Entry]
+
+
+@dataclass(slots=True)
+class Facts:
+    """`places` are in the order of the walk: from `(position, column)` on, these names are in sight for what stands at
+    that column or further right. `sections` has the names at the head of each top-level key that computes."""
+
+    flow: model.Flow | None = None
+    own_tasks: dict[str, TaskSpec] = field(default_factory=dict)
+    sections: dict[str, Names] = field(default_factory=dict)
+    places: list[tuple[Position, int, Names]] = field(default_factory=list)
+
+    def section(self, key: str, scope: Scope) -> None:
+        self.sections[key] = _names(scope)
+
+    def before(self, step: model.Step, scope: Scope) -> None:
+        start = step.span.start
+        self.places.append((start, start.column, _names(scope)))
+
+    def after(self, step: model.Step, scope: Scope) -> None:
+        span = step.span
+        self.places.append((span.end, span.start.column, _names(scope)))
+
+    def inside(self, step: model.ForEachStep, scope: Scope) -> None:
+        """The names of a loop's turn: for what is indented under it, and for its `collect`."""
+        names = _names(scope)
+        self.places.append((step.items.span.end, step.span.start.column + 1, names))
+        if step.collect is not None:
+            self.places.append((step.collect.span.start, 1, names))
+
+
+def _names(scope: Scope) -> Names:
+    """Every name that may be read, the innermost of each."""
+    chain: list[Scope] = []
+    each: Scope | None = scope
+    while each is not None:
+        chain.append(each)
+        each = each.outer
+    found: dict[str, Entry] = {}
+    for each in reversed(chain):
+        for name in each.unseen:
+            found.pop(name, None)
+        found |= each.entries
+    return {name: entry for name, entry in found.items() if entry.state != "hidden"}

@@ -1,0 +1,144 @@
+"""The texts that are open in an editor, and what is known of each.
+
+A change is looked at a moment later, on a thread of its own, so that keys are answered meanwhile from what was known
+before. What comes too late, because the text has changed again, is never shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from flowlang import api
+from flowlang.editing import Analysis, analyse, schema
+from flowlang.lsp.positions import Lines, lines_of
+from flowlang.lsp.structure import Structure
+
+_LOG = logging.getLogger("flowlang.lsp")
+PAUSE = 0.15  # seconds without a key before a text is looked at
+
+
+@dataclass(slots=True, eq=False)
+class Document:
+    """One open text. `analysis` may be of an earlier version; `edited` is the line that changed last, from 1."""
+
+    uri: str
+    path: str
+    version: int
+    lines: Lines
+    analysis: Analysis | None = None
+    edited: int | None = None
+    timer: asyncio.Task[None] | None = None
+    structure: Structure | None = None
+    own_tasks: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> bool:
+        return self.analysis is not None and self.analysis.text == self.lines.text
+
+
+Show = Callable[[Document, Analysis], None]
+
+
+class Documents:
+    """`show` is called with each analysis of a present text."""
+
+    def __init__(self, show: Show) -> None:
+        self.open: dict[str, Document] = {}
+        self._show = show
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="flowlang-check")
+        self._plain: Structure | None = None
+
+    def close(self) -> None:
+        for each in self.open.values():
+            if each.timer is not None:
+                each.timer.cancel()
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # ------------------------------------------------------------ texts
+
+    def put(self, uri: str, path: str, version: int, text: str, encoding: str) -> Document:
+        self.remove(uri)
+        made = Document(uri, path, version, lines_of(text, encoding))
+        self.open[uri] = made
+        self.changed(made)
+        return made
+
+    def remove(self, uri: str) -> Document | None:
+        gone = self.open.pop(uri, None)
+        if gone is not None and gone.timer is not None:
+            gone.timer.cancel()
+        return gone
+
+    def read(self, path: str) -> str:
+        """The text of a file as the editor has it, saved or not. Raises `OSError`."""
+        wanted = os.path.realpath(path)
+        for each in list(self.open.values()):
+            if os.path.realpath(each.path) == wanted:
+                return each.lines.text
+        return api.read_text(path)
+
+    # ------------------------------------------------------------ what is known
+
+    def changed(self, document: Document) -> None:
+        """Look at a text, and at those that reach it, when nothing was written for a moment."""
+        if self.open.get(document.uri) is document:
+            self._later(document)
+        file = os.path.realpath(document.path)
+        for each in self.open.values():
+            if each is not document and each.analysis is not None and file in each.analysis.reached:
+                self._later(each, again=True)
+
+    def _later(self, document: Document, *, again: bool = False) -> None:
+        if document.timer is not None:
+            document.timer.cancel()
+        document.timer = asyncio.ensure_future(self._after_a_pause(document, again))
+
+    async def _after_a_pause(self, document: Document, again: bool) -> None:
+        await asyncio.sleep(PAUSE if document.analysis is not None else 0)
+        await asyncio.shield(self._look(document, again=again))
+
+    def _look(self, document: Document, *, again: bool = False) -> Awaitable[None]:
+        return asyncio.ensure_future(self._looked(document, again))
+
+    async def _looked(self, document: Document, again: bool) -> None:
+        lines, line = document.lines, document.edited
+        if document.fresh and not again:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
+        except RuntimeError:
+            return  # the server is ending
+        except Exception:  # noqa: BLE001 - a boundary: the editor keeps what it had, and the log says what happened
+            _LOG.exception("a text could not be looked at: this is a defect of FlowLang")
+            return
+        if self.open.get(document.uri) is not document:
+            return
+        document.analysis = found  # also of a text that has changed since: it is nearer than the one before
+        if document.lines is lines:
+            self._show(document, found)
+
+    def _analysed(self, lines: Lines, path: str, line: int | None) -> Analysis:
+        return analyse(lines.text, path, self.read, line=line)
+
+    async def known(self, document: Document) -> Analysis | None:
+        """What is known of the present text, as soon as it is."""
+        if not document.fresh:
+            await self._look(document)
+        return document.analysis if document.fresh else None
+
+    def structure(self, document: Document) -> Structure:
+        """What may stand in this flow: everything that is installed, and its own tasks."""
+        own = document.analysis.facts.own_tasks if document.analysis is not None else {}
+        if not own:
+            if self._plain is None:
+                self._plain = Structure(schema())
+            return self._plain
+        if document.structure is None or document.own_tasks != own:
+            document.structure, document.own_tasks = Structure(schema(tasks=own.values())), dict(own)
+        return document.structure
