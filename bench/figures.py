@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import flowlang
+from editor import figures as keys_in_an_editor
 from flowlang import api
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
@@ -361,4 +362,13 @@ def _expression(name: str, evaluate: Callable[..., object], frame: list[Any], in
     return Figure(f"expression, {name}", floor_text, own, measured.ratio(1), "×", 3, how)
 
 
-ALL = {each.__name__: each for each in (step, parallel, startup, smallest, insert, stream, load, check, expressions)}
+def editor() -> list[Figure]:
+    """A key in a long flow, answered by the language server."""
+    with tempfile.TemporaryDirectory() as folder:
+        return keys_in_an_editor(Path(folder))
+
+
+ALL = {
+    each.__name__: each
+    for each in (step, parallel, startup, smallest, insert, stream, load, editor, check, expressions)
+}

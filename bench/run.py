@@ -2,7 +2,8 @@
 
     python bench/run.py [NAME …] [--write FILE]
 
-NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, check, expressions.
+NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, check, expressions,
+editor.
 The exit code is 1 when a target is missed.
 """
 

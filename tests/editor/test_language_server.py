@@ -199,7 +199,7 @@ def test_a_caller_sees_the_subflow_as_it_is_edited(editor: Editor) -> None:
         (HEAD + "  - for_each: ${q.rows}\n    as: row\n    do:\n      - log: ${|>}\n", "row index q", ""),
         (HEAD + "  - for_each: ${q.rows}\n    as: row\n    do: []\n    collect: ${|>}\n", "row index", ""),
         (HEAD + "  - for_each: ${q.rows}\n    as: row\n    do: []\n  - log: ${|>}\n", "q", "row index"),
-        (HEAD + "  - id: later\n    set: {a: ${|>}}\n", "q", "later"),
+        (HEAD + "  - id: later\n    set: {a: '${|>}'}\n", "q", "later"),
         (HEAD + "  - log: a\n    on_error:\n      - log: ${error.|>}\n", "type detail attempt", ""),
         (HEAD + "outputs:\n  - {name: o, value: '${|>}'}\n", "q inputs", "env secrets"),
         (HEAD + "vars:\n  v: ${|>}\n", "inputs env", "q secrets"),
@@ -490,7 +490,8 @@ def test_messages_that_are_none_are_survived(tmp_path: Path) -> None:
     editor = Editor(tmp_path)
     editor.client.write(b"{not json")
     editor.client.write(b'{"jsonrpc": "2.0", "id": 77, "method": "textDocument/hover", "params": {"position": 5}}')
-    assert editor.client.finish(77)["error"]
+    editor.client.write(b'{"jsonrpc": "2.0", "id": 78}')
+    editor.client.write(b"[1, 2]")
     place = editor.open(HEAD)
     assert editor.found(place["textDocument"]["uri"]) == []
     assert editor.client.close() == 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from functools import cache, lru_cache
+from typing import Any, Literal, NamedTuple
 
 from flowlang.diagnostics import Position
 from flowlang.editing import Analysis
@@ -14,7 +15,6 @@ from flowlang.expressions.types import Type
 from flowlang.lsp.outline import Spot, spot
 from flowlang.lsp.positions import Lines, lines_of, same_line
 from flowlang.lsp.structure import Offer, Structure
-from flowlang.records import frozen
 from flowlang.views.pages import function_markdown
 
 Kind = Literal["key", "task", "word", "variable", "field", "function", "name"]
@@ -23,8 +23,7 @@ _NAME = re.compile(r"(?<![\w.\])\"'])[^\W\d]\w*$|$")
 _STEP = re.compile(r"\.(\w+)|\[([^\[\]]*)\]")
 
 
-@frozen
-class Item:
+class Item(NamedTuple):
     """A proposal. It replaces what stands between `start` and the cursor (columns from 0, on the cursor's line)."""
 
     label: str
@@ -70,13 +69,16 @@ def _in_expression(text: str, names: Mapping[str, Any], column: int) -> Iterator
         return  # inside a text
     word = _NAME.search(text)
     start = column - len(word[0]) if word else column
-    for name, entry in names.items():
+    for name, entry in reversed(list(names.items())):  # what came into sight last is nearest
         detail = f"{entry.type}{' (may be skipped)' if entry.state == 'maybe' else ''}"
         yield Item(name, "variable", start, name, detail, entry.label, first=entry.kind != "root")
-    for function in FUNCTIONS.values():
-        yield Item(
-            function.name, "function", start, f"{function.name}(", function.signature, function_markdown(function)
-        )
+    for name, signature, page in _functions():
+        yield Item(name, "function", start, f"{name}(", signature, page)
+
+
+@cache
+def _functions() -> list[tuple[str, str, str]]:
+    return [(name, each.signature, function_markdown(each)) for name, each in FUNCTIONS.items()]
 
 
 def _fields(path: re.Match[str], names: Mapping[str, Any], column: int) -> Iterator[Item]:
@@ -108,13 +110,18 @@ def type_of_path(path: str, names: Mapping[str, Any]) -> Type | None:
     return found
 
 
+@lru_cache(8)
+def _lines(text: str, encoding: str) -> Lines:
+    return lines_of(text, encoding)
+
+
 def names_at(analysis: Analysis, lines: Lines, line: int, column: int, here: Spot) -> Mapping[str, Any]:
     """The names in sight at a place of the present text, by what is known of the text of `analysis`."""
     facts, section = analysis.facts, here.section
     found: Mapping[str, Any] = facts.sections.get(section or "steps") or facts.sections.get("steps", {})
     if section not in ("steps", "on_cancel", "finally"):
         return found
-    old = lines_of(analysis.text, lines.encoding)
+    old = _lines(analysis.text, lines.encoding)
     place = Position(same_line(old, lines, line) + 1, column + 1)
     top = next((at for at, row in enumerate(old.lines, 1) if row.startswith(f"{section}:")), 1)
     depth = len(lines.lines[line]) - len(lines.lines[line].lstrip(" -")) + 1

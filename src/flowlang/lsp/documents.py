@@ -33,6 +33,7 @@ class Document:
     analysis: Analysis | None = None
     edited: int | None = None
     timer: asyncio.Task[None] | None = None
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)  # one look at a time; the next is at the text by then
     structure: Structure | None = None
     own_tasks: dict[str, object] = field(default_factory=dict)
 
@@ -106,22 +107,23 @@ class Documents:
         return asyncio.ensure_future(self._looked(document, again))
 
     async def _looked(self, document: Document, again: bool) -> None:
-        lines, line = document.lines, document.edited
-        if document.fresh and not again:
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
-        except RuntimeError:
-            return  # the server is ending
-        except Exception:  # noqa: BLE001 - a boundary: the editor keeps what it had, and the log says what happened
-            _LOG.exception("a text could not be looked at: this is a defect of FlowLang")
-            return
-        if self.open.get(document.uri) is not document:
-            return
-        document.analysis = found  # also of a text that has changed since: it is nearer than the one before
-        if document.lines is lines:
-            self._show(document, found)
+        async with document.looking:
+            lines, line = document.lines, document.edited
+            if document.fresh and not again:
+                return
+            loop = asyncio.get_running_loop()
+            try:
+                found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
+            except RuntimeError:
+                return  # the server is ending
+            except Exception:  # noqa: BLE001 - a boundary: the editor keeps what it had, and the log says what happened
+                _LOG.exception("a text could not be looked at: this is a defect of FlowLang")
+                return
+            if self.open.get(document.uri) is not document:
+                return
+            document.analysis = found  # also of a text that has changed since: it is nearer than the one before
+            if document.lines is lines:
+                self._show(document, found)
 
     def _analysed(self, lines: Lines, path: str, line: int | None) -> Analysis:
         return analyse(lines.text, path, self.read, line=line)

@@ -137,9 +137,12 @@ def _climb(lines: Sequence[str], line: int, column: int, parsed: _Line) -> list[
 
 def _above(lines: Sequence[str], line: int, kind: str, place: int) -> tuple[int, list[tuple[str, int]]] | None:
     """The line that what begins at column `place` belongs to, and what of it is around."""
+    deeper, beside = " " * (place + 1), " " * place + "- "
     for number in range(line - 1, -1, -1):
         row = lines[number]
-        if _indent(row) > place or not row.strip() or row.lstrip().startswith("#"):
+        if row.startswith(deeper) or (kind == "list" and row.startswith(beside)):
+            continue
+        if not row.strip() or row.lstrip().startswith("#"):
             continue
         tokens = _line(row).tokens
         inner = ("object", place) if kind == "list" else None  # a list may stand at the column of its key
@@ -154,9 +157,10 @@ def _above(lines: Sequence[str], line: int, kind: str, place: int) -> tuple[int,
 def _siblings(lines: Sequence[str], line: int, column: int) -> Iterator[tuple[str, str]]:
     """The keys of the object whose keys begin at `column`, from top to bottom."""
     above = []
+    deeper = " " * (column + 1)
     for number in range(line, -1, -1):
         row = lines[number]
-        if _indent(row) > column or not row.strip():
+        if row.startswith(deeper) or not row.strip():
             continue
         parsed = _line(row)
         if parsed.column == column and parsed.key is not None:
@@ -166,7 +170,7 @@ def _siblings(lines: Sequence[str], line: int, column: int) -> Iterator[tuple[st
     yield from reversed(above)
     for number in range(line + 1, len(lines)):
         row = lines[number]
-        if _indent(row) > column or not row.strip():
+        if row.startswith(deeper) or not row.strip():
             continue
         parsed = _line(row)
         if parsed.column != column or parsed.dashes:
@@ -174,10 +178,6 @@ def _siblings(lines: Sequence[str], line: int, column: int) -> Iterator[tuple[st
                 return
         elif parsed.key is not None:
             yield parsed.key, parsed.value
-
-
-def _indent(row: str) -> int:
-    return len(row) - len(row.lstrip(" "))
 
 
 # ---------------------------------------------------------------- brackets

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import accumulate
 
 from flowlang.diagnostics import Position, Span
 from flowlang.records import frozen
@@ -90,6 +91,9 @@ _WIDTHS: dict[str, Callable[[str], int]] = {"utf-16": _utf16, "utf-8": _utf8}
 
 
 def lines_of(text: str, encoding: str = "utf-16") -> Lines:
+    if "\r" not in text:  # nearly always, and at each key
+        rows = text.split("\n")
+        return Lines(text, tuple(rows), tuple(accumulate((len(each) + 1 for each in rows[:-1]), initial=0)), encoding)
     starts, lines, begun = [0], [], 0
     for match in _BREAK.finditer(text):
         lines.append(text[begun : match.start()])

@@ -118,7 +118,7 @@ def _apply(document: Document, change: lsp.TextDocumentContentChangeEvent) -> No
 
 def _reading(server: FlowServer) -> None:
     @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=_TRIGGERS))
-    def completion(ls: FlowServer, params: lsp.CompletionParams) -> lsp.CompletionList | None:
+    def completion(ls: FlowServer, params: lsp.CompletionParams) -> dict[str, Any] | None:
         document = ls.document(params.text_document)
         if document is None:
             return None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lsprotocol import types as lsp
 
-from flowlang.diagnostics import Diagnostic, Edit, Span
+from flowlang.diagnostics import Diagnostic, Edit, Position, Span
 from flowlang.lsp.completion import Item
 from flowlang.lsp.navigation import Outline
 from flowlang.lsp.positions import Lines
 
+_MOST = 200  # proposals in one answer
 _SEVERITIES = {
     "error": lsp.DiagnosticSeverity.Error,
     "warning": lsp.DiagnosticSeverity.Warning,
@@ -58,27 +60,41 @@ def diagnostics(found: Iterable[Diagnostic], file: str, lines: Lines) -> list[ls
     ]
 
 
-def completions(items: Sequence[Item], line: int, column: int, lines: Lines) -> lsp.CompletionList:
+def completions(items: Sequence[Item], line: int, column: int, lines: Lines) -> dict[str, Any]:
+    """A `CompletionList`, as plain data: the classes of the protocol would take longer to make than all the rest.
+
+    Only what fits the word that is begun, and not more than `_MOST`: the editor asks again when more is written."""
+    word = lines.lines[line][items[0].start : column].casefold() if items else ""
+    fitting = [each for each in items if _fits(word, each.label.casefold())]
+    cut = len(items) > _MOST
+    shown = fitting[:_MOST] if cut else items
+    end = _at(lines, line, column)
+    starts = {each: _at(lines, line, each) for each in {item.start for item in shown}}
     found = []
-    for number, each in enumerate(items):
-        replaced = lsp.Range(_at(lines, line, each.start), _at(lines, line, column))
-        found.append(
-            lsp.CompletionItem(
-                label=each.label,
-                kind=_ITEMS[each.kind],
-                detail=each.detail or None,
-                documentation=markdown(each.doc) if each.doc else None,
-                sort_text=f"{not each.first:d}{number:04d}",
-                text_edit=lsp.TextEdit(replaced, each.insert),
-            )
-        )
-    return lsp.CompletionList(is_incomplete=False, items=found)
+    for number, each in enumerate(shown):
+        record: dict[str, Any] = {
+            "label": each.label,
+            "kind": _ITEMS[each.kind].value,
+            "sortText": f"{not each.first:d}{number:04d}",
+            "textEdit": {"range": {"start": starts[each.start], "end": end}, "newText": each.insert},
+        }
+        if each.detail:
+            record["detail"] = each.detail
+        if each.doc:
+            record["documentation"] = {"kind": "markdown", "value": each.doc}
+        found.append(record)
+    return {"isIncomplete": cut, "items": found}
 
 
-def _at(lines: Lines, line: int, column: int) -> lsp.Position:
-    from flowlang.diagnostics import Position
+def _fits(word: str, label: str) -> bool:
+    """Whether the letters of `word` stand in `label`, in this order."""
+    at = -1
+    return all((at := label.find(each, at + 1)) >= 0 for each in word)
 
-    return lsp.Position(*lines.units(Position(line + 1, column + 1)))
+
+def _at(lines: Lines, line: int, column: int) -> dict[str, int]:
+    row, units = lines.units(Position(line + 1, column + 1))
+    return {"line": row, "character": units}
 
 
 def edits(found: Iterable[Edit], lines: Lines) -> list[lsp.TextEdit]:
