@@ -12,16 +12,19 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from flowlang import api
 from flowlang.cli.explain import codes
-from flowlang.exceptions import ERROR_CLASSES
+from flowlang.diagnostics import Code
+from flowlang.exceptions import ERROR_CLASSES, ErrorClass
 from flowlang.expressions import FUNCTIONS, Function
 from flowlang.expressions.functions import lists, numbers, text, values
-from flowlang.views.graph.svg import svg
-from flowlang.views.pages import outdented
+from flowlang.expressions.functions.model import Parameter
+from flowlang.expressions.types import Type
+from flowlang.views.failures import FAILURES, FailurePage
+from flowlang.views.pages import outdented, retried
+from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -29,92 +32,176 @@ NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `
 GROUPS = {"Text": text, "Numbers": numbers, "Lists and objects": lists, "JSON, times and the outside": values}
 
 
-def functions_page() -> Iterator[str]:
-    """Every function of expressions, by group."""
+Pages = Iterator[tuple[str, Iterable[str]]]
+
+
+# ---------------------------------------------------------------- verbs
+
+
+def verb_pages() -> Pages:
+    """The list of the verbs, and a page for each."""
+    yield "verbs.md", _verb_list()
+    for verb in VERBS.values():
+        yield f"verbs/{verb.name}.md", _verb(verb)
+
+
+def _verb_list() -> Iterator[str]:
+    yield "# Verbs"
+    yield "What the steps of the language do. [The language](../language.md) tells of them in their order of use."
+    rows = [f"| [`{each.name}`](verbs/{each.name}.md) | {each.summary} |" for each in VERBS.values()]
+    yield "\n".join(["| verb | |", "|---|---|", *rows])
+
+
+def _verb(verb: Verb) -> Iterator[str]:
+    yield f"# {verb.name}"
+    yield verb.summary
+    yield verb.doc
+    yield _table("key", verb.keys)
+    if verb.outputs:
+        yield _table("output", verb.outputs)
+    yield "Every step may also have `id`, `description`, `if`, `timeout`, `retry`, `on_error` and `continue_on_error`."
+    yield "## Example"
+    for name, beside in verb.beside.items():
+        yield f"Beside it, `{name}`:"
+        yield fenced("yaml", f"file={name}", beside)
+    yield fenced("yaml", "run", verb.example)
+    yield f"Its outputs: `{verb.result}`" if verb.result != "{}" else "It has no outputs."
+
+
+def _table(what: str, rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join([f"| {what} | |", "|---|---|", *(f"| `{name}` | {_cell(text)} |" for name, text in rows)])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def fenced(*words: str) -> str:
+    *info, text = words
+    return f"```{' '.join(info)}\n{text.rstrip()}\n```"
+
+
+# ---------------------------------------------------------------- functions
+
+
+def function_pages() -> Pages:
+    """The list of the functions, and a page for each."""
+    yield "functions.md", _function_list()
+    for function in FUNCTIONS.values():
+        yield f"functions/{function.name}.md", _function(function)
+
+
+def _function_list() -> Iterator[str]:
     yield "# Functions"
     yield (
         f"The {len(FUNCTIONS)} functions that an [expression](../language.md#expressions) may call. A `?` marks an "
-        "argument that may be left out, a `*` any number of them. What an example gives is written as JSON."
-    )
-    yield "\n".join(
-        f"- {group}: " + ", ".join(f"[`{each.name}`](#{each.name})" for each in module.FUNCTIONS)
-        for group, module in GROUPS.items()
+        "argument that may be left out, a `*` any number of them."
     )
     for group, module in GROUPS.items():
         yield f"## {group}"
-        for function in module.FUNCTIONS:
-            yield from function_section(function)
+        rows = [
+            f"| [`{_cell(each.signature)}`](functions/{each.name}.md) | {_cell(each.summary)} |"
+            for each in module.FUNCTIONS
+        ]
+        yield "\n".join(["| function | |", "|---|---|", *rows])
 
 
-def function_section(function: Function) -> Iterator[str]:
-    """One function: what it takes and gives, and an example."""
-    yield f"### {function.name}"
-    yield f"`{function.signature}`: {function.summary}" + (f" {function.doc}" if function.doc else "")
-    typed = [
-        f"`{each.name}` {' or '.join(dict.fromkeys(map(str, each.types)))}"
-        for each in function.parameters
-        if any(str(type_) != "any" for type_ in each.types)
-    ]
-    if typed:
-        yield f"Takes {', '.join(typed)}."
+def _function(function: Function) -> Iterator[str]:
+    yield f"# {function.name}"
+    yield f"`{function.signature}`"
+    yield function.summary + (f" {function.doc}" if function.doc else "")
+    if function.parameters:
+        yield _table("argument", [(str(each), _kinds(each)) for each in function.parameters])
+    if isinstance(function.returns, Type):
+        yield f"Gives {function.returns}."
+    yield "## Example"
     yield textwrap.indent(f"${{{function.example}}}\n→ {function.result}", "    ")
 
 
-def findings_page() -> Iterator[str]:
-    """Every kind of finding, by name."""
+def _kinds(parameter: Parameter) -> str:
+    kinds = " or ".join(dict.fromkeys(map(str, parameter.types)))
+    how = "any number of them" if parameter.variadic else "may be left out" if parameter.optional else ""
+    return f"{kinds}; {how}" if how else kinds
+
+
+# ---------------------------------------------------------------- findings
+
+
+def finding_pages() -> Pages:
+    """The list of the kinds of finding, and a page for each."""
     known = codes()
+    yield "findings.md", _finding_list(known)
+    for name in sorted(known):
+        yield f"findings/{name}.md", _finding(known[name])
+
+
+def _finding_list(known: Mapping[str, Code]) -> Iterator[str]:
     yield "# Findings"
     yield (
         f"What `flowlang check` and the start of `flowlang run` may say about a flow: {len(known)} kinds, by the code "
         "that stands in brackets behind the severity, as in `error[unknown-output]`."
     )
-    for name in sorted(known):
-        first, _, rest = known[name].page.partition("\n")
-        yield f"## {name}"
-        yield first.strip()
-        if body := outdented(rest):
-            yield body
+    rows = [f"| [`{name}`](findings/{name}.md) | {_cell(known[name].title)} |" for name in sorted(known)]
+    yield "\n".join(["| finding | |", "|---|---|", *rows])
 
 
-def errors_page() -> Iterator[str]:
-    """The classes of failures."""
+def _finding(code: Code) -> Iterator[str]:
+    first, _, rest = code.page.lstrip().partition("\n")
+    yield f"# {code.name}"
+    yield first.strip()
+    if body := outdented(rest):
+        yield body
+
+
+# ---------------------------------------------------------------- error classes
+
+
+def error_pages() -> Pages:
+    """The list of the classes of failures, and a page for each."""
+    yield "errors.md", _error_list()
+    for error in ERROR_CLASSES.values():
+        yield f"errors/{error.name}.md", _error(error, FAILURES[error.name])
+
+
+def _error_list() -> Iterator[str]:
     yield "# Error classes"
     yield (
         f"Each failure of a step has one of {len(ERROR_CLASSES)} classes. Flows use the names in `retry.on`, "
-        "`retry.unless` and `raise`, and read them as `error.type`; [Errors](../errors.md) says how."
+        "`retry.unless`, `catch` and `raise`, and read them as `error.type`; [Errors](../errors.md) says how."
     )
-    rows = [
-        f"| `{each.name}` | {each.title} | {each.meaning} | {'yes' if each.retryable else 'no'} |"
-        for each in ERROR_CLASSES.values()
-    ]
+    linked = [(f"[`{each.name}`](errors/{each.name}.md)", each) for each in ERROR_CLASSES.values()]
+    rows = [f"| {link} | {_cells(each)} |" for link, each in linked]
     yield "\n".join(["| class | title | meaning | retry may help |", "|---|---|---|---|", *rows])
 
 
-PAGES: dict[str, Callable[[], Iterable[str]]] = {
-    "functions.md": functions_page,
-    "findings.md": findings_page,
-    "errors.md": errors_page,
-}
+def _cells(error: ErrorClass) -> str:
+    return f"{error.title} | {error.meaning} | {'yes' if error.retryable else 'no'}"
 
 
-def picture(flow: str) -> str:
-    """A flow of examples/ as SVG."""
-    return svg(api.chart(api.check(EXAMPLES / flow)))
+def _error(error: ErrorClass, failure: FailurePage) -> Iterator[str]:
+    yield f"# {error.name}"
+    yield f"{error.title}: {error.meaning}."
+    yield failure.causes
+    yield failure.remedy
+    yield retried(error)
+    yield "## Example"
+    yield fenced("yaml", *(["run"] if failure.handled else []), failure.example)
+
+
+GENERATORS: tuple[Callable[[], Pages], ...] = (verb_pages, function_pages, finding_pages, error_pages)
 
 
 def pages() -> dict[str, str]:
     """The pages by file name, as they should be."""
-    written = {name: "\n\n".join([NOTE, *page()]) + "\n" for name, page in PAGES.items()}
-    return {**written, "orders.svg": picture("orders.yaml")}
+    return {name: "\n\n".join([NOTE, *page]) + "\n" for make in GENERATORS for name, page in make()}
 
 
 def stale() -> list[str]:
-    """The names of the pages that are missing or differ from what they should be."""
-    return [
-        name
-        for name, wanted in pages().items()
-        if not (FOLDER / name).is_file() or (FOLDER / name).read_text(encoding="utf-8") != wanted
-    ]
+    """The names of the pages that are missing, not wanted any more, or other than they should be."""
+    wanted = pages()
+    there = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.md")}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in there.items()}
+    return sorted(name for name in {*wanted, *there} if wanted.get(name) != texts.get(name))
 
 
 def main() -> int:
@@ -125,9 +212,14 @@ def main() -> int:
         if names := stale():
             sys.stderr.write(f"not current: {', '.join(names)}; run python docs/generate.py\n")
         return 1 if names else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name, wanted in pages().items():
-        (FOLDER / name).write_text(wanted, encoding="utf-8")
+    wanted = pages()
+    for name in stale():
+        path = FOLDER / name
+        if name not in wanted:
+            path.unlink()
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[name], encoding="utf-8")
     return 0
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import SOURCES, Done
 
-import flowlang
 from flowlang.cli.explain import codes
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.expressions import FUNCTIONS
@@ -43,15 +42,6 @@ def test_a_function_shows_its_example(cli: Call) -> None:
     out = cli("explain", "round").out
     assert FUNCTIONS["round"].example in out
     assert f"→ {FUNCTIONS['round'].result}" in out
-
-
-@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda each: each.name)
-def test_the_example_of_a_verb_passes_the_check(verb: object, folder: Path) -> None:
-    (folder / "letter.yaml").write_text("flow: l\ninputs: [{name: name, type: string}]\nsteps:\n  - log: hi\n")
-    indented = "".join(f"  {line}\n" for line in verb.example.splitlines())  # type: ignore[attr-defined]
-    db = 'connections: {db: {type: sqlite, database: ":memory:"}}\n' if ": db\n" in indented else ""
-    (folder / "flow.yaml").write_text(f"flow: f\n{db}steps:\n{indented}")
-    assert flowlang.check("flow.yaml").findings == []
 
 
 def test_an_unknown_name_is_corrected(cli: Call) -> None:

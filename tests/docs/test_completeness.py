@@ -53,11 +53,13 @@ def test_the_generator_finds_a_page_that_is_not_current(tmp_path: Path, monkeypa
     module = generator()
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     for name, text in module.pages().items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert module.stale() == []
-    (tmp_path / "functions.md").write_text("changed", encoding="utf-8")
+    (tmp_path / "functions/len.md").write_text("changed", encoding="utf-8")
     (tmp_path / "errors.md").unlink()
-    assert module.stale() == ["functions.md", "errors.md"]
+    (tmp_path / "verbs/gone.md").write_text("of a verb that was taken out", encoding="utf-8")
+    assert module.stale() == ["errors.md", "functions/len.md", "verbs/gone.md"]
 
 
 def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:

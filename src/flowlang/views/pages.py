@@ -7,6 +7,7 @@ from typing import Any
 
 from flowlang.diagnostics import Code, Diagnostic
 from flowlang.exceptions import ErrorClass
+from flowlang.views.failures import FAILURES
 from flowlang.views.text import Paint, page, plain, table, wrapped
 from flowlang.views.verbs import Verb
 
@@ -28,20 +29,31 @@ def outdented(text: str) -> str:
 
 
 def error_page(error: ErrorClass, paint: Paint = plain) -> str:
-    retried = (
-        "may be retried when a step asks for it" if error.retryable else "is not retried, unless `retry.on` names it"
-    )
+    failure = FAILURES[error.name]
     return "\n".join(
         [
             f"{paint(error.name, 'bold')}: error class of failures in a run",
             "",
             f"{error.title}: {error.meaning}.",
-            f"It {retried}.",
             "",
-            f"In a flow: `retry: {{on: [{error.name}]}}`, `raise: {{type: {error.name}, message: …}}`, "
-            f"or `error.type == '{error.name}'` in `on_error`.",
+            *wrapped(failure.causes),
+            "",
+            *wrapped(failure.remedy),
+            retried(error),
+            "",
+            paint("Example", "bold"),
+            *_indented(failure.example),
         ]
     )
+
+
+def retried(error: ErrorClass) -> str:
+    """When a failure of this class is tried again, in a sentence."""
+    if error.name == "cancelled":
+        return "It is never retried."
+    if error.retryable:
+        return "It may be retried when a step asks for it."
+    return f"It is not retried, unless a step says `retry: {{on: [{error.name}]}}`."
 
 
 def function_page(function: Mapping[str, Any], paint: Paint = plain) -> str:
@@ -63,15 +75,20 @@ def verb_page(verb: Verb, paint: Paint = plain) -> str:
         [
             f"{paint(verb.name, 'bold')}: step of the language",
             "",
-            *wrapped(verb.summary),
+            *wrapped(f"{verb.summary} {verb.doc}"),
             "",
             paint("Keys", "bold"),
             *table(verb.keys, indent="  "),
+            *(["", paint("Outputs", "bold"), *table(verb.outputs, indent="  ")] if verb.outputs else []),
             "",
             "Every step may have `id`, `if`, `timeout`, `retry`, `on_error`, `continue_on_error`, `description`.",
             "",
-            paint("Example", "bold"),
-            *(f"  {line}" for line in verb.example.splitlines()),
+            *(
+                line
+                for name, text in (*verb.beside.items(), ("", verb.example))
+                for line in [paint(f"Beside it, {name}" if name else "Example", "bold"), *_indented(text), ""]
+            ),
+            f"  → {verb.result}",
         ]
     )
 
@@ -89,3 +106,7 @@ def finding_markdown(finding: Diagnostic, code: Code | None) -> str:
         first, _, rest = code.page.lstrip().partition("\n")
         lines += [first.rstrip(), outdented(rest)]
     return "\n\n".join(filter(None, lines))
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
