@@ -28,9 +28,9 @@ def flowlang(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def outputs(file: str, *inputs: str) -> dict[str, Any]:
+def outputs(file: str, *inputs: str, files_root: Path = ROOT) -> dict[str, Any]:
     """The outputs of an example that has to succeed."""
-    words = [word for each in inputs for word in ("-i", each)]
+    words = ["--files-root", str(files_root), *(word for each in inputs for word in ("-i", each))]
     done = flowlang("run", f"examples/{file}", *words, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)["outputs"]
@@ -76,6 +76,19 @@ def test_nobel_asks_about_one_prize(tmp_path: Path) -> None:
     assert found["people"][0]["age"] == 97
     assert len(found["people"]) == len(found["birthplaces"]) == 3
     assert found["years_without_a_prize"] == [1916, 1917, 1919, 1924, 1933, 1940, 1941, 1942]
+
+
+def test_the_yearbook_is_made_once_for_the_same_facts(tmp_path: Path) -> None:
+    """A chapter for each decade in their order, an index in pages; a second run finds nothing new."""
+    inputs = (f"folder={tmp_path}", f"data={ROOT / 'examples/data/nobel.csv'}")
+    first = outputs("yearbook/yearbook.yaml", *inputs, files_root=Path(tmp_path.anchor))
+    assert first == {"laureates": 424, "chapters": 13, "pages": 5, "doubtful": 0}
+    book = (tmp_path / "yearbook.md").read_text(encoding="utf-8")
+    headings = [line for line in book.splitlines() if line.startswith("#")]
+    assert headings == ["# A century of laureates", *(f"## The {decade}s" for decade in range(1900, 2030, 10))]
+    assert "1903: **Svante Arrhenius** (chemistry, 44, born in Sweden); **Henri Becquerel**" in book
+    again = outputs("yearbook/yearbook.yaml", *inputs, files_root=Path(tmp_path.anchor))
+    assert (again["laureates"], again["chapters"]) == (424, 0)
 
 
 def test_orders_books_and_ships() -> None:
