@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from flowlang.document import model
 from flowlang.document.parse import parse_flow
 
@@ -42,14 +39,30 @@ steps:
           - log: "failed: ${error.detail}"
       - subflow: parts/notify.yaml
         id: told
-  - for_each: "${inputs.ids}"
-    do: [{log: in a transaction}, {sqlite_execute: {id: put, connection: db, query: "INSERT"}}]
-  - for_each: "${inputs.ids}"
-    do: [{log: it timed out}]
-  - for_each: "${inputs.ids}"
-    do: [{raise: {message: give up}}]
-  - for_each: "${inputs.ids}"
-    do: [{log: tidy up}]
+  - id: safe
+    try:
+      - transaction: db
+        do: [{log: in a transaction}, {sqlite_execute: {id: put, connection: db, query: "INSERT"}}]
+    catch:
+      - on: [timeout, unavailable]
+        do: [{log: it timed out}]
+      - if: inputs.tier == 'gold'
+        as: problem
+        do: [{raise: {message: give up}}]
+    finally: [{log: tidy up}]
+  - id: poll
+    until: inputs.tier == 'gold'
+    max_iterations: 10
+    interval: 5s
+    do:
+      - wait: {signal: approved, timeout: 1h}
+        if: inputs.tier == 'gold'
+  - id: again
+    while: inputs.tier == 'gold'
+    max_iterations: 3
+    do:
+      - wait: {until: "${now()}"}
+      - wait: "${inputs.ids}"
   - id: total
     set: {done: 1}
 on_cancel: [{log: cancelled}]
@@ -61,30 +74,6 @@ outputs:
 
 
 def every() -> model.Flow:
-    """The flow. Its four bare loops stand for what the verbs of `plan.py` and `model.py` hold: they become a `try`
-    around a transaction with two handlers and a `finally`, and an `until` and a `while` around waits."""
     flow, _ = parse_flow(TEXT, "everything.yaml")
     assert flow is not None
-    bare = [each for each in flow.steps if isinstance(each, model.ForEachStep) and each.modifiers.id is None]
-    body, late, failed, tidy = (each.body for each in bare)
-    choice: Any = next(each for each in flow.steps if isinstance(each, model.IfStep))
-    guard, span = choice.branches[0][0], choice.span
-    items = bare[0].items
-
-    def name(text: str) -> model.Name:
-        return model.Name(text, span)
-
-    plain = model.Modifiers()
-    transaction = model.TransactionStep(name("db"), body, plain, span)
-    catches = (
-        model.Catch((name("timeout"), name("unavailable")), None, None, late, span),
-        model.Catch((), guard, name("problem"), failed, span),
-    )
-    tried = model.TryStep((transaction,), catches, tidy, model.Modifiers(id=name("safe")), span)
-    signal = model.WaitStep(None, None, name("approved"), 3600.0, model.Modifiers(guard=guard), span)
-    moment = model.WaitStep(None, items, None, None, plain, span)
-    pause = model.WaitStep(items, None, None, None, plain, span)
-    polled = model.RepeatStep("until", guard, (signal,), 10, 5.0, model.Modifiers(id=name("poll")), span)
-    again = model.RepeatStep("while", guard, (moment, pause), 3, 0.0, model.Modifiers(id=name("again")), span)
-    kept = [each for each in flow.steps if each not in bare]
-    return replace(flow, steps=(*kept[:-1], tried, polled, again, kept[-1]))
+    return flow
