@@ -18,6 +18,7 @@ from flowlang.checking.rules.connections import DRIVER
 from flowlang.diagnostics import Diagnostic, Position, Span, code, has_errors
 from flowlang.exceptions import InvalidFlowError, PluginError
 from flowlang.plan import Plan
+from flowlang.records import frozen
 
 if TYPE_CHECKING:
     import asyncio
@@ -165,22 +166,33 @@ def _unreadable(path: str, error: OSError) -> Diagnostic:
     return Diagnostic(UNREADABLE, f"cannot read `{path}`: {reason}", Span(start, start, path))
 
 
+@frozen
+class _Entry:
+    """What was checked, and the texts that it was made from. `tasks` are kept so that the identities in its key stay
+    theirs."""
+
+    text: str | bytes
+    reached: dict[str, str]
+    checked: Checked
+    tasks: Mapping[str, Callable[..., Any]]
+
+
 class _Cache:
     """Checked flows by source. An entry holds as long as every text it was made from is still the same."""
 
     LIMIT = 64
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[object, ...], tuple[str | bytes, dict[str, str], Checked]] = {}
+        self._entries: dict[tuple[object, ...], _Entry] = {}
 
     def check(
         self, text: str | bytes, path: str, tasks: Mapping[str, Callable[..., Any]], registry: PluginRegistry
     ) -> Checked:
         marks = tuple(sorted((name, id(function)) for name, function in tasks.items()))
-        key = (path, os.getcwd(), marks, id(registry), registry.fingerprint())
+        key = (path, os.getcwd(), marks, registry, registry.fingerprint())
         entry = self._entries.get(key)
-        if entry is not None and entry[0] == text and all(_still(*each) for each in entry[1].items()):
-            return entry[2]
+        if entry is not None and entry.text == text and all(_still(*each) for each in entry.reached.items()):
+            return entry.checked
         reached: dict[str, str] = {}
 
         def read(name: str) -> str:
@@ -193,7 +205,7 @@ class _Cache:
             self._entries.pop(key, None)
             while len(self._entries) >= self.LIMIT:
                 self._entries.pop(next(iter(self._entries)))
-            self._entries[key] = (text, reached, checked)
+            self._entries[key] = _Entry(text, reached, checked, tasks)
         return checked
 
 

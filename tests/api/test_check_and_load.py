@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
+from tests.engine.support import Service, registry_of
 
 import flowlang
 from flowlang.api import check, load
@@ -98,6 +100,17 @@ def test_a_changed_task_file_makes_a_new_plan_and_runs_anew(tmp_path: Path) -> N
     assert flowlang.run_sync(flow).outputs == {"n": 1}
     tasks.write_text(code % 22)
     assert flowlang.run_sync(flow).outputs == {"n": 22}
+
+
+def test_a_plan_is_never_that_of_another_registry() -> None:
+    """Also not when the other one is gone, and its place in memory taken."""
+    for _ in range(30):
+        service = Service()
+        registry = registry_of(service)
+        flow = load(text="flow: f\nconnections: {c: {type: fake}}\nsteps: [{fake_op: {}}]\n", registry=registry)
+        assert flow.plan.connections[0].plugin is registry.get("fake")
+        del registry, flow
+        gc.collect()
 
 
 def test_findings_are_never_kept(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class OutputCache:
     def __init__(self, size: int = 1000) -> None:
         self._size = size
         self._kept: OrderedDict[Key, tuple[float, Outputs]] = OrderedDict()  # until when (of the run's clock), and what
-        self._under_way: dict[tuple[Key, int], asyncio.Future[None]] = {}
+        self._under_way: dict[tuple[Key, asyncio.AbstractEventLoop], asyncio.Future[None]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class OutputCache:
         """The outputs for `key`, and whether they were kept. Of several that miss it at once one calls, the others
         wait for it; when it fails, the next one calls."""
         loop = asyncio.get_running_loop()
-        mine = (key, id(loop))
+        mine = (key, loop)
         while True:
             kept = self._look(key, clock.monotonic())
             if kept is not None:
