@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-server yaml-suite fuzz test test-fast lint format types check bench clean
+.PHONY: help setup tools demo yaml-suite fuzz test test-fast lint format types check bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,10 +47,7 @@ demo: $(STAMP) ## run the main example: import a file of facts into SQLite and a
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/flowlang run examples/nobel.yaml -i database=build/nobel.db $(ARGS)
 
-yaml-server: ## install the YAML language server that tests drive (once; needs npm)
-	@tests/editor/node/install.sh
-
-test: $(STAMP) $(TOOLS) yaml-server ## run the whole test suite, in random order on all cores
+test: $(STAMP) $(TOOLS) ## run the whole test suite, in random order on all cores
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones

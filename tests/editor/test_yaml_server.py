@@ -1,6 +1,6 @@
 """The schema in a language server for YAML, as editors run it: what it completes, explains and finds.
 
-`make yaml-server` installs the server (npm, once). Where it is missing these tests are skipped, in CI they fail.
+`make tools` installs the server. Where it is missing these tests are skipped, in CI they fail.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 from tests.checking.plugins import registry
 from tests.editor.client import Client
+from tests.tools.found import npm_package
 
 from flowlang import editing
 
-NODE = Path(__file__).parent / "node"
-SERVER = NODE / "node_modules/yaml-language-server/bin/yaml-language-server"
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = 'flow: f\nconnections:\n  db: {type: sqlite, database: ":memory:"}\n'
 
@@ -28,7 +27,7 @@ HEAD = 'flow: f\nconnections:\n  db: {type: sqlite, database: ":memory:"}\n'
 class Editor:
     """Texts in an editor that has the schema switched on for `*.yaml`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, server: Path, folder: Path) -> None:
         schema = folder / "flow.schema.json"
         schema.write_text(json.dumps(editing.schema(registry())), encoding="utf-8")
         on = {"validate": True, "completion": True, "hover": True, "schemaStore": {"enable": False}}
@@ -40,7 +39,7 @@ class Editor:
         node = shutil.which("node")
         assert node is not None
         self.folder, self.count = folder, 0
-        self.client = Client([node, str(SERVER), "--stdio"], {"workspace/configuration": configuration})
+        self.client = Client([node, str(server), "--stdio"], {"workspace/configuration": configuration})
         forms = {"completion": {"completionItem": {"documentationFormat": ["markdown"], "snippetSupport": True}}}
         able = {
             "textDocument": {**forms, "hover": {"contentFormat": ["markdown"]}},
@@ -74,12 +73,8 @@ class Editor:
 
 @pytest.fixture(scope="module")
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
-    if not SERVER.exists():
-        missing = "the YAML language server is not installed: make yaml-server (needs npm)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    made = Editor(tmp_path_factory.mktemp("yaml"))
+    server = npm_package("yaml-language-server") / "bin/yaml-language-server"
+    made = Editor(server, tmp_path_factory.mktemp("yaml"))
     yield made
     made.client.close()
 
