@@ -168,6 +168,9 @@ class Decided(flowgen.Generator):
     def handled(self, known: list[flowgen.Known], depth: int) -> flowgen.Expr:
         return self.call(known, depth)
 
+    def tried(self, known: list[flowgen.Known], depth: int) -> flowgen.Expr:
+        return self.choice(known, depth)  # whether a step fails is not known before
+
 
 CALL = re.compile(r"twice: \{id: (\w+), x: (.*)\}$", re.MULTILINE)
 

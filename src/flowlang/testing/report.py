@@ -64,7 +64,7 @@ def _percent(flow: FlowCoverage) -> str:
 
 def _missed(flow: FlowCoverage) -> Iterator[tuple[int, str]]:
     for point in flow.missed():
-        yield point.line, f"`{point.path}`: {point.word} was never taken" if point.word else f"`{point.path}` never ran"
+        yield point.line, f"`{point.path}`: never taken: {point.word}" if point.word else f"`{point.path}` never ran"
 
 
 # ---------------------------------------------------------------- JSON
