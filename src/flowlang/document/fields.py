@@ -11,11 +11,11 @@ from typing import Any
 from flowlang.diagnostics import Edit, Fix, Position, Span, one_slip, respelt
 from flowlang.document import codes
 from flowlang.document.context import Context
-from flowlang.document.durations import FORMS, nearest_duration, parse_duration
 from flowlang.document.findings import meant, replacing
 from flowlang.document.model import Name, Place
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.texts import quote, shown
+from flowlang.expressions.durations import FORMS, nearest_duration, parse_duration
 
 _BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _SHOWN_KEYS = 5

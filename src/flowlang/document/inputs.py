@@ -10,7 +10,6 @@ from types import MappingProxyType
 from flowlang.diagnostics import Edit, Fix, Position, Span
 from flowlang.document import codes, yaml_codes
 from flowlang.document.context import Context
-from flowlang.document.durations import parse_duration
 from flowlang.document.fields import Fields, kind_of, wrong_type
 from flowlang.document.findings import meant, replacing
 from flowlang.document.model import Constant, Input, Name
@@ -19,6 +18,7 @@ from flowlang.document.patterns import matches, pattern_problem
 from flowlang.document.scalars import plain_value
 from flowlang.document.texts import quote, shown
 from flowlang.expressions import types
+from flowlang.expressions.durations import parse_duration
 from flowlang.expressions.types import Type
 from flowlang.records import frozen
 

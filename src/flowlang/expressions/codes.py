@@ -334,6 +334,40 @@ MAYBE = code(
     ```
     """,
 )
+MAY_BE_MISSING = code(
+    "may-be-missing",
+    """A key is read that only some of the possible objects have.
+
+    Two branches leave different keys under one id, or a list holds objects with different keys. Read the key with
+    `default(…)`, ask for it with `has(…)`, or let every branch define it.
+
+    ```yaml wrong
+    flow: f
+    inputs:
+      - {name: fast, type: boolean, required: true}
+    steps:
+      - if: inputs.fast
+        then:
+          - {id: way, set: {name: air, surcharge: 20}}
+        else:
+          - {id: way, set: {name: sea}}
+      - log: "${way.surcharge}"
+    ```
+
+    ```yaml
+    flow: f
+    inputs:
+      - {name: fast, type: boolean, required: true}
+    steps:
+      - if: inputs.fast
+        then:
+          - {id: way, set: {name: air, surcharge: 20}}
+        else:
+          - {id: way, set: {name: sea}}
+      - log: "${default(way.surcharge, 0)}"
+    ```
+    """,
+)
 HIDDEN = code(
     "not-readable-here",
     """A root that cannot be read at this place.

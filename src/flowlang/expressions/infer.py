@@ -66,9 +66,9 @@ def _plain_path(expression: Expression, names: Names) -> Inference | None:
         if found.kind == "any":
             continue
         fields = found.fields
-        inner = fields.get(key) if fields is not None else None
+        inner = fields.get(key) if fields is not None and key not in found.partial else None
         if inner is None:
-            if fields is not None and not found.open:
+            if fields is not None and (not found.open or key in found.partial):
                 return None
             inner = found.items or ANY
         found = inner

@@ -7,6 +7,7 @@ import datetime
 from typing import Any, cast
 
 from flowlang.expressions import codes
+from flowlang.expressions.durations import nearest_duration
 from flowlang.expressions.functions import Function
 from flowlang.expressions.patterns import reason
 from flowlang.expressions.runtime import ExpressionError, Work
@@ -59,4 +60,8 @@ def _report(walk: Walk, node: ast.Call, function: Function, message: str) -> Non
         walk.report(codes.BAD_PATTERN, last, said, suggestion=codes.PATTERN_HELP)
         return
     at = last if len(node.args) > 1 else node.args[0]
-    walk.report(codes.ALWAYS_FAILS, at, f"this fails on every run: {message}")
+    suggestion = None
+    if function.name == "duration" and isinstance(at, ast.Constant) and isinstance(at.value, str):
+        close = nearest_duration(at.value)
+        suggestion = f"did you mean `{close}`?" if close else None
+    walk.report(codes.ALWAYS_FAILS, at, f"this fails on every run: {message}", suggestion=suggestion)

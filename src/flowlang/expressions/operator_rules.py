@@ -30,11 +30,21 @@ def binary(walk: Walk, node: ast.BinOp) -> Type:
     suggestion = None
     if {left.kind, right.kind} == {"decimal", "number"}:
         suggestion = "convert one with `decimal(x)` or `float(x)`"
+    elif isinstance(node.op, ast.Add | ast.Sub) and {left.kind, right.kind} & {"timestamp", "date", "duration"}:
+        suggestion = _as_duration(walk, (node.left, node.right), left, right)
     elif isinstance(node.op, ast.Add) and "string" in (left.kind, right.kind):
         other = node.left if right.kind == "string" else node.right
         suggestion = f"did you mean `str({walk.text(other)})`?"
     walk.report(codes.MISMATCH, node, f"cannot {verb} {left} and {right}", suggestion=suggestion)
     return ANY
+
+
+def _as_duration(walk: Walk, pair: tuple[ast.expr, ast.expr], left: Type, right: Type) -> str | None:
+    """What was meant where a duration is wanted beside a time, and a number or text stands there."""
+    for node, found, other in zip(pair, (left, right), (right, left), strict=True):
+        if found.kind in ("string", "integer", "number") and other.kind in ("timestamp", "date", "duration"):
+            return f"did you mean `duration({walk.text(node)})`?"
+    return None
 
 
 def unary(walk: Walk, node: ast.UnaryOp) -> Type:
@@ -84,31 +94,56 @@ def _order(walk: Walk, pair: tuple[ast.expr, ast.expr], left: Type, right: Type)
             return
     if operators.can_order(left, right):
         return
-    numeric = [node for node, found in zip(pair, (left, right), strict=True) if found.kind == "string"]
-    suggestion = None
-    if numeric and {left.kind, right.kind} & NUMERIC:
-        suggestion = f"did you mean `float({walk.text(numeric[0])})`?"
-        if "integer" in (left.kind, right.kind):
-            suggestion = f"did you mean `int({walk.text(numeric[0])})`?"
+    suggestion = _converted(walk, pair, left, right)
     walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), f"cannot order {left} and {right}", suggestion=suggestion)
+
+
+_READERS = {"timestamp": "parse_time", "duration": "duration"}
+
+
+def _converted(walk: Walk, pair: tuple[ast.expr, ast.expr], left: Type, right: Type) -> str | None:
+    """How two values that cannot be compared were meant, when one of them may be converted."""
+    for node, found, other in zip(pair, (left, right), (right, left), strict=True):
+        reader = _READERS.get(other.kind)
+        if reader is not None and (found.kind == "string" or (reader == "duration" and found.kind in NUMERIC)):
+            return f"did you mean `{reader}({walk.text(node)})`?"
+        if other.kind in NUMERIC and found.kind == "string":
+            plain = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(plain, str):
+                return f"did you mean `{plain.strip()}`?" if plain.strip().isdigit() else None
+            return f"did you mean `{'int' if other.kind == 'integer' else 'float'}({walk.text(node)})`?"
+        if other.kind == "boolean" and isinstance(node, ast.Constant) and str(node.value).lower() in ("true", "false"):
+            return f"did you mean `{str(node.value).lower()}`?"
+    return None
 
 
 def _equal(walk: Walk, pair: tuple[ast.expr, ast.expr], left: Type, right: Type) -> None:
     if not operators.can_equal(left, right):
         message = f"{left.not_null()} and {right.not_null()} are never equal"
-        walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), message, severity="warning")
+        suggestion = _converted(walk, pair, left, right)
+        walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), message, severity="warning", suggestion=suggestion)
         return
     for node, choices in ((pair[1], left), (pair[0], right)):
-        if (
-            choices.enum is not None
-            and isinstance(node, ast.Constant)
-            and node.value is not None
-            and node.value not in choices.enum
-        ):
-            guess = nearest(str(node.value), [each for each in choices.enum if isinstance(each, str)])
-            allowed = ", ".join(repr(each) for each in choices.enum[:8])
-            walk.report(codes.MISMATCH, node, f"this is never equal: the only values are {allowed}", severity="warning",
-                        suggestion=f"did you mean '{guess}'?" if guess else None)  # fmt: skip
+        _no_choice(walk, node, choices)
+    if left.enum and right.enum and not set(left.enum) & set(right.enum) and not (left.nullable and right.nullable):
+        message = f"these are never equal: the one is {_words(left)}, the other {_words(right)}"
+        walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), message, severity="warning")
+
+
+def _words(choices: Type) -> str:
+    words = [repr(each) for each in (choices.enum or ())[:8]]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _no_choice(walk: Walk, node: ast.expr, choices: Type) -> None:
+    """A literal that is compared with what can only have other values."""
+    if choices.enum is None or not isinstance(node, ast.Constant) or node.value is None or node.value in choices.enum:
+        return
+    guess = nearest(str(node.value), [each for each in choices.enum if isinstance(each, str)])
+    allowed = ", ".join(repr(each) for each in choices.enum[:8])
+    message = f"this is never equal: the only values are {allowed}"
+    suggestion = f"did you mean '{guess}'?" if guess else None
+    walk.report(codes.MISMATCH, node, message, severity="warning", suggestion=suggestion)
 
 
 def _inside(walk: Walk, pair: tuple[ast.expr, ast.expr], item: Type, box: Type) -> None:
@@ -123,6 +158,15 @@ def _inside(walk: Walk, pair: tuple[ast.expr, ast.expr], item: Type, box: Type) 
             else f"{box} holds nothing that `in` could find"
         )
         walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), what)
+    elif isinstance(pair[1], ast.List) and item.enum is not None:
+        for each in pair[1].elts:
+            _no_choice(walk, each, item)
+    else:
+        held = STRING if box.kind == "object" else box.items or ANY
+        if box.kind in ("object", "array") and not operators.can_equal(held, item):
+            what = "the keys of an object are text" if box.kind == "object" else f"this is {box}"
+            message = f"{what}, it never holds {item.not_null()}"
+            walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), message, severity="warning")
 
 
 def choice(walk: Walk, node: ast.IfExp) -> Type:

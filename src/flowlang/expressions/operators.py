@@ -74,10 +74,11 @@ def can_order(left: Type, right: Type) -> bool:
 
 def can_equal(left: Type, right: Type) -> bool:
     """Whether values of these types can ever be equal (null is compared apart)."""
-    free = {"any", "null", "boolean"}
+    free = {"any", "null"}
     if left.kind in free or right.kind in free or left.kind == right.kind:
         return True
-    return (left.kind in NUMERIC and right.kind in NUMERIC) or (left.kind in _TEXT and right.kind in _TEXT)
+    numbers = NUMERIC | {"boolean"}  # true is 1 and false is 0
+    return (left.kind in numbers and right.kind in numbers) or (left.kind in _TEXT and right.kind in _TEXT)
 
 
 def can_hold(box: Type, item: Type) -> bool:

@@ -28,14 +28,13 @@ def name(walk: Walk, node: ast.Name, soft: bool = False) -> Type:
     walk.roots.append(node)
     if binding.state != "ready":
         _not_ready(walk, node, binding, soft)
-    return binding.type
+    return replace(ANY, secret=binding.type.secret) if binding.state == "hidden" else binding.type
 
 
 def _not_ready(walk: Walk, node: ast.Name, binding: Binding, soft: bool) -> None:
     if binding.state == "hidden":
-        walk.report(
-            codes.HIDDEN, node, str(binding.why) or f"`{node.id}` cannot be read here", suggestion=binding.remedy
-        )
+        why = str(binding.why) or f"`{node.id}` cannot be read here"
+        walk.report(codes.HIDDEN, node, why, suggestion=binding.remedy)
     elif binding.state == "later":
         message = f"{binding.label} runs later, so it has no value here" + (f" ({binding.why})" if binding.why else "")
         walk.report(codes.LATER, node, message, suggestion=binding.remedy or "move the step that reads it below")
@@ -63,6 +62,9 @@ def _unknown_root(walk: Walk, node: ast.Name) -> None:
     labels = {**known, **{each: f"`{each}`" for each in walk.variables}}
     if _hyphenated(walk, node, labels):
         return
+    if name in _ELSEWHERE and not any(name in (_fields(walk, root) or ()) for root in ("inputs", "vars")):
+        _only_elsewhere(walk, node, known)
+        return
     parent = next((root for root in ("inputs", "vars") if name in (_fields(walk, root) or ())), None)
     if name in ("none", "nil", "NULL", "Null", "undefined", "TRUE", "FALSE"):
         plain = name.lower() if name.lower() in ("true", "false") else "null"
@@ -81,6 +83,25 @@ def _unknown_root(walk: Walk, node: ast.Name) -> None:
     walk.report(
         codes.UNKNOWN_NAME, node, message, notes=(_roots_note(known),), suggestion=suggestion, replacement=guess
     )
+
+
+_ELSEWHERE = {
+    "error": "`error` can be read in a handler: in `on_error`, or in `catch`",
+    "item": "`item` is the item of a `for_each` without `as`, and can be read in its `do` and `collect`",
+    "index": "`index` counts the turns of a loop, and can be read in its `do`",
+}
+
+
+def _only_elsewhere(walk: Walk, node: ast.Name, known: Mapping[str, str]) -> None:
+    """A name that the language gives, at a place where it does not."""
+    kind = "error variable" if node.id == "error" else "loop variable"
+    guess = (
+        next((name for name, label in known.items() if label.startswith(kind)), None) if node.id != "index" else None
+    )
+    suggestion = f"did you mean {_named(guess, known)}?" if guess else None
+    note = _ELSEWHERE[node.id]
+    message = f"there is no `{node.id}` here"
+    walk.report(codes.UNKNOWN_NAME, node, message, notes=(note,), suggestion=suggestion, replacement=guess)
 
 
 def _fields(walk: Walk, root: str) -> Mapping[str, Type] | None:
@@ -165,6 +186,11 @@ def _member(
             if not soft or isinstance(node.value, ast.Name):
                 _unknown_field(walk, node.value, base.fields, key, span)
             found = ANY
+    elif key in base.partial and not soft and path_key(node) not in walk.present:
+        binding = walk.bindings.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        shown = binding.label if binding is not None else f"`{walk.text(node.value)}`"
+        fix = f"read it as `default({walk.text(node)}, …)`"
+        walk.report_at(codes.MAY_BE_MISSING, *span, f"{shown} may have no `{key}`", suggestion=fix)
     return replace(found, secret=True) if base.secret and not found.secret else found
 
 
@@ -180,6 +206,10 @@ def _not_an_object(walk: Walk, base: Type, shown: str, key: str, span: tuple[int
     walk.report_at(codes.MISMATCH, *span, message, suggestion=suggestion)
 
 
+_MEANT = {"message": "detail", "msg": "detail", "error": "detail", "class": "type", "code": "type", "name": "type"}
+"""What the keys of `error` are called elsewhere."""
+
+
 def _unknown_field(walk: Walk, base: ast.expr, fields: Mapping[str, Type], key: str, span: tuple[int, int]) -> None:
     binding = walk.bindings.get(base.id) if isinstance(base, ast.Name) else None
     step = binding is not None and str(binding.label).startswith("step")
@@ -190,12 +220,15 @@ def _unknown_field(walk: Walk, base: ast.expr, fields: Mapping[str, Type], key: 
     else:
         message = f"{label} has no {word} `{key}`"
     gives = ", ".join(f"`{each}`" for each in list(fields)[:12]) + (", …" if len(fields) > 12 else "")
-    guess = nearest(key, fields)
+    guess = _MEANT.get(key) if _MEANT.get(key) in fields else nearest(key, fields)
+    note = f"it {'gives' if step else 'has'} {gives or 'nothing'}"
+    if isinstance(base, ast.Name) and base.id in ("inputs", "vars"):
+        note = f"the flow declares {gives}" if gives else f"the flow declares no `{base.id}`"
     walk.report_at(
         codes.UNKNOWN_OUTPUT if step else codes.UNKNOWN_FIELD,
         *span,
         message,
-        notes=(f"it {'gives' if step else 'has'} {gives or 'nothing'}",),
+        notes=(note,),
         suggestion=f"did you mean `{guess}`?" if guess else None,
         replacement=guess,
     )

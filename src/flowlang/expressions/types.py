@@ -39,7 +39,8 @@ class Type:
     nothing is known about them; `open` says that an object may have further keys; `nullable` that null is
     allowed beside `kind`; `enum` lists the only possible values, when they are known; `secret` marks a value
     that must be masked wherever it goes; `required` are the fields that a literal object must have; `options`, of
-    `any`, are the types of which it is one when it is only not known which.
+    `any`, are the types of which it is one when it is only not known which; `partial` are the `fields` that a given
+    object may be without.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Type:
     secret: bool = False
     required: frozenset[str] = frozenset()
     options: tuple[Type, ...] = ()
+    partial: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         name: str = self.kind
@@ -197,13 +199,26 @@ def _join(a: Type, b: Type) -> Type:
     if a.kind == b.kind == "object":
         if a.fields is None or b.fields is None:
             return _lost(OBJECT, a, b)
-        shared = a.fields.keys() & b.fields.keys()
-        joined = record({name: union(a.fields[name], b.fields[name]) for name in shared}, open=True)
-        apart = [each for fields in (a.fields, b.fields) for name, each in fields.items() if name not in shared]
-        return _lost(joined, *apart)
+        return _join_records(a.fields, b.fields, a.partial | b.partial, open=a.open or b.open)
     if a.kind == b.kind:
         return _lost(Type(a.kind), a, b)
     return _lost(NUMBER if {a.kind, b.kind} == {"integer", "number"} else ANY, a, b)
+
+
+def _join_records(
+    a: Mapping[str, Type],
+    b: Mapping[str, Type],
+    partial: frozenset[str],
+    *,
+    open: bool,  # noqa: A002 - the field's word
+) -> Type:
+    """A key that only one of two objects has may be missing; nothing is known of it when the other one may have it,
+    too."""
+    shared = {name: union(each, b[name]) for name, each in a.items() if name in b}
+    apart = {name: each for fields in (a, b) for name, each in fields.items() if name not in shared}
+    if open:
+        return _lost(replace(record(shared, open=True), partial=partial & shared.keys()), *apart.values())
+    return replace(record({**shared, **apart}), partial=partial | apart.keys())
 
 
 def _lost(joined: Type, *parts: Type) -> Type:

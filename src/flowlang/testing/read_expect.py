@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flowlang.checking.rules.task_parameters import UNKNOWN as UNKNOWN_PARAMETER
 from flowlang.document import codes as document_codes
-from flowlang.document.durations import parse_duration
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard
 from flowlang.document.model import Name
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.exceptions import ERROR_CLASSES
 from flowlang.expressions.codes import UNKNOWN_OUTPUT
+from flowlang.expressions.durations import parse_duration
 from flowlang.expressions.types import ANY
 from flowlang.plan import Exit
 from flowlang.testing.model import Called, Error, Expect

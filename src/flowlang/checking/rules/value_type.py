@@ -33,7 +33,7 @@ from uuid import UUID
 
 from flowlang.diagnostics import Diagnostic, Edit, Fix, Position, Span, code, nearest, respelt
 from flowlang.document import model
-from flowlang.document.durations import nearest_duration, parse_duration
+from flowlang.expressions.durations import nearest_duration, parse_duration
 from flowlang.expressions.functions import FUNCTIONS
 from flowlang.expressions.runtime import ExpressionError
 from flowlang.expressions.types import Type, accepts, type_of

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from flowlang.document.durations import nearest_duration, parse_duration
+from flowlang.expressions.durations import nearest_duration, parse_duration
 
 
 @pytest.mark.parametrize(
