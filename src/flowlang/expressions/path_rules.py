@@ -188,7 +188,7 @@ def _member(
             found = ANY
     elif key in base.partial and not soft and path_key(node) not in walk.present:
         binding = walk.bindings.get(node.value.id) if isinstance(node.value, ast.Name) else None
-        shown = binding.label if binding is not None else f"`{walk.text(node.value)}`"
+        shown = str(binding.label) if binding is not None else f"`{walk.text(node.value)}`"
         fix = f"read it as `default({walk.text(node)}, …)`"
         walk.report_at(codes.MAY_BE_MISSING, *span, f"{shown} may have no `{key}`", suggestion=fix)
     return replace(found, secret=True) if base.secret and not found.secret else found
