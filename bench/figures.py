@@ -312,6 +312,26 @@ def check() -> list[Figure]:
     return found
 
 
+# ---------------------------------------------------------------- fmt
+
+
+def fmt() -> list[Figure]:
+    """Whether ten times the text takes ten times the time to be put into its canonical form."""
+    texts = {lines: shop(lines) for lines in (2_000, 20_000)}
+
+    def ours(lines: int) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            api.format_text(texts[lines])
+
+        return run
+
+    measured = in_turn(7, ours(2_000), ours(20_000))
+    each = {size: measured.of(place) / texts[size].count("\n") for place, size in enumerate(texts)}
+    how = "the time of `fmt` by the lines of the text, beside that of 2,000 lines; 7 rounds"
+    floor_text, own = f"a line of 2,000: {seconds(each[2_000])}", seconds(each[20_000])
+    return [Figure("fmt, a line of 20,000", floor_text, own, each[20_000] / each[2_000], "×", 1.5, how)]
+
+
 # ---------------------------------------------------------------- expressions
 
 EXPRESSIONS = """flow: expressions
@@ -368,7 +388,5 @@ def editor() -> list[Figure]:
         return keys_in_an_editor(Path(folder))
 
 
-ALL = {
-    each.__name__: each
-    for each in (step, parallel, startup, smallest, insert, stream, load, editor, check, expressions)
-}
+FIGURES = (step, parallel, startup, smallest, insert, stream, load, editor, check, fmt, expressions)
+ALL = {each.__name__: each for each in FIGURES}

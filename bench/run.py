@@ -2,8 +2,7 @@
 
     python bench/run.py [NAME …] [--write FILE]
 
-NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, check, expressions,
-editor.
+NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, editor, check, fmt, expressions.
 The exit code is 1 when a target is missed.
 """
 
