@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src"
 # Row → what its modules may import of our own, besides their own folder and what is open to all. A name stands for
 # the module and everything below it. The longest row that matches a module counts.
 OPEN = ("flowlang.exceptions", "flowlang.diagnostics", "flowlang.records")
-FACES = ("flowlang.api", "flowlang.editing", "flowlang.history", "flowlang.views")
+FACES = ("flowlang.api", "flowlang.editing", "flowlang.explaining", "flowlang.history", "flowlang.views")
 ARROWS: dict[str, tuple[str, ...]] = {
     "exceptions": (),
     "diagnostics": (),
@@ -75,6 +75,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.views",
         "flowlang.api",
     ),
+    # What is shown of a flow that takes its text, its plan and its plugins together.
+    "explaining": ("flowlang.document", "flowlang.connections", "flowlang.checking", "flowlang.plan", "flowlang.views"),
     # The runner of tests stands where a run is made: it reads what the check knows and replaces parts of the engine.
     "testing": (
         "flowlang.api",
@@ -124,6 +126,8 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
     ("views", "flowlang.expressions.syntax"): "the names that expressions read",
+    ("views", "flowlang.document.nodes"): "which of its keys the author wrote",
+    ("views", "flowlang.document.scalar_style"): "a flow that is written down again, in the quotes that `fmt` uses",
     ("views", "flowlang.expressions.types"): "the types of parameters as the schema of an editor",
     ("engine", "flowlang.connections.config"): "a run resolves its connections' config when it starts",
     ("engine", "flowlang.connections.base"): "the prototypes that a plan names are ConnectionPlugins",

@@ -58,7 +58,7 @@ def check_text(
     flow, findings = parse_flow(text, file, limits)
     if flow is not None and tainted:
         flow = replace(flow, inputs=tuple(_as_secret(each, tainted) for each in flow.inputs))
-    source = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    source = (text if isinstance(text, str) else text.decode("utf-8", "replace")).removeprefix("\ufeff")
     sources = parent.sources if parent is not None else literal_secrets.Sources()
     sources.add(file, source)
     if flow is None:

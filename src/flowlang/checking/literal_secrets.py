@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from flowlang.connections._schema import is_secret
-from flowlang.connections._secrets import leaves
+from flowlang.connections._secrets import leaves, password_in
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import schema_of, secret_texts
 from flowlang.diagnostics import Span
@@ -77,7 +77,8 @@ def masked(text: str, literals: Literals) -> str:
 
 
 _ENTRY = re.compile(
-    r"""([A-Za-z_][\w-]{0,60})(["']?[ \t]*:[ \t]+)("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]#"'|>&*!][^\n,{}\[\]#]*)"""
+    r"""([A-Za-z_][\w-]{0,60})(["']?[ \t]*:[ \t]+)"""
+    r"""("(?:[^"\\\n]++|\\.)*+"|'(?:[^'\n]++|'')*+'|(?![\s"'|>&*!])(?:[^\n,{}\[\]#$]++|\$(?!\{))++(?!\$\{))"""
 )
 
 
@@ -103,7 +104,10 @@ def in_value(value: model.Value) -> Iterator[tuple[Span, str]]:
 
 
 def in_inputs(flow: model.Flow) -> Iterator[tuple[Span, str]]:
-    """The defaults of secret inputs. Their whole declaration is searched: a default has no place of its own."""
+    """The defaults of secret inputs, and in others the passwords of URLs. Their whole declaration is searched: a
+    default has no place of its own."""
     for each in flow.inputs:
-        if each.secret:
-            yield from ((each.span, str(value)) for _, value in leaves(each.default, ()) if value is not None)
+        for _, value in leaves(each.default, ()):
+            text = str(value) if each.secret and value is not None else password_in(str(value))
+            if text:
+                yield each.span, text

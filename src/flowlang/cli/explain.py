@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowlang.cli.catalogue import Refused, config_fields, usable
+from flowlang.cli.catalogue import Refused
 from flowlang.cli.output import colours, out, say
 from flowlang.views.text import Paint, painter
 
@@ -44,12 +44,12 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 def explain(topic: str) -> int:
     """Show the page of a finding's code, a function of expressions, a task, a step's verb, or an error class.
 
-    For a flow FILE: its inputs, connections and steps with every default written out.
+    For a flow FILE: the same flow with every default written out.
     """
     paint = painter(colours(sys.stdout))
     pages = _pages(topic, paint)
     if not pages and (os.path.exists(topic) or topic.endswith((".yaml", ".yml"))):
-        page = _flow_page(topic, paint)
+        page = _flow_page(topic)
         pages = [page] if page is not None else []
     elif not pages:
         raise _unknown(topic)
@@ -151,16 +151,13 @@ def _unknown(topic: str) -> Refused:
     return Refused(f"nothing is called `{visible(topic)}`; {hint}")
 
 
-def _flow_page(file: str, paint: Paint) -> str | None:
+def _flow_page(file: str) -> str | None:
     """The flow in `file` with its defaults; None, and its findings on stderr, when it is not valid."""
-    from flowlang import api
-    from flowlang.views.defaults import flow_text
+    from flowlang import api, explaining
     from flowlang.views.findings import findings_text
 
     checked = api.check(file)
-    flow = checked.flow
-    if flow is None or checked.plan is None:
+    if checked.plan is None:
         say(findings_text(checked.findings, checked.sources, colour=colours(sys.stderr)))
         return None
-    settings = {each.type.text: config_fields(usable(each.type.text)) for each in flow.connections}
-    return flow_text(flow, settings, paint)
+    return explaining.explicit(checked).removesuffix("\n")

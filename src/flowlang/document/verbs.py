@@ -219,7 +219,7 @@ def _transaction(fields: StepFields) -> TransactionStep | None:
     connection = fields.text("transaction")
     body = _steps(fields.context, "do", fields.required("do"))
     modifiers = fields.modifiers()
-    return TransactionStep(connection, body, modifiers, fields.mapping.span) if connection is not None else None
+    return TransactionStep(connection, body, modifiers, fields.mapping) if connection is not None else None
 
 
 def _subflow(fields: StepFields) -> SubflowStep | None:
@@ -270,13 +270,13 @@ def _raise(fields: StepFields) -> RaiseStep | None:
     inner.required("message")
     message = _text(inner, "message")
     modifiers = fields.modifiers()
-    return RaiseStep(kind, message, modifiers, fields.mapping.span) if message is not None else None
+    return RaiseStep(kind, message, modifiers, fields.mapping) if message is not None else None
 
 
 def _log(fields: StepFields) -> LogStep | None:
     message = _text(fields, "log")
     modifiers = fields.modifiers()
-    return LogStep(message, modifiers, fields.mapping.span) if message is not None else None
+    return LogStep(message, modifiers, fields.mapping) if message is not None else None
 
 
 def _text(fields: Fields, key: str) -> Constant | Computed | None:
