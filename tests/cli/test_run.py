@@ -267,7 +267,7 @@ def test_a_closed_pipe_ends_quietly_with_the_code_of_the_run(write: Callable[...
     """As with `| head -0`: no traceback, no message, and the exit code of the run."""
     outputs = 'outputs: [{name: rows, value: "${m.rows}"}]\n'
     write(flow("many_lines: {id: m}", "tasks: [own.py]\n") + outputs)
-    for words in (["run", "flow.yaml"], ["run", "flow.yaml", "--json"], ["--help"], ["check", "flow.yaml"]):
+    for words in (["run", "flow.yaml"], ["--help"], ["check", "flow.yaml"], ["check", "flow.yaml", "--format", "json"]):
         reader, writer = os.pipe()
         os.close(reader)
         done = subprocess.run(

@@ -133,7 +133,8 @@ outputs:
 @pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
 @pytest.mark.parametrize("words", [(), ("--json",)], ids=["text", "json"])
 def test_a_closed_pipe_does_not_stop_the_run(spawn: Spawn, folder: Path, closed: str, words: tuple[str, ...]) -> None:
-    """Whoever reads the output may go; what the flow does, it does to its end."""
+    """Whoever reads the output may go; what the flow does, it does to its end. The JSON object was asked for: when it
+    cannot be written that is no success."""
     (folder / "own.py").write_text(TASKS)
     (folder / "flow.yaml").write_text(CLEANED % "wait: 200ms")
     with spawn("run", "flow.yaml", *words) as process:
@@ -143,10 +144,14 @@ def test_a_closed_pipe_does_not_stop_the_run(spawn: Spawn, folder: Path, closed:
             process.stdout.close()
         if closed != "stdout":
             process.stderr.close()
-        rest = process.stderr.read() if closed == "stdout" else ""
+        rest = process.stderr.read() if closed == "stdout" else process.stdout.read() if closed == "stderr" else ""
     assert (folder / "tried").exists()
     assert (folder / "cleaned").exists()
     assert "Traceback" not in rest
+    lost = bool(words) and closed != "stderr"
+    assert process.returncode == (1 if lost else 0)
+    if closed == "stdout":
+        assert ("the result could not be written: stdout is closed" in rest) is lost
 
 
 def test_a_closed_terminal_cancels_and_cleans_up(folder: Path) -> None:

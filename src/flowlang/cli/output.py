@@ -68,19 +68,22 @@ def out_json(value: Any, *, indent: int | None = 2) -> None:
     write_utf8(record_json(value, indent))
 
 
-def write_utf8(text: str) -> None:
+def write_utf8(text: str) -> bool:
+    """Write lines to stdout, in UTF-8. Returns whether they arrived: False when stdout is closed."""
     if sys.stdout is None:
-        return
+        return False
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
         out(text)
-        return
+        return True
     try:
         sys.stdout.flush()
         binary.write(text.encode("utf-8") + b"\n")
         binary.flush()
     except BrokenPipeError:
         hush()
+        return False
+    return True
 
 
 def is_terminal(stream: TextIO | None) -> bool:

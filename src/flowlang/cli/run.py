@@ -145,13 +145,14 @@ def _tell(result: RunResult, sources: Mapping[str, str], *, as_json: bool) -> in
     """Write the result; the exit code."""
     code = exit_code(result)
     if as_json:
-        return _tell_json(result) or code
+        return _tell_json(result, code)
     _tell_text(result, sources)
     return code
 
 
-def _tell_json(result: RunResult) -> int:
-    """The record on stdout. Outputs that have no JSON make it a failure: they are named, and the rest is there."""
+def _tell_json(result: RunResult, code: int) -> int:
+    """The record on stdout. Outputs that have no JSON make it a failure: they are named, and the rest is there. So
+    does a stdout that is closed: the record was asked for, and there is no other way to get at it."""
     from flowlang.exceptions import Failure
     from flowlang.views.jsontext import record_json, without_json
 
@@ -165,8 +166,11 @@ def _tell_json(result: RunResult) -> int:
             "status": "failed",
             "error": Failure("validation", detail, flow=result.flow, notes=(note,)).as_value(),
         }
-    write_utf8(record_json(record))
-    return 1 if reasons else 0
+        code = 1
+    if not write_utf8(record_json(record)):
+        err(f"error: the result could not be written: stdout is closed; the run itself ended as {result.status}")
+        return code or 1
+    return code
 
 
 def _tell_text(result: RunResult, sources: Mapping[str, str]) -> None:
