@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import flowlang
+from control import cancel, turns
 from editor import figures as keys_in_an_editor
 from flowlang import api
 from flowlang.checking.flows import check_text
@@ -23,7 +24,7 @@ from flowlang.events import Event
 from flowlang.plan import ROOTS, Assign
 from flows import BLOCK, shop
 from flows import STEPS as STEPS_OF_BLOCK
-from harness import Figure, in_turn, processes_in_turn, seconds, spawn
+from harness import Figure, in_turn, processes_in_turn, run, seconds, spawn
 from plugin import op, waiting_op
 
 STEPS = 1000
@@ -54,14 +55,6 @@ def side_by_side(task: str, branches: int = STEPS) -> str:
         for n in range(branches)
     ]
     return HEAD + "  - parallel:\n" + "".join(lines)
-
-
-async def run(flow: Any, **options: Any) -> dict[str, Any]:
-    """Run a flow that has to succeed; gives its outputs."""
-    result = await flowlang.run(flow, **options)
-    if result.status != "succeeded":
-        raise RuntimeError(f"the flow ended as {result.status}: {result.failure or result.findings}")
-    return dict(result.outputs)
 
 
 def step() -> list[Figure]:
@@ -388,5 +381,7 @@ def editor() -> list[Figure]:
         return keys_in_an_editor(Path(folder))
 
 
-FIGURES = (step, parallel, startup, smallest, insert, stream, load, editor, check, fmt, expressions)
+FIGURES = (
+    step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
+)  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

@@ -13,6 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import flowlang
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -64,6 +67,14 @@ class Times:
     def ratio(self, place: int, floor: int = 0) -> float:
         """How many times the floor: the median of the rounds' own ratios, since the machine changes its speed."""
         return statistics.median(each[place] / each[floor] for each in self.rounds)
+
+
+async def run(flow: flowlang.Flow, **options: Any) -> dict[str, Any]:
+    """Run a flow that has to succeed; gives its outputs."""
+    result = await flowlang.run(flow, **options)
+    if result.status != "succeeded":
+        raise RuntimeError(f"the flow ended as {result.status}: {result.failure or result.findings}")
+    return dict(result.outputs)
 
 
 def in_turn(rounds: int, *functions: Callable[[], Awaitable[object]], times: int = 1, collecting: bool = True) -> Times:

@@ -2,7 +2,8 @@
 
     python bench/run.py [NAME …] [--write FILE]
 
-NAMEs choose figures: step, parallel, startup, smallest, insert, stream, load, editor, check, fmt, expressions.
+NAMEs choose figures: step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt,
+expressions.
 The exit code is 1 when a target is missed.
 """
 
