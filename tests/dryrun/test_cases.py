@@ -29,3 +29,22 @@ def test_the_story_is_as_it_was_read(name: str, monkeypatch: pytest.MonkeyPatch)
     if os.environ.get("WRITE_CASES"):
         path.write_text(told, encoding="utf-8")
     assert told == path.read_text(encoding="utf-8")
+
+
+MANY = """
+flow: many
+steps:
+  - for_each: ${range(200)}
+    do:
+      - for_each: ${range(200)}
+        do: [{log: "turn ${item}"}]
+        as: inner
+  - log: behind it
+"""
+
+
+def test_a_story_without_end_is_cut_short_and_still_told_to_its_end() -> None:
+    """However many turns are asked for: past some 20,000 entries each loop is told by its first turn alone."""
+    told = dry_run_text(api.plan(text=MANY, env={}, turns=10**9))
+    assert 20_000 < told.count("turn ") < 25_000
+    assert told.count("behind it") == 1

@@ -221,6 +221,49 @@ async def test_cancelled_during_finally_of_a_run_that_had_succeeded() -> None:
     assert "cut short" in result.failure.detail
 
 
+CLEANING = """\
+flow: f
+steps:
+  - id: outer
+    parallel:
+      - id: kept
+        try: [{nap: {id: n}}]
+        finally: [{fail: {message: not tidied}}]
+      - subflow: sub.yaml
+        id: called
+on_cancel: [{fail: {message: on_cancel broke}}]
+finally: [{fail: {message: finally broke}}]
+"""
+CLEANING_SUB = "flow: sub\ntasks: [own.py]\nsteps: [{wait: 1h}]\nfinally: [{broken: {}}]\n"
+BROKEN = """\
+from flowlang import task
+
+@task(effect="none")
+async def broken() -> None:
+    raise ValueError("the subflow was not tidied")
+"""
+
+
+async def test_nothing_that_goes_wrong_in_a_clean_up_is_lost(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A cancellation has no failure to note it on: it is told with that of the run, wherever in its tree it was."""
+    for name, content in (("flow.yaml", CLEANING), ("sub.yaml", CLEANING_SUB), ("own.py", BROKEN)):
+        (tmp_path / name).write_text(content)
+    events: list[Event] = []
+    handle = flowlang.start(str(tmp_path / "flow.yaml"), tasks=tasks(), on_event=events.append)
+    await until(lambda: all(any(kind in told for told in story(events)) for kind in ("(nap)", "(wait)")))
+    handle.cancel()
+    result = await handle
+    assert result.failure is not None
+    assert (result.status, result.failure.detail) == ("cancelled", "the run was cancelled")
+    assert sorted(result.failure.notes) == [
+        "`finally` failed as well: finally broke",
+        "`finally` of `outer.kept` failed: not tidied",
+        "`on_cancel` failed as well: on_cancel broke",
+        "in `outer.called`: `finally` failed as well: the subflow was not tidied",
+    ]
+    assert all(each in caplog.text for each in result.failure.notes if "outer" in each)
+
+
 @pytest.mark.parametrize("how", ["swallows", "wraps", "groups"])
 async def test_a_task_cannot_get_around_a_cancellation(how: str) -> None:
     @flowlang.task

@@ -17,7 +17,7 @@ async def run_try(step: Try, frame: Frame, fiber: Fiber) -> Ended | None:
     """The body with its handlers, then `finally`: also after an `exit`, a failure or a cancellation, each time once.
 
     Cut short by a cancellation, `finally` has a grace period of its own, and the cancellation goes on behind it. What
-    goes wrong in it never hides what went wrong before.
+    goes wrong in it never hides what went wrong before, and is told beside it.
     """
     if not step.finally_:
         return await _handled(step, frame, fiber)
@@ -27,8 +27,7 @@ async def run_try(step: Try, frame: Frame, fiber: Fiber) -> Ended | None:
         requests = fiber.absorb()
         cleaned = await clean_up("finally", step.finally_, frame, fiber)
         if cleaned.failure is not None:
-            detail = fiber.run.masker.text(cleaned.failure.detail)
-            fiber.run.logger.warning("%s: `finally` failed: %s", fiber.prefix + step.site.path, detail)
+            fiber.run.aftermath(f"`finally` of `{fiber.prefix}{step.site.path}` failed: {cleaned.failure.detail}")
         if requests + cleaned.requests:
             await fiber.cancel_again(requests + cleaned.requests)
         raise

@@ -34,6 +34,9 @@ from flowlang.masking import Masker
 from flowlang.plan import Plan, Site, Step, Subflow
 
 
+MOST_NOTES = 10
+
+
 @dataclass(slots=True)
 class Conclusion:
     """How one activation ended. `requests` are those to cancel it, which were answered by its clean-up."""
@@ -84,6 +87,7 @@ class Run:
         self._unwanted = False  # cancelled before it began
         self._ending = False  # the steps are over: what is left is to clean up
         self._displaced = False  # a newer run has taken its place
+        self._aftermath: list[str] = []  # what went wrong while a cancellation was answered
         self.queued = False
         self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}
 
@@ -116,6 +120,9 @@ class Run:
             self.watch.close()
             if self._ticket is not None:
                 self.common.gates.leave(self._ticket)
+        if self._aftermath and conclusion.failure is not None:
+            notes = (*conclusion.failure.notes, *self._aftermath)
+            conclusion.failure = replace(conclusion.failure, notes=notes)
         return self._result(conclusion, self.clock.monotonic() - began)
 
     def _prepared(self, activation: Activation, fiber: Fiber) -> Conclusion | None:
@@ -268,6 +275,8 @@ class Run:
             raise self._subflow_error(step, fiber, error_class, detail)
         conclusion = await self._conduct(activation, inner)
         if conclusion.requests:
+            for note in conclusion.failure.notes if conclusion.failure is not None else ():
+                self.aftermath(f"in `{fiber.prefix}{step.site.path}`: {note}")
             await inner.cancel_again(conclusion.requests)
         if conclusion.failure is not None:
             failure = conclusion.failure
@@ -285,6 +294,14 @@ class Run:
         return step_error(error, step.site, fiber)
 
     # ------------------------------------------------------------ telling
+
+    def aftermath(self, trouble: str) -> None:
+        """Something went wrong while a cancellation passed by, which carries no failure of its own. It is logged, and
+        told beside the failure of the run if it has one."""
+        trouble = self.masker.text(trouble)
+        self.logger.warning("%s", trouble)
+        if len(self._aftermath) < MOST_NOTES:
+            self._aftermath.append(trouble)
 
     def task_logger(self, path: str) -> logging.LoggerAdapter[logging.Logger]:
         return MaskedLogger(logging.getLogger("flowlang.task"), self, path)
