@@ -27,12 +27,12 @@ from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
 from flowlang.engine.runners import run_block
 from flowlang.engine.steps import Ended
+from flowlang.engine.tasklog import TaskLogger
 from flowlang.engine.waiting import Signals
 from flowlang.events import Emitter, RunFinished, RunQueued, RunStarted, Sink
 from flowlang.exceptions import Failure, InvalidFlowError, StepError
 from flowlang.masking import Masker
 from flowlang.plan import Plan, Site, Step, Subflow
-
 
 MOST_NOTES = 10
 
@@ -304,7 +304,7 @@ class Run:
             self._aftermath.append(trouble)
 
     def task_logger(self, path: str) -> logging.LoggerAdapter[logging.Logger]:
-        return MaskedLogger(logging.getLogger("flowlang.task"), self, path)
+        return TaskLogger(self.run_id, path, self.masker)
 
     def _cancelled(self, plan: Plan) -> Failure:
         why = " by a newer run with the same `concurrency` key" if self._displaced else ""
@@ -335,34 +335,6 @@ class Run:
             secret_outputs=secret,
             masker=self.masker,
         )
-
-
-class MaskedLogger(logging.LoggerAdapter[logging.Logger]):
-    """The logger that tasks get: knows the run and the step, and masks what it writes."""
-
-    def __init__(self, logger: logging.Logger, run: Run, path: str) -> None:
-        super().__init__(logger, {"run_id": run.run_id, "step": path})
-        self._masker = run.masker
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        if not self.isEnabledFor(level):
-            return
-        values: Any = args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args
-        try:
-            text = str(msg) % values if args else str(msg)
-        except (TypeError, ValueError, KeyError):
-            text = f"{msg} {args}"  # a log line that does not fit its arguments is no reason to fail
-        trace = _traceback(kwargs.pop("exc_info", None))
-        super().log(level, "%s", self._masker.text(f"{text}\n{trace}" if trace else text), **kwargs)
-
-
-def _traceback(wanted: Any) -> str:
-    """The text of the traceback that a log call asks for with `exc_info`, so that it can be masked."""
-    import sys
-    import traceback
-
-    error = wanted if isinstance(wanted, BaseException) else sys.exc_info()[1] if wanted else None
-    return "".join(traceback.format_exception(error)).rstrip() if error is not None else ""
 
 
 def _load_tasks(path: str) -> Mapping[str, Callable[..., Any]]:
