@@ -1,5 +1,6 @@
 """A flow as large as one likes, of what real flows are made of: statements with values bound in them, choices, loops,
-branches, texts, descriptions and comments. A block of 13 steps has 56 lines."""
+branches, texts, descriptions and comments. A block of 13 steps has 56 lines. No two blocks have a statement, an id, a
+text or a description in common, so that nothing is gained by remembering what was read before."""
 
 from __future__ import annotations
 
@@ -16,32 +17,32 @@ defaults: {timeout: 30s}
 steps:
 """
 BLOCK = """\
-  # what the customer has ordered so far
+  # what customers have asked of {thing} {n} so far
   - sqlite_query:
       id: orders_{n}
       query: |
         SELECT id, total, created_at
-        FROM orders
+        FROM {thing}_{n}
         WHERE customer = ${{inputs.customer}} AND total > ${{inputs.least}}
         ORDER BY total DESC
-      limit: 100
+      limit: {limit}
       outputs: [rows, count]
   - id: facts_{n}
     set:
-      label: "Orders of ${{inputs.customer}}: ${{orders_{n}.count}}"
-      busy: ${{orders_{n}.count > 10 and inputs.vip}}
+      label: "{thing} {n} of ${{inputs.customer}}: ${{orders_{n}.count}}"
+      busy: ${{orders_{n}.count > {many} and inputs.vip}}
       rows: ${{orders_{n}.rows}}
   - if: ${{facts_{n}.busy}}
     then:
       - sqlite_execute:
           id: mark_{n}
-          description: busy customers are served first
-          query: UPDATE customers SET busy = 1 WHERE name = ${{inputs.customer}}
-          retry: {{max_attempts: 3, delay: 2s}}
+          description: those busy with {thing} {n} are served first
+          query: UPDATE customers SET busy = {n} WHERE name = ${{inputs.customer}}
+          retry: {{max_attempts: {attempts}, delay: {delay}s}}
       - log: ${{facts_{n}.label}}
     else:
       - sqlite_execute:
-          query: UPDATE customers SET busy = 0 WHERE name = ${{inputs.customer}}
+          query: UPDATE customers SET idle = {n} WHERE name = ${{inputs.customer}}
 
   - id: each_{n}
     for_each: ${{orders_{n}.rows}}
@@ -50,27 +51,27 @@ BLOCK = """\
       - sqlite_execute:
           id: seen_{n}
           query: >-
-            INSERT INTO seen (id, position, note)
-            VALUES (${{order.id}}, ${{index}}, ${{facts_{n}.label}})
-          timeout: 5s
-      - if: order.total >= 100
+            INSERT INTO seen_{thing} (id, position, block, note)
+            VALUES (${{order.id}}, ${{index}}, {n}, ${{facts_{n}.label}})
+          timeout: {timeout}s
+      - if: order.total >= {large}
         then:
-          - log: "large order ${{order.id}}"
+          - log: "large one of {thing} {n}: ${{order.id}}"
     collect: ${{order.total}}
   - parallel:
       - sqlite_query:
           id: sum_{n}
-          description: what the customer has spent
-          query: SELECT sum(total) AS sum FROM orders WHERE customer = ${{inputs.customer}}
-          timeout: 10s
+          description: what the customer has spent on {thing} {n}
+          query: SELECT sum(total) AS sum FROM {thing}_{n} WHERE customer = ${{inputs.customer}}
+          timeout: {timeout}s
       - sqlite_query:
           id: lines_{n}
           connection: shop
           query: |
             SELECT product, amount, price
-            FROM lines
+            FROM lines_{n}
             WHERE order_id IN (${{[row.id for row in orders_{n}.rows]}})
-          limit: ${{inputs.least * 2}}
+          limit: ${{inputs.least * {times}}}
           outputs: [rows]
 """
 TAIL = """\
@@ -78,10 +79,18 @@ outputs:
   - {{name: total, value: "${{sum_{n}.rows}}"}}
 """
 STEPS = 13  # of a block
+THINGS = ("books", "chairs", "lamps", "maps", "pens", "shoes", "tables", "tents", "toys", "watches", "wheels")
+
+
+def _block(n: int) -> str:
+    return BLOCK.format(
+        n=n, thing=THINGS[n % len(THINGS)], limit=100 + n, many=n % 97, attempts=2 + n % 5, delay=1 + n % 7,
+        timeout=5 + n % 50, large=50 + n, times=1 + n % 89,
+    )  # fmt: skip
 
 
 def shop(lines: int) -> str:
     """A valid flow of about so many lines, never more."""
     blocks = (lines - HEAD.count("\n") - TAIL.count("\n")) // BLOCK.count("\n")
     last = TAIL.format(n=blocks - 1)
-    return HEAD + "".join([BLOCK.format(n=number) for number in range(blocks)]) + last
+    return HEAD + "".join(map(_block, range(blocks))) + last
