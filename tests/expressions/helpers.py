@@ -93,9 +93,9 @@ def compiled(text: str, world: World, *, condition: bool = False) -> Any:
     if condition:
         expression, _ = parse_condition(text)
         assert expression is not None
-        return unit.function(unit.condition(expression, world, Scalar()), "condition")
+        return unit.function(unit.condition(expression, Scalar(), infer_condition(expression, world)), "condition")
     template, _ = parse_template(text)
-    return unit.function(unit.template(template, world, Scalar()), "template")
+    return unit.function(unit.template(template, Scalar(), infer_template(template, world)), "template")
 
 
 def evaluate(text: str, world: World | None = None, /, *, condition: bool = False, **values: Any) -> Any:

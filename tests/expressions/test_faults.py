@@ -77,7 +77,7 @@ def test_the_scalar_of_the_failing_part_is_told_in_a_unit_of_many() -> None:
     bodies = []
     for text, scalar in scalars.items():
         template = parse_template(text)[0]
-        bodies.append((text, unit.template(template, world, scalar, infer_template(template, world))))
+        bodies.append((text, unit.template(template, scalar, infer_template(template, world))))
     run = unit.function(unit.dict(bodies), "inputs")
     with pytest.raises(KeyError) as raised:
         run(world.frame, Outside())

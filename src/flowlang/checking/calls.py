@@ -25,12 +25,12 @@ from flowlang.checking.rules import (
 )
 from flowlang.checking.scope import Scope
 from flowlang.checking.steps import Service, Walked, slot_of, walker
-from flowlang.checking.values import Compiler, Wanted, evaluator, text
+from flowlang.checking.values import Compiler, Wanted, constant, evaluator, in_dict, text
 from flowlang.connections._sql_text import Dialect, writes
 from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record
-from flowlang.expressions.unit import Code
+from flowlang.expressions.unit import Recipe
 from flowlang.plan import Caching, Call, Operation, Site, invoker
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
@@ -60,7 +60,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     planned = Call(
         site=site,
         operation=_operation(checker, known, name_),
-        arguments=compiler.function(compiler.unit.dict(arguments), site.path),
+        arguments=compiler.function(in_dict(arguments), site.path),
         slot=slot,
         selected=tuple(each.text for each in step.selected) if step.selected is not None else None,
         secret_arguments=frozenset(secret),
@@ -174,11 +174,11 @@ def _dialect(checker: Checker, spec: TaskSpec) -> Dialect | None:
 
 def _arguments(
     checker: Checker, compiler: Compiler, step: model.TaskStep, spec: TaskSpec
-) -> tuple[list[tuple[str, Code]], set[str]]:
-    """The code of each argument, and the names of those that events never show."""
+) -> tuple[list[tuple[str, Recipe]], set[str]]:
+    """The recipe for each argument, and the names of those that events never show."""
     checker.add(task_parameters.check(step, spec, checker.flow))
     parameters = {each.name: each for each in spec.parameters}
-    arguments: list[tuple[str, Code]] = []
+    arguments: list[tuple[str, Recipe]] = []
     secret: set[str] = set()
     for name, value in step.arguments:
         parameter = parameters.get(name.text)
@@ -213,23 +213,23 @@ def _wanted(name: str, parameter: Parameter | None) -> Wanted:
     return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
 
 
-def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Code:
+def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Recipe:
     """The statement in a file beside the flow. It is part of the flow's source: read now, bound as it stands."""
     text = ""
     if not isinstance(value, model.Constant) or not isinstance(value.value, str):
         checker.add(sql_text.file_name(value.span))
-        return compiler.unit.constant(text)
+        return constant(text)
     folder = os.path.realpath(checker.folder)
     path = os.path.realpath(os.path.join(folder, value.value)) if "\0" not in value.value else ""
     if not path.startswith(folder.rstrip(os.sep) + os.sep):
         checker.add(sql_text.outside(value))
-        return compiler.unit.constant(text)
+        return constant(text)
     try:
         text = checker.read(path)
     except OSError as error:
         checker.add(sql_text.unreadable(value, error))
     compiler.statements.append((text,))
-    return compiler.unit.constant(Sql((text,)))
+    return constant(Sql((text,)))
 
 
 # ---------------------------------------------------------------- what may be done twice, and kept

@@ -22,7 +22,7 @@ from flowlang.checking.rules import connections as connection_rules
 from flowlang.checking.rules import literal_credential, user_tasks
 from flowlang.checking.scope import Scope, Unseen
 from flowlang.checking.steps import block, ids, label
-from flowlang.checking.values import Compiler, Wanted, evaluator
+from flowlang.checking.values import Compiler, Wanted, evaluator, in_dict
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import prepare, schema_of
 from flowlang.connections.registry import PluginRegistry
@@ -290,7 +290,7 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
     parts = []
     for name, value in config.entries:
         parts.append((name.text, compiler.value(value, Wanted(name.text))[0]))
-    function = compiler.function(compiler.unit.dict(parts), f"connections.{connection.name.text}")
+    function = compiler.function(in_dict(parts), f"connections.{connection.name.text}")
     places = connection_rules.Places()
     textual: dict[Path, str] = {}
     values: dict[str, object] = {}

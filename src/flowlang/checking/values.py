@@ -1,8 +1,10 @@
-"""Values of a flow file, checked against what is wanted and compiled into evaluators."""
+"""Values of a flow file, checked against what is wanted and turned into evaluators, which are compiled when they are
+first called."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,7 +20,7 @@ from flowlang.expressions.narrowing import path_key, proven
 from flowlang.expressions.runtime import text as as_text
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import ANY, STRING, Type, accepts, array, holds_stream, record, union
-from flowlang.expressions.unit import Code
+from flowlang.expressions.unit import Code, Recipe, Unit
 from flowlang.plan import Evaluator
 from flowlang.records import frozen
 from flowlang.tasks.values import Sql
@@ -37,26 +39,34 @@ class Wanted:
     optional: bool = False
 
 
-class Compiler:
-    """Compiles the values of one evaluator: checks each, and collects its code in one function.
+def constant(value: object) -> Recipe:
+    return lambda unit: unit.constant(value)
 
-    `dialect` is that of the database whose statements stand in them.
+
+def in_dict(entries: Sequence[tuple[str, Recipe]]) -> Recipe:
+    return lambda unit: unit.dict([(name, each(unit)) for name, each in entries])
+
+
+class Compiler:
+    """Checks the values of one evaluator, and gives the recipe for the code of each.
+
+    `dialect` is that of the database whose statements stand in them. A recipe holds what the check found out, and
+    nothing of the scope, which goes on changing.
     """
 
     def __init__(self, checker: Checker, scope: Scope, dialect: Dialect | None = None) -> None:
         self.checker = checker
         self.scope = scope
         self.dialect = dialect
-        self.unit = checker.unit()
         self.statements: list[tuple[str, ...]] = []  # of SQL, as the texts around their expressions
 
-    def function(self, body: Code, name: str) -> Evaluator:
-        return self.unit.function(body, name)
+    def function(self, body: Recipe, name: str) -> Evaluator:
+        return self.checker.unit.later(body, name)
 
     # ------------------------------------------------------------ values
 
-    def value(self, value: model.Value, wanted: Wanted) -> tuple[Code, Type]:
-        """The code of `value` and its type; what does not fit `wanted` is reported where it stands."""
+    def value(self, value: model.Value, wanted: Wanted) -> tuple[Recipe, Type]:
+        """The recipe for `value` and its type; what does not fit `wanted` is reported where it stands."""
         if wanted.type.kind == "sql":
             return self._sql(value, wanted)
         if isinstance(value, model.Constant):
@@ -67,15 +77,15 @@ class Compiler:
             return self._list(value, wanted)
         return self._object(value, wanted)
 
-    def _constant(self, value: model.Constant, wanted: Wanted) -> tuple[Code, Type]:
+    def _constant(self, value: model.Constant, wanted: Wanted) -> tuple[Recipe, Type]:
         plain, given = value_type.as_wanted(value.value, wanted.type)
         if isinstance(plain, str) and "://" in plain:
             self._password(value, wanted)
         if self._fits(given, wanted, value):
             self.checker.add(value_type.choice(wanted.what, wanted.type, value))
-        return self.unit.constant(plain), given
+        return constant(plain), given
 
-    def _computed(self, value: model.Computed, wanted: Wanted) -> tuple[Code, Type]:
+    def _computed(self, value: model.Computed, wanted: Wanted) -> tuple[Recipe, Type]:
         whole = value.template.whole
         if whole is None and "://" in value.scalar.text:
             self._password(value, wanted)
@@ -86,9 +96,10 @@ class Compiler:
         if not inference.usable or self.checker.unparsed:
             if not inference.problems:
                 self._check(given, wanted, value)
-            return self.unit.constant(None), given
+            return constant(None), given
         self._check(given, wanted, value)
-        return self.unit.template(value.template, self.scope, value.scalar, inference), given
+        template, scalar = value.template, value.scalar
+        return lambda unit: unit.template(template, scalar, inference), given
 
     def _password(self, value: model.Constant | model.Computed, wanted: Wanted) -> None:
         for span, password, finding in literal_credential.in_url(wanted.what, value):
@@ -112,7 +123,7 @@ class Compiler:
         elif self._fits(given, wanted, value):
             self.checker.add(value_type.apart(wanted.what, wanted.type, given, value))
 
-    def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Code, Type]:
+    def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Recipe, Type]:
         if not self._fits(_LIST, wanted, value):
             wanted = Wanted(wanted.what)
         kind = wanted.type.option("array")
@@ -121,9 +132,10 @@ class Compiler:
             self.value(each, Wanted(f"{wanted.what}[{index}]", inner, True)) for index, each in enumerate(value.items)
         ]
         given = array(union(*[each for _, each in parts]) if parts else ANY)
-        return self.unit.list([code for code, _ in parts]), given
+        items = [recipe for recipe, _ in parts]
+        return lambda unit: unit.list([each(unit) for each in items]), given
 
-    def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[Code, Type]:
+    def _object(self, value: model.ObjectValue, wanted: Wanted) -> tuple[Recipe, Type]:
         kind = wanted.type.option("object")
         if self._fits(_OBJECT, wanted, value):
             self.checker.add(object_keys.check(wanted.what, kind, value))
@@ -136,7 +148,7 @@ class Compiler:
             inner = Wanted(f"{wanted.what}.{name.text}", fields.get(name.text, other), True)
             parts.append((name.text, *self.value(each, inner)))
         given = record({name: type_ for name, _, type_ in parts})
-        return self.unit.dict([(name, code) for name, code, _ in parts]), given
+        return in_dict([(name, recipe) for name, recipe, _ in parts]), given
 
     def _fits(self, given: Type, wanted: Wanted, value: model.Value) -> bool:
         if accepts(wanted.type, given) or (wanted.type.kind == "stream" and given.kind == "array"):
@@ -148,53 +160,61 @@ class Compiler:
 
     # ------------------------------------------------------------ texts
 
-    def text(self, value: model.Value, what: str) -> tuple[Code, Type]:
+    def text(self, value: model.Value, what: str) -> tuple[Recipe, Type]:
         """A value that is put into text, also when it is one expression and nothing else."""
         if isinstance(value, model.Constant) and value.value is not None:
-            return self.unit.constant(as_text(value.value)), STRING
+            return constant(as_text(value.value)), STRING
         if isinstance(value, model.Computed) and value.template.whole is not None:
             value = model.Computed(Template(("", value.template.whole)), value.at, value.scalar)
         return self.value(value, Wanted(what, STRING))
 
-    def _sql(self, value: model.Value, wanted: Wanted) -> tuple[Code, Type]:
+    def _sql(self, value: model.Value, wanted: Wanted) -> tuple[Recipe, Type]:
         """A SQL text: its expressions become values beside the text, never part of it."""
         if isinstance(value, model.Constant) and isinstance(value.value, str):
             self.statements.append((value.value,))
-            return self.unit.constant(Sql((value.value,))), STRING
+            return constant(Sql((value.value,))), STRING
         if not isinstance(value, model.Computed):
             return self.value(value, Wanted(wanted.what, STRING.or_null() if wanted.type.nullable else STRING))
         texts, expressions = sql_text.split(value.template)
         self.statements.append(texts)
-        codes, secret = [], False
+        recipes, secret = [], False
         for hole, expression in zip(holes(texts, self.dialect), expressions, strict=True):
             part = model.Computed(Template((expression,)), value.at, value.scalar)
-            code, given = self._computed(part, Wanted(f"{wanted.what}", keeps=True))
+            recipe, given = self._computed(part, Wanted(wanted.what, keeps=True))
             self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
             if given.secret and given.kind == "identifier":
                 self.checker.add(secret_stored.stored("a name in this statement", "servers log it", value))
-            codes.append(code)
-        made = self.unit.call(Sql, [self.unit.shared(texts), self.unit.tuple_of(codes)])
+            recipes.append(recipe)
+
+        def made(unit: Unit) -> Code:
+            return unit.call(Sql, [unit.shared(texts), unit.tuple_of([each(unit) for each in recipes])])
+
         return made, replace(STRING, secret=True) if secret else STRING
 
     # ------------------------------------------------------------ conditions
 
-    def guard(self, guard: model.Guard) -> Code:
-        """The code of an `if`: one expression, or a group of them."""
+    def guard(self, guard: model.Guard) -> Recipe:
+        """The recipe for an `if`: one expression, or a group of them."""
         if isinstance(guard, model.Condition):
             inference = infer_condition(guard.expression, self.scope, present=self.scope.present)
             self.checker.report_problems(inference.problems, guard.scalar)
             self._note(inference, (guard.expression,), guard.scalar)
             if not inference.usable or self.checker.unparsed:
-                return self.unit.constant(False)
-            return self.unit.condition(guard.expression, self.scope, guard.scalar, inference)
-        members = self._members(guard) or [self.unit.constant(guard.kind != "any")]
-        if guard.kind == "all":
-            return self.unit.all_of(members)
-        joined = self.unit.any_of(members)
-        return joined if guard.kind == "any" else self.unit.negated(joined)
+                return constant(False)
+            expression, scalar = guard.expression, guard.scalar
+            return lambda unit: unit.condition(expression, scalar, inference)
+        kind, members = guard.kind, self._members(guard) or [constant(guard.kind != "any")]
 
-    def _members(self, guard: model.ConditionGroup) -> list[Code]:
+        def made(unit: Unit) -> Code:
+            codes = [each(unit) for each in members]
+            if kind == "all":
+                return unit.all_of(codes)
+            return unit.any_of(codes) if kind == "any" else unit.negated(unit.any_of(codes))
+
+        return made
+
+    def _members(self, guard: model.ConditionGroup) -> list[Recipe]:
         """Each member may rely on those before it: they decide whether it is looked at."""
         before = self.scope.present
         found = []
@@ -259,8 +279,8 @@ def held(guard: model.Guard, outcome: bool) -> frozenset[str]:
 def evaluator(checker: Checker, scope: Scope, value: model.Value, wanted: Wanted, name: str) -> tuple[Evaluator, Type]:
     """One value as a function of its own."""
     compiler = Compiler(checker, scope)
-    code, given = compiler.value(value, wanted)
-    return compiler.function(code, name), given
+    recipe, given = compiler.value(value, wanted)
+    return compiler.function(recipe, name), given
 
 
 def condition(checker: Checker, scope: Scope, guard: model.Guard, name: str) -> Evaluator:
@@ -271,5 +291,5 @@ def condition(checker: Checker, scope: Scope, guard: model.Guard, name: str) -> 
 def text(checker: Checker, scope: Scope, value: model.Value, what: str) -> tuple[Evaluator, Type]:
     """A value that is put into text, as a function of its own."""
     compiler = Compiler(checker, scope)
-    code, given = compiler.text(value, what)
-    return compiler.function(code, what), given
+    recipe, given = compiler.text(value, what)
+    return compiler.function(recipe, what), given

@@ -20,7 +20,7 @@ from flowlang.checking.rules import (
 )
 from flowlang.checking.scope import Branch, Entry, Scope, Unseen, mentions, merged
 from flowlang.checking.steps import Walked, behind, block, ids, label, one, slot_of, walker
-from flowlang.checking.values import Compiler, Wanted, condition, evaluator, facts, held, text
+from flowlang.checking.values import Compiler, Wanted, condition, evaluator, facts, held, in_dict, text
 from flowlang.diagnostics import Text, Words
 from flowlang.document import model
 from flowlang.exceptions import ERROR_CLASSES
@@ -256,7 +256,7 @@ def subflow(checker: Checker, scope: Scope, step: model.SubflowStep, site: Site)
     checker.add(subflow_input.names(step, callee))
     checker.add(subflow_input.bounds(step, callee))
     checker.add(subflow_call.selected(step, callee))
-    function = compiler.function(compiler.unit.dict(arguments), site.path)
+    function = compiler.function(in_dict(arguments), site.path)
     selected = tuple(each.text for each in step.selected) if step.selected is not None else None
     secret = _secret(types) | {name for name, each in declared.items() if each.secret}
     return Walked(
@@ -283,7 +283,7 @@ def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> W
             code, types[name.text] = compiler.value(value, Wanted(name.text, wanted, keeps=True, optional=True))
             parts.append((name.text, code))
         checker.add(exit_outputs.check([name for name, _ in step.outputs], declared))
-        outputs = compiler.function(compiler.unit.dict(parts), "outputs")
+        outputs = compiler.function(in_dict(parts), "outputs")
     for each in checker.flow.outputs:
         given = types.get(each.name.text)
         checker.exit_types.setdefault(each.name.text, []).append(ANY if given is None else given)

@@ -12,13 +12,13 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from flowlang.expressions.infer import Inference, Names, infer_condition, infer_template
+from flowlang.expressions.infer import Inference
 from flowlang.expressions.lower import Where, at, constant
 from flowlang.expressions.runtime import Work, look
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import holds_secret
 from flowlang.expressions.unit import HELPERS as PLAIN_HELPERS
-from flowlang.expressions.unit import Code, Constants, Evaluator, Unit, joined
+from flowlang.expressions.unit import Code, Constants, Evaluator, Recipe, Unit, joined
 
 
 class Undecided(Exception):
@@ -164,13 +164,12 @@ class PartialUnit(Unit):
     helpers = HELPERS
     secret = False
 
-    def template(self, template: Template, names: Names, where: Where, inference: Inference | None = None) -> Code:
-        known = inference or infer_template(template, names)
+    def template(self, template: Template, where: Where, known: Inference) -> Code:
         self.secret = self.secret or known.secret or holds_secret(known.type)
         if not template.expressions:
-            return super().template(template, names, where, known)
+            return super().template(template, where, known)
         if template.whole is not None:
-            return _leaf_of(super().template(template, names, where, known), template.whole)
+            return _leaf_of(super().template(template, where, known), template.whole)
         inferred = iter(known.parts)
         pieces = []
         for part in template.parts:
@@ -180,10 +179,9 @@ class PartialUnit(Unit):
                 pieces.append(_leaf_of(self._lowered("text", part, next(inferred), where, secret=known.secret), part))
         return joined(None, pieces, lambda made: ast.Call(ast.Name("_mixed", ast.Load(), **at(1)), made, [], **at(1)))
 
-    def condition(self, expression: Expression, names: Names, where: Where, inference: Inference | None = None) -> Code:
-        known = inference or infer_condition(expression, names)
+    def condition(self, expression: Expression, where: Where, known: Inference) -> Code:
         self.secret = self.secret or known.secret
-        return _Said(super().condition(expression, names, where, known), _source(expression))
+        return _Said(super().condition(expression, where, known), _source(expression))
 
     def all_of(self, conditions: Sequence[Code]) -> Code:
         return _Said(super().all_of(conditions), " and ".join(map(_written, conditions)))
@@ -199,6 +197,12 @@ class PartialUnit(Unit):
         made.written = _written(body)
         made.secret = self.secret
         return made  # type: ignore[no-any-return]
+
+    @classmethod
+    def later(cls, recipe: Recipe, name: str) -> Evaluator:
+        """At once: what a function says about itself is known when it is compiled."""
+        unit = cls()
+        return unit.function(recipe(unit), name)
 
 
 def _leaf_of(code: Code, expression: Expression) -> Code:

@@ -3,7 +3,7 @@
     template, problems = parse_template("Hello ${inputs.name}!")
     inference = infer_template(template, names)
     unit = Unit()
-    evaluate = unit.function(unit.template(template, names, scalar, inference), "greeting")
+    evaluate = unit.function(unit.template(template, scalar, inference), "greeting")
     evaluate(frame, fiber)          # "Hello Ada!"
 
 When `evaluate` raises, `explain(evaluate, error, frame)` says which part of the text failed and what it read.

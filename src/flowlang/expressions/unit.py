@@ -15,7 +15,8 @@ from typing import Any
 
 from flowlang.expressions import runtime
 from flowlang.expressions.functions import FUNCTIONS
-from flowlang.expressions.infer import Inference, Names, infer, infer_condition, infer_template
+from flowlang.expressions.infer import Inference
+from flowlang.expressions.later import Compiled, deferred, put
 from flowlang.expressions.lower import Lowering, Mark, Part, Use, Where, at, constant, constants_of, shape_of
 from flowlang.expressions.syntax import Expression, Template
 
@@ -58,11 +59,15 @@ class Code:
         self.build = build
 
 
+Recipe = Callable[["Unit"], Code]
+"""How to make a piece of code in the unit of its function. It holds all that is needed, for nothing changes it."""
+
+
 class Unit:
     """Collects pieces of code and compiles them to one function.
 
-    `expression`, `template`, `condition`, `constant`, `list`, `dict` and their like return pieces that may be nested
-    in one another; `function` compiles one. Only what parsed and was inferred without errors may be given.
+    `template`, `condition`, `constant`, `list`, `dict` and their like return pieces that may be nested in one
+    another; `function` compiles one. Only what parsed and was inferred without errors may be given.
     """
 
     helpers: dict[str, Any] = HELPERS
@@ -72,24 +77,17 @@ class Unit:
         self.parts: list[Part] = []
         self._lines = 0  # marks of all parts
         self._variables = 0
-        self._objects: list[object] = []  # the defaults of parameters `_c0`, `_c1`, …
+        self._objects: list[object] = []  # what the code takes from its parameter `c`
         self._works = False
 
     # ------------------------------------------------------------ expressions
 
-    def expression(
-        self, expression: Expression, names: Names, where: Where, inference: Inference | None = None
-    ) -> Code:
-        """The value of `expression`. `inference` spares a second pass when the caller has it."""
-        return self._lowered("value", expression, inference or infer(expression, names), where)
+    def condition(self, expression: Expression, where: Where, known: Inference) -> Code:
+        """The value of `expression`; what is not a boolean is an error."""
+        return self._lowered("condition", expression, known, where)
 
-    def condition(self, expression: Expression, names: Names, where: Where, inference: Inference | None = None) -> Code:
-        """Like `expression`; what is not a boolean is an error."""
-        return self._lowered("condition", expression, inference or infer_condition(expression, names), where)
-
-    def template(self, template: Template, names: Names, where: Where, inference: Inference | None = None) -> Code:
+    def template(self, template: Template, where: Where, known: Inference) -> Code:
         """A scalar: the value of its expression when it is exactly one, else text."""
-        known = inference or infer_template(template, names)
         whole = template.whole
         if whole is not None:
             return self._lowered("value", whole, known, where)
@@ -142,8 +140,8 @@ class Unit:
     def shared(self, value: object) -> Code:
         """Any object: not a copy of it, the object itself."""
         self._objects.append(value)
-        number = len(self._objects) - 1
-        return Code(("object", number), (), lambda _: ast.Name(f"_c{number}", ast.Load(), **at(1)))
+        number = len(self._objects)  # the first place is taken: see `later`
+        return Code(("object", number), (), lambda _: _object(number))
 
     def list(self, items: Iterable[Code]) -> Code:
         return joined("list", [_fixed(each) for each in items], lambda made: ast.List(made, ast.Load(), **at(1)))
@@ -184,31 +182,47 @@ class Unit:
 
     # ------------------------------------------------------------ the function
 
+    @classmethod
+    def later(cls, recipe: Recipe, name: str) -> Evaluator:
+        """The function that `recipe` gives in a unit of its own, compiled when it is first called."""
+
+        def made() -> Compiled:
+            unit = cls()
+            return unit.compiled(recipe(unit))
+
+        return deferred(made, cls.helpers, name)
+
     def function(self, body: Code, name: str) -> Evaluator:
-        """Compile `body`. A unit may compile several functions; they share its objects and parts."""
-        code = self._code(body)
-        evaluator: Any = FunctionType(code, self.helpers, name, tuple(self._objects) or None)
-        evaluator.__qualname__ = name
-        evaluator.parts = self.parts
-        return evaluator  # type: ignore[no-any-return]
+        """The same, compiled at once. A unit is good for one function."""
+        made = self.compiled(body)
+        function = FunctionType(made.code, self.helpers, name, ([None],))
+        put(made, function)
+        return function
+
+    def compiled(self, body: Code) -> Compiled:
+        return Compiled(self._code(body), self._objects, {"parts": self.parts})
 
     def _code(self, body: Code) -> CodeType:
-        objects = len(self._objects)
+        objects = bool(self._objects)
         if body.shape is None:
-            return _compiled(body.build(body.constants), objects, works=self._works)
-        key = (body.shape, objects, self._works)
+            return _compiled(body.build(body.constants), objects=objects, works=self._works)
+        key = (body.shape, self._works)
         form = _FORMS.get(key)
         if form is None:
             holes = tuple([complex(0, number) for number in range(1, len(body.constants) + 1)])
-            form = _Form(_compiled(body.build(holes), objects, works=self._works))
+            form = _Form(_compiled(body.build(holes), objects=objects, works=self._works))
             _keep(_FORMS, key, form)
         if form.folded:
-            return _compiled(body.build(body.constants), objects, works=self._works)
+            return _compiled(body.build(body.constants), objects=objects, works=self._works)
         return form.filled(body.constants)
 
 
 def _constant(given: Constants) -> ast.expr:
     return constant(given[0], 1)
+
+
+def _object(number: int) -> ast.expr:
+    return ast.Subscript(ast.Name("c", ast.Load(), **at(1)), constant(number, 1), ast.Load(), **at(1))
 
 
 def _text(made: list[ast.expr]) -> ast.expr:
@@ -298,13 +312,13 @@ def _holds_hole(constant: object) -> bool:
     )
 
 
-def _compiled(body: ast.expr, objects: int, *, works: bool) -> CodeType:
+def _compiled(body: ast.expr, *, objects: bool, works: bool) -> CodeType:
     if works:
         # a budget is always true, so `and` goes on to the body
         made = ast.Call(ast.Name("_Work", ast.Load(), **at(1)), [ast.Name("x", ast.Load(), **at(1))], [], **at(1))
         budget = ast.NamedExpr(ast.Name("b", ast.Store(), **at(1)), made, **at(1))
         body = ast.BoolOp(ast.And(), [budget, body], **at(1))
-    names = ["f", "x", *(f"_c{number}" for number in range(objects))]
+    names = ["f", "x", "c"] if objects else ["f", "x"]
     given = [ast.arg(each, lineno=1, col_offset=0, end_lineno=1, end_col_offset=0) for each in names]
     parameters = ast.arguments([], given, None, [], [], None, [])
     module = compile(ast.Expression(ast.Lambda(parameters, body, **at(1))), "<flowlang>", "eval")
