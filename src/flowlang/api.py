@@ -98,8 +98,11 @@ def check(
         except OSError as error:
             return Checked([_unreadable(path, error)], None, None)
     else:
-        path = file or "<text>"
+        path = file or _UNNAMED
     return _CACHE.check(text, path, functions, registry)
+
+
+_UNNAMED = "<text>"
 
 
 def load(
@@ -189,7 +192,8 @@ class _Cache:
         self, text: str | bytes, path: str, tasks: Mapping[str, Callable[..., Any]], registry: PluginRegistry
     ) -> Checked:
         marks = tuple(sorted((name, id(function)) for name, function in tasks.items()))
-        key = (path, os.getcwd(), marks, registry, registry.fingerprint())
+        name = path if path != _UNNAMED else text  # texts without a name do not push one another out
+        key = (name, os.getcwd(), marks, registry, registry.fingerprint())
         entry = self._entries.get(key)
         if entry is not None and entry.text == text and all(_still(*each) for each in entry.reached.items()):
             return entry.checked
@@ -318,7 +322,7 @@ def plan(
 
     if source is None and text is None:
         raise TypeError("plan() needs a path, or text=")
-    path = os.fspath(source) if text is None and source is not None else file or "<text>"
+    path = os.fspath(source) if text is None and source is not None else file or _UNNAMED
     if text is None:
         text = _readable(path)
     with _collector_paused():

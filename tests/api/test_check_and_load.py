@@ -80,6 +80,13 @@ def test_the_plan_is_kept_while_nothing_changed(tmp_path: Path) -> None:
     assert check(path).plan is not first
 
 
+def test_texts_without_a_name_are_each_remembered() -> None:
+    texts = [f"flow: f\nsteps:\n  - log: {number}\n" for number in range(3)]
+    first = [check(text=each).plan for each in texts]
+    assert None not in first
+    assert all(check(text=each).plan is plan for each, plan in zip(texts, first, strict=True))
+
+
 def test_a_changed_subflow_makes_a_new_plan(tmp_path: Path) -> None:
     (tmp_path / "inner.yaml").write_text(HELLO)
     outer = tmp_path / "outer.yaml"
