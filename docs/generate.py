@@ -23,7 +23,7 @@ from flowlang.expressions.functions import lists, numbers, text, values
 from flowlang.expressions.functions.model import Parameter
 from flowlang.expressions.types import Type
 from flowlang.views.failures import FAILURES, FailurePage
-from flowlang.views.pages import outdented, retried
+from flowlang.views.pages import fix_text, outdented, retried
 from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -135,14 +135,20 @@ def finding_pages() -> Pages:
         yield f"findings/{name}.md", _finding(known[name])
 
 
+_MENDED = {"certain": "`--fix`, where it is certain", "guess": "`--unsafe-fixes`, where there is one", "": "hand"}
+
+
 def _finding_list(known: Mapping[str, Code]) -> Iterator[str]:
     yield "# Findings"
     yield (
         f"What `flowlang check` and the start of `flowlang run` may say about a flow: {len(known)} kinds, by the code "
         "that stands in brackets behind the severity, as in `error[unknown-output]`."
     )
-    rows = [f"| [`{name}`](findings/{name}.md) | {_cell(known[name].title)} |" for name in sorted(known)]
-    yield "\n".join(["| finding | |", "|---|---|", *rows])
+    rows = [
+        f"| [`{name}`](findings/{name}.md) | {_cell(known[name].title)} | {_MENDED[known[name].fix]} |"
+        for name in sorted(known)
+    ]
+    yield "\n".join(["| finding | | mended by |", "|---|---|---|", *rows])
 
 
 def _finding(code: Code) -> Iterator[str]:
@@ -151,6 +157,7 @@ def _finding(code: Code) -> Iterator[str]:
     yield first.strip()
     if body := outdented(rest):
         yield body
+    yield fix_text(code)
 
 
 # ---------------------------------------------------------------- error classes

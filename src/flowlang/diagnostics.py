@@ -117,24 +117,32 @@ class Diagnostic:
         }
 
 
+Fixing = Literal["certain", "guess", ""]
+
+
 @frozen
 class Code:
-    """A kind of finding: its name, one line, and its page (markdown with an example)."""
+    """A kind of finding: its name, one line, and its page (markdown with an example).
+
+    `fix` says what comes with such findings at best: a fix that is safe (`certain`), one that somebody has to look at
+    (`guess`), or none.
+    """
 
     name: str
     title: str
     page: str
+    fix: Fixing = ""
 
 
 CODES: dict[str, Code] = {}
 
 
-def code(name: str, page: str) -> str:
+def code(name: str, page: str, *, fix: Fixing = "") -> str:
     """Register the kind of finding `name`; the first line of `page` is its title. Returns `name`."""
     if name in CODES:
         raise ValueError(f"finding code {name!r} is defined twice")
     lines = [line.strip() for line in page.strip().splitlines()]
-    CODES[name] = Code(name, lines[0].rstrip("."), page)
+    CODES[name] = Code(name, lines[0].rstrip("."), page, fix)
     return name
 
 

@@ -67,6 +67,7 @@ A misspelt field would otherwise be ignored silently. `flowlang connection info 
       - sqlite_query: {query: SELECT 1}
     ```
     """,
+    fix="guess",
 )
 CONFIG_TYPE = code(
     "config-type",
@@ -91,6 +92,7 @@ The text of an environment variable or secret is read as the number or boolean t
       - sqlite_execute: {query: DELETE FROM orders}
     ```
     """,
+    fix="guess",
 )
 CONFIG_VALUE = code(
     "config-value",

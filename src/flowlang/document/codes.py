@@ -24,6 +24,7 @@ UNKNOWN_KEY = code(
       - log: Hello
     ```
     """,
+    fix="certain",
 )
 MISSING_KEY = code(
     "missing-key",
@@ -68,6 +69,7 @@ WRONG_TYPE = code(
       - sqlite_execute: {query: DELETE FROM orders}
     ```
     """,
+    fix="certain",
 )
 NOT_CONSTANT = code(
     "not-constant",
@@ -112,6 +114,7 @@ DURATION = code(
         timeout: 5s
     ```
     """,
+    fix="certain",
 )
 UNKNOWN_WORD = code(
     "unknown-word",
@@ -135,6 +138,7 @@ UNKNOWN_WORD = code(
           retry: {backoff: exponential}
     ```
     """,
+    fix="certain",
 )
 OUT_OF_RANGE = code(
     "out-of-range",
@@ -182,6 +186,7 @@ BAD_NAME = code(
       - log: "${fetch_user.name}"
     ```
     """,
+    fix="guess",
 )
 LOOKALIKE = code(
     "look-alike-name",
@@ -308,6 +313,7 @@ CRON = code(
         cron: 0 24 * * *
         cron: 0 0 * * *
     """,
+    fix="guess",
 )
 TIME_ZONE = code(
     "unknown-time-zone",
@@ -319,6 +325,7 @@ TIME_ZONE = code(
         timezone: Oslo
         timezone: Europe/Oslo
     """,
+    fix="guess",
 )
 WEBHOOK_PATH = code(
     "bad-path",
@@ -329,6 +336,7 @@ WEBHOOK_PATH = code(
         path: new order?
         path: /new-order
     """,
+    fix="guess",
 )
 COMPUTED_KEY = code(
     "computed-key",
@@ -402,6 +410,7 @@ UNUSED_DEFAULT = code(
       - log: "${inputs.n}"
     ```
     """,
+    fix="guess",
 )
 BAD_DEFAULT = code(
     "bad-default",
@@ -423,6 +432,7 @@ BAD_DEFAULT = code(
       - log: "${inputs.n}"
     ```
     """,
+    fix="certain",
 )
 BAD_RULE = code(
     "bad-rule",

@@ -35,6 +35,7 @@ INDENTATION = code(
           id: clean
     ```
     """,
+    fix="guess",
 )
 TAB = code(
     "tab-indentation",
@@ -54,6 +55,7 @@ TAB = code(
       - log: Hello
     ```
     """,
+    fix="guess",
 )
 DUPLICATE = code(
     "duplicate-key",
@@ -123,6 +125,7 @@ UNQUOTED = code(
       - sqlite_execute: {query: DELETE FROM people WHERE name = ?, params: ["${inputs.name}"]}
     ```
     """,
+    fix="certain",
 )
 QUOTE = code(
     "unclosed-quote",
@@ -206,6 +209,7 @@ SPACE = code(
         log: Hello
     ```
     """,
+    fix="certain",
 )
 CHARACTER = code(
     "reserved-character",

@@ -84,6 +84,7 @@ OPERATOR = code(
         then: [{log: Hello}]
     ```
     """,
+    fix="guess",
 )
 FORM = code(
     "unsupported-form",
@@ -198,6 +199,7 @@ FOREIGN = code(
       - log: "${inputs.name}"
     ```
     """,
+    fix="guess",
 )
 UNKNOWN_NAME = code(
     "unknown-name",
@@ -222,6 +224,7 @@ UNKNOWN_NAME = code(
       - log: "${inputs.name}"
     ```
     """,
+    fix="guess",
 )
 UNKNOWN_OUTPUT = code(
     "unknown-output",
@@ -245,6 +248,7 @@ UNKNOWN_OUTPUT = code(
       - log: "${json(found.rows)}"
     ```
     """,
+    fix="guess",
 )
 UNKNOWN_FIELD = code(
     "unknown-field",
@@ -266,6 +270,7 @@ UNKNOWN_FIELD = code(
       - log: "${inputs.name}"
     ```
     """,
+    fix="guess",
 )
 UNKNOWN_FUNCTION = code(
     "unknown-function",
@@ -287,6 +292,7 @@ UNKNOWN_FUNCTION = code(
       - log: "${len(inputs.name)}"
     ```
     """,
+    fix="guess",
 )
 LATER = code(
     "defined-later",

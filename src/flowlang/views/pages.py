@@ -11,11 +11,23 @@ from flowlang.views.failures import FAILURES
 from flowlang.views.text import Paint, page, plain, table, wrapped
 from flowlang.views.verbs import Verb
 
+_FIXES = {
+    "certain": "`flowlang check --fix` mends it where only one thing can be meant; the rest is mended by hand.",
+    "guess": "`flowlang check --fix --unsafe-fixes` mends it where the finding has a fix; look at the result.",
+    "": "It is mended by hand.",
+}
+
+
+def fix_text(code: Code) -> str:
+    """Who mends findings of a kind."""
+    return _FIXES[code.fix]
+
 
 def code_page(code: Code, paint: Paint = plain) -> str:
     first, _, rest = code.page.lstrip().partition("\n")
     body = page(outdented(rest))
-    return f"{paint(code.name, 'bold')}: finding of the check\n\n{first.rstrip()}" + (f"\n\n{body}" if body else "")
+    parts = [f"{paint(code.name, 'bold')}: finding of the check", first.rstrip(), body, fix_text(code)]
+    return "\n\n".join(filter(None, parts))
 
 
 def outdented(text: str) -> str:

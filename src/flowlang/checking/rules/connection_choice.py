@@ -25,6 +25,7 @@ steps:
   - sqlite_query: {id: q, connection: orders, query: SELECT 1}
 ```
 """,
+    fix="guess",
 )
 AMBIGUOUS = code(
     "connection-needed",

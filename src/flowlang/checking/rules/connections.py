@@ -50,6 +50,7 @@ steps:
   - sqlite_query: {id: q, connection: db, query: SELECT 1}
 ```
 """,
+    fix="guess",
 )
 BROKEN = code(
     "broken-plugin",

@@ -29,7 +29,7 @@ from collections.abc import Collection, Iterator, Sequence
 from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
-CODE = code("exit-output", __doc__ or "")
+CODE = code("exit-output", __doc__ or "", fix="guess")
 
 
 def check(given: Sequence[model.Name], declared: Collection[str]) -> Iterator[Diagnostic]:

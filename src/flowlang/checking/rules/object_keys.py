@@ -34,6 +34,7 @@ steps:
         - {query: "SELECT ?", params: [1]}
 ```
 """,
+    fix="certain",
 )
 MISSING = code(
     "missing-object-key",

@@ -26,7 +26,7 @@ from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.tasks.spec import TaskSpec
 
-CODE = code("unknown-selected-output", __doc__ or "")
+CODE = code("unknown-selected-output", __doc__ or "", fix="guess")
 
 
 def check(step: model.TaskStep, spec: TaskSpec) -> Iterator[Diagnostic]:

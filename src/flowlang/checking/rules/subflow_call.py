@@ -36,6 +36,7 @@ steps:
 - subflow: parts/notify.yaml
 ```
 """,
+    fix="guess",
 )
 CYCLE = code(
     "subflow-cycle",
@@ -83,6 +84,7 @@ OUTPUT = code(
   outputs: [totl]        # price.yaml gives `total`
 ```
 """,
+    fix="guess",
 )
 
 _DEEPEST = 32

@@ -20,7 +20,7 @@ from flowlang.document import model
 if TYPE_CHECKING:
     from flowlang.checking.checker import Callee
 
-CODE = code("subflow-input", __doc__ or "")
+CODE = code("subflow-input", __doc__ or "", fix="guess")
 
 
 def names(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:

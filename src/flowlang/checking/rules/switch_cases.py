@@ -36,7 +36,7 @@ from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 from flowlang.expressions.types import NUMERIC, Type
 
-CODE = code("case-never-matches", __doc__ or "")
+CODE = code("case-never-matches", __doc__ or "", fix="guess")
 
 
 class Cases:

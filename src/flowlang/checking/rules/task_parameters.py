@@ -51,6 +51,7 @@ steps:
   - sqlite_query: {id: q, query: SELECT 1, limit: 5}
 ```
 """,
+    fix="certain",
 )
 BOTH = code(
     "query-given-twice",

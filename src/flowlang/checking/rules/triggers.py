@@ -33,6 +33,7 @@ triggers:
 steps: []
 ```
 """,
+    fix="guess",
 )
 SECRET = code(
     "webhook-secret",

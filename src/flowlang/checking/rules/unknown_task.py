@@ -26,7 +26,7 @@ from flowlang.checking.catalogue import Catalogue
 from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
 
-CODE = code("unknown-task", __doc__ or "")
+CODE = code("unknown-task", __doc__ or "", fix="guess")
 
 VERBS = ("set", "if", "switch", "for_each", "parallel", "subflow", "exit", "raise", "log")
 

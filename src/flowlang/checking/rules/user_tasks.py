@@ -28,6 +28,7 @@ steps:
 tasks: [tasks/shop.py]     # a file below the flow's folder, with functions marked `@flowlang.task`
 ```
 """,
+    fix="guess",
 )
 CLASH = code(
     "task-clash",

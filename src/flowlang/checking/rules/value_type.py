@@ -38,7 +38,7 @@ from flowlang.expressions.functions import FUNCTIONS
 from flowlang.expressions.runtime import ExpressionError
 from flowlang.expressions.types import Type, accepts, type_of
 
-CODE = code("value-type", __doc__ or "")
+CODE = code("value-type", __doc__ or "", fix="certain")
 CHOICE = code(
     "invalid-choice",
     """A value is none of the few words that its place takes.
@@ -57,6 +57,7 @@ steps:
   - sqlite_batch_insert: {id: i, table: t, records: [], on_conflict: update}
 ```
 """,
+    fix="guess",
 )
 
 _CONVERT = {"integer": "int", "number": "float", "string": "str", "decimal": "decimal", "boolean": "bool"}

@@ -24,7 +24,7 @@ from flowlang.connections.base import ConnectionPlugin
 from flowlang.diagnostics import Diagnostic, code, respelt
 from flowlang.document import model
 
-CODE = code("wrong-connection", __doc__ or "")
+CODE = code("wrong-connection", __doc__ or "", fix="guess")
 
 
 def check(
