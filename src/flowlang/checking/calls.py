@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 from flowlang.checking import literal_secrets
@@ -198,7 +199,21 @@ def _arguments(
             secret.add(name.text)
         if parameter is not None or spec.extra:
             arguments.append((name.text, code))
+    _placeholders(checker, compiler, step, parameters)
     return arguments, secret
+
+
+def _placeholders(
+    checker: Checker, compiler: Compiler, step: model.TaskStep, parameters: Mapping[str, Parameter]
+) -> None:
+    """`query` held against `params`, for a task that takes both."""
+    query = parameters.get("query")
+    given = {name.text: value for name, value in step.arguments}
+    if query is None or query.form != "sql" or "params" not in parameters or compiler.dialect is None:
+        return
+    statement = given.get(task_parameters.FILE) or given.get("query")
+    if statement is not None and len(compiler.statements) == 1 and not {"query", task_parameters.FILE} <= given.keys():
+        checker.add(sql_text.params(statement, compiler.statements[0], given.get("params"), compiler.dialect))
 
 
 def _takes_stream(parameter: Parameter) -> bool:
@@ -228,6 +243,7 @@ def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Rec
         text = checker.read(path)
     except OSError as error:
         checker.add(sql_text.unreadable(value, error))
+        return constant(text)
     compiler.statements.append((text,))
     return constant(Sql((text,)))
 
@@ -250,7 +266,9 @@ def _service(
     caching = made = None
     if cache is not None:
         checker.add(cached_step.check(step, spec, around))
-        code, _ = text(checker, scope, cache.key, "key")
+        code, given = text(checker, scope, cache.key, "key")
+        if holds_secret(given):
+            checker.add(secret_stored.stored("the `key` of this `cache`", "what is kept is found by it", cache.key))
         caching = Caching(code, cache.ttl, (checker.folder, checker.flow.file, _digest(checker.flow.text), site.path))
     if key is not None:
         checker.add(idempotency_key.without_effect(step, spec))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowlang.checking.checker import Checker, hide
+from flowlang.checking.rules import secret_stored
 from flowlang.checking.rules import triggers as rules
 from flowlang.checking.scope import Entry, Layout, Scope
 from flowlang.checking.values import Compiler, Wanted, text
 from flowlang.document import model
-from flowlang.expressions.types import ANY, STRING, Type, record
+from flowlang.expressions.types import ANY, STRING, Type, holds_secret, record
 from flowlang.plan import Admission
 
 REQUEST = record(
@@ -34,7 +35,9 @@ def concurrency(checker: Checker, scope: Scope) -> Admission | None:
         inner = scope.inner()
         for root in ("secrets", "run"):
             hide(inner, root, f"`{root}` is not readable in `concurrency`: a key is made of `inputs` and `vars`")
-        key, _ = text(checker, inner, limits.key, "key")
+        key, given = text(checker, inner, limits.key, "key")
+        if holds_secret(given):
+            checker.add(secret_stored.stored("the `key` of `concurrency`", "runs are told apart by it", limits.key))
     start = limits.span.start
     return Admission(key, limits.limit, limits.on_conflict, start.line, start.column)
 
@@ -71,8 +74,12 @@ def _inputs(checker: Checker, trigger: model.Trigger, inputs: model.Value | None
     scope = Scope(layout)
     scope.add("request", Entry(REQUEST, "root `request`", layout, layout.place(), kind="root"))
     compiler = Compiler(checker, scope)
+    meant: set[str] = set()
     for name, value in inputs.entries:
         declared = checker.inputs.get(name.text)
-        checker.add(rules.unknown_input(name, checker.inputs))
+        if declared is None:
+            close = rules.meant(name, checker.inputs)
+            meant.add(close or "")
+            checker.add(rules.unknown_input(name, close, checker.inputs))
         compiler.value(value, Wanted(name.text, declared.type if declared is not None else ANY, optional=True))
-    checker.add(rules.not_given(trigger, checker.flow.inputs, {name.text for name, _ in inputs.entries}))
+    checker.add(rules.not_given(trigger, checker.flow.inputs, meant | {name.text for name, _ in inputs.entries}))

@@ -184,7 +184,8 @@ class Compiler:
             self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
             if given.secret and given.kind == "identifier":
-                self.checker.add(secret_stored.stored("a name in this statement", "servers log it", value))
+                span = value.scalar.locate(*expression.span_of(expression.tree))
+                self.checker.add(secret_stored.stored("a name in this statement", "servers log it", span))
             recipes.append(recipe)
 
         def made(unit: Unit) -> Code:

@@ -287,7 +287,9 @@ def exit_(checker: Checker, scope: Scope, step: model.ExitStep, site: Site) -> W
     for each in checker.flow.outputs:
         given = types.get(each.name.text)
         checker.exit_types.setdefault(each.name.text, []).append(ANY if given is None else given)
-    return Walked(Exit(site, step.status, reason, outputs, _secret(types), given_reason.secret), None, ends=True)
+    return Walked(
+        Exit(site, step.status, reason, outputs, _secret(types), given_reason.secret), None, ends=not scope.cleaning
+    )
 
 
 @walker(model.RaiseStep)

@@ -169,6 +169,26 @@ def holes(texts: Sequence[str], dialect: Dialect | None = None) -> list[Hole]:
     return list(_template(tuple(texts), dialect or GENERIC).holes)
 
 
+@frozen
+class Shape:
+    """What a statement asks of those who fill it: how many values `params` has to have, and what makes it one that
+    nobody can fill. `mark` is how a placeholder is written; `empty`: there is no statement."""
+
+    expected: int
+    mark: str
+    foreign: str | None
+    empty: bool
+
+
+def shape(texts: Sequence[str], dialect: Dialect) -> Shape:
+    template = _template(tuple(texts), dialect)
+    foreign = template.problem if not any(hole.kind in _UNFIT for hole in template.holes) else None
+    return Shape(template.expected, dialect.mark, foreign, not template.leading)
+
+
+_UNFIT = frozenset({"in_literal", "in_comment", "statement"})
+
+
 def writes(texts: Sequence[str], dialect: Dialect | None = None) -> bool:
     """Whether a statement may change something, judged by its words: anything but a plain SELECT, VALUES, SHOW …
 

@@ -63,6 +63,7 @@ class Fields:
         self.known = tuple(known)
         self.entries: dict[str, tuple[Scalar, Node]] = {entry[0].text: entry for entry in mapping.entries}
         self.strangers: list[tuple[Scalar, Node]] = []  # unknown keys that are like no known one
+        self.suggested: set[str] = set()  # what these were most likely meant to be
         allowed = _set_of(self.known)
         if allowed.issuperset(self.entries):
             return
@@ -73,6 +74,7 @@ class Fields:
                 self.entries[meaning] = (key, node)
             elif meaning is None:
                 self.strangers.append((key, node))
+                self.suggested.update(filter(None, [self.findings.nearest(unknown, self.known)]))
 
     @property
     def at(self) -> Span:
@@ -99,7 +101,7 @@ class Fields:
     def required(self, key: str) -> Node | None:
         """The value of `key`; None, and a finding, when it is missing."""
         node = self.node(key)
-        if node is None:
+        if node is None and key not in self.suggested:
             help_ = f"add `{key}: …`"
             self.findings.add(codes.MISSING_KEY, f"`{key}` is missing in {self.place}", self.at, help_)
         return node

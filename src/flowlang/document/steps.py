@@ -102,6 +102,9 @@ def _task(keys: dict[str, tuple[Scalar, Node]]) -> str | None:
     return None
 
 
+_BODY_ALIASES = {**ALIASES, **dict.fromkeys(("steps", "then", "body"), "do")}
+
+
 @cache
 def _keys_beside(verb: str) -> tuple[str, tuple[str, ...]]:
     """What a step with `verb` is called, and the keys that it may have."""
@@ -122,7 +125,8 @@ def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
     mapping = node if len(entries) == len(node.entries) else Mapping(tuple(entries), node.source, node.start, node.stop)
     place, known = _keys_beside(verb)
     elsewhere = "if it is a parameter of the task, put it under `inputs`" if verb == "task" else None
-    fields = StepFields(context, mapping, place, known, also=ALIASES, at=key, elsewhere=elsewhere)
+    also = ALIASES if "do" not in row.keys else _BODY_ALIASES
+    fields = StepFields(context, mapping, place, known, also=also, at=key, elsewhere=elsewhere)
     step = row.read(fields.begin())
     if step is None:
         _forget(context, node)

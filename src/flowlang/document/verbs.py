@@ -111,7 +111,7 @@ def _switch(fields: StepFields) -> SwitchStep | None:
         if not isinstance(item, Mapping):
             wrong_type(context, "cases", item, "objects with `when` and `do`")
             continue
-        case = Fields(context, item, "a case", ("when", "do", "default"))
+        case = Fields(context, item, "a case", ("when", "do", "default"), also=_CASE_ALIASES)
         if "default" in case:
             defaults.append((case.span("default"), case.node("default")))
             for key in ("when", "do"):
@@ -235,6 +235,7 @@ def _subflow(fields: StepFields) -> SubflowStep | None:
 # ---------------------------------------------------------------- exit, raise, log
 
 Status = Literal["success", "failure"]
+_CASE_ALIASES = {"then": "do", "steps": "do", "if": "when", "case": "when", "value": "when", "else": "default"}
 _STATUS = ("success", "failure")
 _STATUS_WORDS = {"succeeded": "success", "ok": "success", "failed": "failure", "error": "failure"}
 

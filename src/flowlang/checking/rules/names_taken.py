@@ -43,7 +43,7 @@ CODE = code("loop-name-taken", __doc__ or "")
 def loop_variable(step: model.ForEachStep, scope: Scope) -> Iterator[Diagnostic]:
     variable = step.variable
     taken = scope.entry(variable.text)
-    if taken is None:
+    if taken is None or taken.kind == "root":  # that a root cannot be a name is said where it is read
         return
     message = f"the loop variable `{variable.text}` would hide the {_named(taken)}"
     help_ = f"name it with `as: {_free(variable.text, scope)}`"

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, code
+from flowlang.diagnostics import Diagnostic, Span, code
 from flowlang.document import model
 from flowlang.expressions.types import Type, holds_secret
 from flowlang.tasks.spec import TaskSpec
@@ -43,9 +43,10 @@ def argument(spec: TaskSpec, name: str, value: model.Value, given: Type) -> Iter
         yield from stored(f"`{name}` of `{spec.name}`", "a file keeps it as it is", value)
 
 
-def stored(what: str, why: str, value: model.Value) -> Iterator[Diagnostic]:
-    """`value` holds a secret, and stands at `what`, which keeps it or sends it for the reason `why`."""
-    yield Diagnostic(CODE, f"{what} holds a secret, and {why}", value.span, "warning", suggestion=KEPT)
+def stored(what: str, why: str, where: model.Value | Span) -> Iterator[Diagnostic]:
+    """A secret stands at `what`, which keeps it or sends it for the reason `why`."""
+    span = where if isinstance(where, Span) else where.span
+    yield Diagnostic(CODE, f"{what} holds a secret, and {why}", span, "warning", suggestion=KEPT)
 
 
 def shown(what: str, value: model.Value | None, given: Type) -> Iterator[Diagnostic]:

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.connections._sql_text import Hole
+from flowlang.connections._sql_text import Dialect, Hole, shape
 from flowlang.diagnostics import Diagnostic, Span, code
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
@@ -60,6 +60,55 @@ steps:
 ```
 """,
 )
+
+
+PARAMS = code(
+    "sql-params",
+    """A statement and its `params` do not go together, or there is no statement.
+
+`params` has one value for each placeholder of the statement, in the order of the text. Expressions in the statement
+itself, `${…}`, need none.
+
+```yaml wrong
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: q, query: "SELECT ? + ?", params: [1]}
+```
+
+```yaml
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - sqlite_query: {id: q, query: "SELECT ? + ?", params: [1, 2]}
+```
+""",
+)
+
+
+def params(
+    query: model.Value, texts: tuple[str, ...], given: model.Value | None, dialect: Dialect
+) -> Iterator[Diagnostic]:
+    """The placeholders of a statement against the values for them, when these are written as a list."""
+    wanted = shape(texts, dialect)
+    if wanted.empty:
+        yield Diagnostic(PARAMS, "the statement is empty", query.span, suggestion="write what the database is to do")
+        return
+    if wanted.foreign is not None:
+        yield Diagnostic(PARAMS, wanted.foreign, query.span)
+        return
+    if given is not None and not isinstance(given, model.ListValue):
+        return
+    number = len(given.items) if given is not None else 0
+    if number == wanted.expected:
+        return
+    noun = "placeholder" if wanted.expected == 1 else "placeholders"
+    values = f"`params` has {number} {'value' if number == 1 else 'values'}" if given else "there are no `params`"
+    message = f"the statement has {wanted.expected} {noun} ({wanted.mark}), and {values}"
+    help_ = "add `params: […]`, or write `${…}` where the value belongs" if given is None else None
+    if wanted.expected == 0:
+        help_ = f"write `{wanted.mark}` in the statement where each value belongs, or take `params` out"
+    yield Diagnostic(PARAMS, message, (given or query).span, suggestion=help_)
 
 
 def split(template: Template) -> tuple[tuple[str, ...], list[Expression]]:

@@ -76,10 +76,12 @@ def _is_secret(tree: ast.AST) -> bool:
     return isinstance(tree, ast.Name) and tree.id == "secrets"
 
 
-def unknown_input(name: model.Name, inputs: Mapping[str, model.Input]) -> Iterator[Diagnostic]:
-    if name.text in inputs:
-        return
-    close = nearest(name.text, inputs)
+def meant(name: model.Name, inputs: Mapping[str, model.Input]) -> str | None:
+    """The input that an unknown name most likely stands for."""
+    return nearest(name.text, inputs)
+
+
+def unknown_input(name: model.Name, close: str | None, inputs: Mapping[str, model.Input]) -> Iterator[Diagnostic]:
     known = ", ".join(f"`{each}`" for each in inputs) or "none"
     fix = Fix(f"write `{close}`", (Edit(name.span, close),)) if close is not None else None
     yield Diagnostic(
