@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowlang.diagnostics import Diagnostic
+from flowlang.diagnostics import Diagnostic, ordered
 from flowlang.exceptions import PluginError
 from flowlang.records import frozen
 
@@ -53,7 +53,8 @@ def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
 
 @frozen
 class Analysis:
-    """All that is known of one text. `findings` are those of the text as it stands.
+    """All that is known of one text. `findings` are those of the text as it stands, with hints at what
+    nothing uses.
 
     When it cannot be read as YAML at the moment, `facts` and `symbols` are those of the text with the lines that are
     in the way left blank (`mended`), so that every place is the same. `reached` are the files that were read for it."""
@@ -76,6 +77,7 @@ def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | Non
     from flowlang.checking.checker import Checked
     from flowlang.checking.facts import Facts
     from flowlang.checking.flows import check_text
+    from flowlang.checking.rules import unused
     from flowlang.connections import plugin_registry
     from flowlang.views.names import names_of
 
@@ -93,7 +95,8 @@ def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | Non
     gc.disable()  # as for every check: it makes a great many objects and hardly any garbage
     try:
         found, facts = checked(text)
-        findings, mended = tuple(found.findings), False
+        hints = unused.hints(facts.flow, found.plan) if facts.flow is not None and found.plan is not None else ()
+        findings, mended = tuple(ordered([*found.findings, *hints])), False
         for attempt in _mends(text, found.findings, line) if facts.flow is None else ():
             again, better = checked(attempt)
             if better.flow is not None:

@@ -22,6 +22,8 @@ connections:
 steps:
   - sqlite_query: {id: q, query: SELECT 1 AS one}
 """
+SPACES = {"tabSize": 2, "insertSpaces": True}
+HINT = 4  # the severity of what nothing uses
 ABLE = {
     "textDocument": {
         "rename": {"prepareSupport": True},
@@ -59,6 +61,10 @@ class Editor:
         self.client.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
 
     def found(self, uri: str, version: int | None = 1) -> list[dict[str, Any]]:
+        """The findings of a text, once that version was looked at; not the hints."""
+        return [each for each in self.told(uri, version) if each["severity"] != HINT]
+
+    def told(self, uri: str, version: int | None = 1) -> list[dict[str, Any]]:
         """The diagnostics of a text, once that version was looked at."""
 
         def wanted(params: Any) -> bool:
@@ -96,14 +102,19 @@ def span(line: int, start: int, stop: int) -> dict[str, Any]:
 
 
 def applied(text: str, changes: list[dict[str, Any]]) -> str:
-    """`text` (without wide characters) after the edits of an answer."""
+    """`text` after the edits of an answer, which count in UTF-16."""
     rows = text.split("\n")
-    for each in sorted(changes, key=lambda one: (one["range"]["start"]["line"], -one["range"]["start"]["character"])):
-        start, end = each["range"]["start"], each["range"]["end"]
-        assert start["line"] == end["line"]
-        row = rows[start["line"]]
-        rows[start["line"]] = row[: start["character"]] + each["newText"] + row[end["character"] :]
-    return "\n".join(rows)
+    units = [row.encode("utf-16-le") + b"\n\0" for row in rows]
+
+    def offset(place: dict[str, int]) -> int:
+        before = sum(map(len, units[: place["line"]]))
+        return min(before + 2 * place["character"], sum(map(len, units)) - 2)
+
+    raw = b"".join(units)[:-2]
+    for each in sorted(changes, key=lambda one: offset(one["range"]["start"]), reverse=True):
+        start, end = offset(each["range"]["start"]), offset(each["range"]["end"])
+        raw = raw[:start] + each["newText"].encode("utf-16-le") + raw[end:]
+    return raw.decode("utf-16-le")
 
 
 # ---------------------------------------------------------------- findings
@@ -180,6 +191,47 @@ def test_a_caller_sees_the_subflow_as_it_is_edited(editor: Editor) -> None:
     assert [each["code"] for each in editor.found(uri, 1)] == ["subflow-input"]
     editor.client.notify("textDocument/didClose", {"textDocument": {"uri": part}})
     assert editor.found(uri, 1) == []
+
+
+def test_what_nothing_uses_is_shown_faded(editor: Editor) -> None:
+    """An input, a value, a connection and a step: hints with the tag for it, gone when there is an error."""
+    head = "flow: f\ninputs: [{name: a}, {name: b}]\nvars: {c: 1, d: 2}\nconnections:\n"
+    head += "  e: {type: sqlite, database: x.db}\n  g: {type: sqlite, database: x.db}\n"
+    text = head + "steps:\n  - sqlite_query: {id: h, connection: e, query: SELECT 1}\n  - log: ${inputs.a} ${vars.c}\n"
+    uri = editor.open(text)["textDocument"]["uri"]
+    shown = editor.told(uri)
+    assert [each["code"] for each in shown] == ["unused-input", "unused-var", "unused-connection", "unused-step"]
+    assert {(each["severity"], *each["tags"]) for each in shown} == {(HINT, 1)}
+    assert shown[0]["range"] == span(1, 27, 28)
+    editor.change(uri, 2, {"text": text + "  - lgo: x\n"})
+    assert [each["code"] for each in editor.told(uri, 2)] == ["unknown-key"]
+
+
+# ---------------------------------------------------------------- the canonical form
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_text_is_given_its_canonical_form(editor: Editor, newline: str, end: str) -> None:
+    """The same as `flowlang fmt` gives it, by edits that leave the lines alone that were right."""
+    rows = [*HEAD.rstrip().split("\n"), "  -   log:   '😀 a'", "  - log: b # why", "  - log: c", "  - {log:   d}"]
+    text = newline.join(rows) + end
+    place = editor.open(text)
+    edits = editor.ask("formatting", {"textDocument": place["textDocument"]}, options=SPACES)
+    file = editor.folder / "formatted.yaml"
+    file.write_bytes(text.encode())
+    subprocess.run([sys.executable, "-m", "flowlang", "fmt", str(file)], check=True, capture_output=True)
+    wanted = file.read_bytes().decode()
+    assert applied(text, edits) == wanted != text
+    assert {each["range"]["start"]["line"] for each in edits}.isdisjoint({0, 8, 9})
+    again = editor.open(wanted)
+    assert editor.ask("formatting", {"textDocument": again["textDocument"]}, options=SPACES) == []
+
+
+@pytest.mark.parametrize("text", ["flow: [", "- - - {", "", "\0"])
+def test_what_is_not_yaml_is_left_as_it_is(editor: Editor, text: str) -> None:
+    place = editor.open(text)
+    assert editor.ask("formatting", {"textDocument": place["textDocument"]}, options=SPACES) == []
 
 
 # ---------------------------------------------------------------- completion
@@ -495,6 +547,21 @@ def test_messages_that_are_none_are_survived(tmp_path: Path) -> None:
     place = editor.open(HEAD)
     assert editor.found(place["textDocument"]["uri"]) == []
     assert editor.client.close() == 0
+
+
+def test_parameters_that_are_none_are_refused(tmp_path: Path) -> None:
+    """A request with a place of the wrong kind or without its options gets an error, as does a rename that is refused.
+    Nothing of it is on stderr: it is no defect of the server."""
+    editor = Editor(tmp_path)
+    place = editor.open(cursor(NAMES, "id: ", "size_of"))
+    wrong = [("hover", {"position": 5}), ("completion", {**place, "position": {"line": "x"}}), ("formatting", place)]
+    for method, params in wrong:
+        reply = editor.client.finish(editor.client.begin(f"textDocument/{method}", params))
+        assert reply["error"]["code"] == -32602, method
+    reply = editor.client.finish(editor.client.begin("textDocument/rename", {**place, "newName": "if"}))
+    assert reply["error"]["code"] == -32803
+    assert editor.client.close() == 0
+    assert editor.client.stderr == b""
 
 
 def test_without_pygls_it_says_how_to_install_it(tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
+from flowlang.api import format_text
 from flowlang.diagnostics import Diagnostic, Edit, Position, Span
 from flowlang.document import model
 from flowlang.editing import Analysis, subflow_file, why_not_renamed
-from flowlang.lsp.positions import Lines
+from flowlang.exceptions import InvalidFlowError
+from flowlang.lsp.positions import Lines, lines_of
 from flowlang.records import frozen
 from flowlang.views.names import Symbol, at
 
@@ -147,4 +151,21 @@ def fixes(analysis: Analysis, span: Span) -> list[Diagnostic]:
         and each.span.file == analysis.file
         and each.span.start <= span.end
         and span.start <= each.span.end
+    ]
+
+
+# ---------------------------------------------------------------- the canonical form
+
+
+def formatted(lines: Lines, file: str) -> list[Edit]:
+    """The edits, of whole lines, that give a text its canonical form (docs/fmt.md); none for one that is not YAML."""
+    try:
+        wanted = lines_of(format_text(lines.text, file)).whole()
+    except InvalidFlowError:
+        return []
+    changes = SequenceMatcher(None, lines.whole(), wanted).get_opcodes()
+    return [
+        Edit(Span(Position(first + 1, 1), Position(last + 1, 1)), "".join(wanted[start:end]))
+        for what, first, last, start, end in changes
+        if what != "equal"
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from flowlang.diagnostics import Position, Span
 from flowlang.records import frozen
@@ -25,6 +25,10 @@ class Lines:
     lines: tuple[str, ...]
     starts: tuple[int, ...]
     encoding: str
+
+    def whole(self) -> list[str]:
+        """The lines with their ends."""
+        return [self.text[first:last] for first, last in pairwise([*self.starts, len(self.text)])]
 
     # ------------------------------------------------------------ from the protocol
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from lsprotocol import types as lsp
 from pygls import uris
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from flowlang import __version__
 from flowlang.diagnostics import Position, Span
@@ -20,6 +22,7 @@ from flowlang.lsp.documents import Document, Documents
 from flowlang.lsp.hover import hover
 from flowlang.lsp.positions import lines_of
 
+_LOG = logging.getLogger("flowlang.lsp")
 _TRIGGERS = [".", "{", "[", " ", '"', "'"]
 _SWITCH = 0.0005  # seconds that the thread which checks may run before a key is answered
 
@@ -30,10 +33,31 @@ class _Refused(JsonRpcException):
     CODE = -32803  # RequestFailed
 
 
+class _Protocol(LanguageServerProtocol):
+    """Answers also what it cannot take for a request; pygls would leave the editor waiting."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            if "id" in data and "method" in data:
+                refused = JsonRpcInvalidParams(f"the parameters are not those of `{data['method']}`")
+                self._send_response(data["id"], error=refused.to_response_error())
+            raise
+
+
 class FlowServer(LanguageServer):
     def __init__(self) -> None:
-        super().__init__("flowlang", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental)
+        kind = lsp.TextDocumentSyncKind.Incremental
+        super().__init__("flowlang", __version__, text_document_sync_kind=kind, protocol_cls=_Protocol)
         self.documents = Documents(self.show)
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Log what is our defect. What an editor did wrong it was told in the answer."""
+        if isinstance(error, JsonRpcInternalError):
+            _LOG.error("%s: this is a defect of FlowLang\n%s", error, "".join((error.data or {}).get("traceback", ())))
+        elif not isinstance(error, JsonRpcException):
+            _LOG.warning("a message could not be taken: %s", error)
 
     def show(self, document: Document, analysis: Analysis) -> None:
         found = wire.diagnostics(analysis.findings, analysis.file, document.lines)
@@ -57,6 +81,9 @@ class FlowServer(LanguageServer):
 def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     """Answer until the editor says that it is over."""
     sys.setswitchinterval(_SWITCH)
+    logging.getLogger("pygls").setLevel(
+        logging.CRITICAL
+    )  # it writes tracebacks: `report_server_error` says what counts
     server = made()
     try:
         server.start_io(stdin, stdout)
@@ -113,7 +140,7 @@ def _apply(document: Document, change: lsp.TextDocumentContentChangeEvent) -> No
     document.lines = lines_of(text, lines.encoding)
 
 
-# ---------------------------------------------------------------- completion, hover, fixes
+# ---------------------------------------------------------------- completion, hover, fixes, form
 
 
 def _reading(server: FlowServer) -> None:
@@ -155,6 +182,13 @@ def _reading(server: FlowServer) -> None:
             edit = _edit(document, wire.edits(each.fix.edits, lines))
             found.append(lsp.CodeAction(each.fix.title, lsp.CodeActionKind.QuickFix, [shown], edit=edit))
         return found
+
+    @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
+    def formatting(ls: FlowServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
+        document = ls.document(params.text_document)
+        if document is None:
+            return []
+        return wire.edits(navigation.formatted(document.lines, document.path), document.lines)
 
     @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     async def symbols(ls: FlowServer, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
