@@ -34,7 +34,7 @@ class _Mark:
 _EXPIRED = _Mark()  # the limit has passed, and the task has been asked to stop
 _WAITED = _Mark()  # the operation has no limit, but it waits: its end deserves a second look
 
-TICK = 0.005  # seconds between two looks at what is waiting
+TICK = 0.01  # seconds between two looks at what is waiting
 _EXACT = 0.2  # seconds; a limit below this is not left to the next look
 
 
@@ -43,7 +43,8 @@ class Watch:
 
     Most operations answer at once, and a timer for each would cost more than the step. So an operation only
     notes its `limit` on its fiber. A look every `TICK`, while there is something to look at, arms a timer for each
-    operation that was under way at the look before and still is; a limit may therefore pass up to two ticks late.
+    operation that was under way at the look before and still is. Such a one has waited for a tick at least, which
+    counts; it may have waited for two, so that a limit may pass up to a tick late.
     """
 
     __slots__ = ("handle", "loop", "seen", "waiting")
@@ -66,7 +67,7 @@ class Watch:
         seen, self.seen, self.waiting = self.seen, self.waiting, []
         for fiber in seen:
             if not fiber.watched:  # no other operation has begun since
-                fiber.set_timer()
+                fiber.set_timer(waited=TICK)
         for fiber in self.seen:
             fiber.watched = False
         self.handle = self.loop.call_later(TICK, self.look) if self.seen else None
@@ -159,14 +160,14 @@ class Fiber:
 
     # ------------------------------------------------------------ the limit of the current operation
 
-    def set_timer(self) -> None:
-        """Called from the event loop: whatever is under way is waiting."""
+    def set_timer(self, waited: float = 0.0) -> None:
+        """Called from the event loop: whatever is under way is waiting, and has been for `waited` seconds."""
         if self.timer is not None and self.timer is not _WAITED:
             return
         if self.limit:
             loop = self.run.watch.loop
-            self.started: float = loop.time()
-            self.timer = loop.call_later(self.limit, self._expire)
+            self.started: float = loop.time() - waited
+            self.timer = loop.call_at(self.started + self.limit, self._expire)
         else:
             self.timer = _WAITED
 

@@ -65,8 +65,10 @@ class Join:
         look = _LOOK
         while self.left and not self._decided.done():
             await asyncio.wait([self._decided], timeout=look)
+            if self._decided.done():
+                return
             look *= 2
-            if any(task.done() and task.cancelled() for task in _tasks(fibers)):
+            if any(task.cancelled() for task in _tasks(fibers)):
                 self.clean = False
                 return
 
