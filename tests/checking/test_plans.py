@@ -36,7 +36,7 @@ async def test_a_random_flow_gives_what_an_interpreter_gives(first: int) -> None
         text, expected = flowgen.flow(seed)
         flow = flowlang.load(text=text, tasks=TASKS)
         result = await flowlang.run(flow, flowgen.INPUTS)
-        assert result.status == "succeeded", (result.error, text)
+        assert result.status == "succeeded", (result.failure, text)
         assert result.outputs == expected, text
 
 

@@ -30,7 +30,40 @@ def call(walk: Walk, node: ast.Call) -> Type:
     if given is not None:
         literal_calls.check(walk, node, function)
         walk.secret = walk.secret or any(map(holds_secret, given))
+        if name == "str":
+            _as_text(walk, node, given)
+        if name == "default" and _certain(walk, node.args[0], given[0]):
+            return given[0]
     return ANY if given is None else function.returned(given)
+
+
+def _as_text(walk: Walk, node: ast.Call, given: list[Type]) -> None:
+    """`str` is for what can be put into text."""
+    found, shown = given[0], walk.text(node.args[0]) if node.args else ""
+    if not node.args or (found.nullable and path_key(node.args[0]) in walk.present):
+        return
+    if found.kind in ("object", "array"):
+        fix = f"did you mean `json({shown})`?"
+        walk.report(codes.MISMATCH, node.args[0], f"`str` makes no text of {found}", suggestion=fix)
+    elif found.kind == "null" or found.nullable:
+        fix = f"give it a value for that case: `default({shown}, …)`"
+        walk.report(
+            codes.NULL_VALUE, node.args[0], f"`{shown}` may be null, of which `str` makes no text", suggestion=fix
+        )
+
+
+def _certain(walk: Walk, node: ast.expr, found: Type) -> bool:
+    """Whether `node` is there on every run, so that what else it could be does not matter."""
+    if found.kind in ("any", "null") or found.nullable:
+        return False
+    if isinstance(node, ast.Name):
+        binding = walk.bindings.get(node.id)
+        return node.id in walk.variables or (binding is not None and binding.state == "ready")
+    if isinstance(node, ast.Attribute):
+        base = walk.types.get(node.value, ANY)
+        there = base.fields is not None and node.attr in base.fields and node.attr not in base.partial
+        return there and _certain(walk, node.value, base)
+    return not isinstance(node, ast.Subscript)
 
 
 def _arguments(walk: Walk, node: ast.Call, function: Function) -> list[Type] | None:

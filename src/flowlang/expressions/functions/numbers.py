@@ -269,7 +269,10 @@ FUNCTIONS = (
     ),
     Function(
         "sum",
-        (parameter("values", ARRAY), parameter("start", *_ANY_NUMBER, Type("duration"), optional=True)),
+        (
+            parameter("values", array(NUMBER), array(Type("duration"))),
+            parameter("start", *_ANY_NUMBER, Type("duration"), optional=True),
+        ),
         _total,
         "The sum of a list of numbers or durations.",
         "sum([1, 2, 3.5])",
