@@ -71,9 +71,17 @@ class Analysis:
 _TRIES = 4
 
 
-def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | None = None) -> Analysis:
+def analyse(
+    text: str,
+    file: str,
+    read: Callable[[str], str],
+    *,
+    line: int | None = None,
+    pause: Callable[[], None] = lambda: None,
+) -> Analysis:
     """Check `text` as the file `file`. `read` gives the text of a file that the flow reaches (`OSError`: none), so
-    that an editor can show what is not saved yet. `line` (from 1) is where the author writes."""
+    that an editor can show what is not saved yet. `line` (from 1) is where the author writes. `pause` is called every
+    now and then: it may hold the check up."""
     from flowlang.checking.checker import Checked
     from flowlang.checking.facts import Facts
     from flowlang.checking.flows import check_text
@@ -88,7 +96,8 @@ def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | Non
         return read(path)
 
     def checked(attempt: str) -> tuple[Checked, Facts]:
-        facts = Facts()
+        pause()
+        facts = Facts(pause=pause)
         return check_text(attempt, file, registry=plugin_registry, tasks={}, read=noted, facts=facts), facts
 
     paused = gc.isenabled()
@@ -103,6 +112,7 @@ def analyse(text: str, file: str, read: Callable[[str], str], *, line: int | Non
                 facts, mended = better, True
                 break
             del again
+        pause()
         symbols = tuple(names_of(facts.flow)) if facts.flow is not None else ()
     finally:
         if paused:

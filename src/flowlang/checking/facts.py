@@ -5,7 +5,7 @@ A check that nobody watches records nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flowlang.checking.scope import Entry, Scope
@@ -19,17 +19,20 @@ Names = Mapping[str, Entry]
 @dataclass(slots=True)
 class Facts:
     """`places` are in the order of the walk: from `(position, column)` on, these names are in sight for what stands at
-    that column or further right. `sections` has the names at the head of each top-level key that computes."""
+    that column or further right. `sections` has the names at the head of each top-level key that computes. `pause` is
+    called before each step: whoever has something more urgent may hold the check up there."""
 
     flow: model.Flow | None = None
     own_tasks: dict[str, TaskSpec] = field(default_factory=dict)
     sections: dict[str, Names] = field(default_factory=dict)
     places: list[tuple[Position, int, Names]] = field(default_factory=list)
+    pause: Callable[[], None] = field(default=lambda: None)
 
     def section(self, key: str, scope: Scope) -> None:
         self.sections[key] = _names(scope)
 
     def before(self, step: model.Step, scope: Scope) -> None:
+        self.pause()
         start = step.span.start
         self.places.append((start, start.column, _names(scope)))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
-from flowlang.diagnostics import Position
+from flowlang.diagnostics import Position, Text
 from flowlang.editing import Analysis
 from flowlang.expressions import FUNCTIONS
 from flowlang.expressions.scanner import split
@@ -31,7 +31,7 @@ class Item(NamedTuple):
     start: int
     insert: str
     detail: str = ""
-    doc: str = ""
+    doc: Text = ""  # put into words when it is sent: most are not
     first: bool = False
 
 
@@ -71,7 +71,7 @@ def _in_expression(text: str, names: Mapping[str, Any], column: int) -> Iterator
     start = column - len(word[0]) if word else column
     for name, entry in reversed(list(names.items())):  # what came into sight last is nearest
         detail = f"{entry.type}{' (may be skipped)' if entry.state == 'maybe' else ''}"
-        yield Item(name, "variable", start, name, detail, str(entry.label), first=entry.kind != "root")
+        yield Item(name, "variable", start, name, detail, entry.label, first=entry.kind != "root")
     for name, signature, page in _functions():
         yield Item(name, "function", start, f"{name}(", signature, page)
 

@@ -7,8 +7,10 @@ before. What comes too late, because the text has changed again, is never shown.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +22,9 @@ from flowlang.lsp.structure import Structure
 
 _LOG = logging.getLogger("flowlang.lsp")
 PAUSE = 0.15  # seconds without a key before a text is looked at
+ASIDE = 0.04  # seconds after a message for which a check stands aside
+MOST_ASIDE = 2.0  # seconds that one check stands aside in all
+IDLE = 2.0  # seconds without a key before garbage is collected
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +58,12 @@ class Documents:
         self._show = show
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="flowlang-check")
         self._plain: Structure | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self.last_message = 0.0  # when the editor was heard last, by the clock of `time.monotonic`
 
     def close(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
         for each in self.open.values():
             if each.timer is not None:
                 each.timer.cancel()
@@ -98,6 +107,9 @@ class Documents:
         if document.timer is not None:
             document.timer.cancel()
         document.timer = asyncio.ensure_future(self._after_a_pause(document, again))
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE, gc.collect)
 
     async def _after_a_pause(self, document: Document, again: bool) -> None:
         await asyncio.sleep(PAUSE if document.analysis is not None else 0)
@@ -126,7 +138,16 @@ class Documents:
                 self._show(document, found)
 
     def _analysed(self, lines: Lines, path: str, line: int | None) -> Analysis:
-        return analyse(lines.text, path, self.read, line=line)
+        """On the thread of the check. It shares the interpreter with the answers, so it waits while there are any."""
+        left = MOST_ASIDE
+
+        def stand_aside() -> None:
+            nonlocal left
+            while left > 0 and (wait := self.last_message + ASIDE - time.monotonic()) > 0:
+                time.sleep(wait)
+                left -= wait
+
+        return analyse(lines.text, path, self.read, line=line, pause=stand_aside)
 
     async def known(self, document: Document) -> Analysis | None:
         """What is known of the present text, as soon as it is."""

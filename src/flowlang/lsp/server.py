@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -34,9 +36,13 @@ class _Refused(JsonRpcException):
 
 
 class _Protocol(LanguageServerProtocol):
-    """Answers also what it cannot take for a request; pygls would leave the editor waiting."""
+    """Answers also what it cannot take for a request; pygls would leave the editor waiting. Notes when it is talked
+    to, so that a check can stand aside."""
+
+    _server: FlowServer
 
     def structure_message(self, data: dict[str, Any]) -> Any:
+        self._server.documents.last_message = time.monotonic()
         try:
             return super().structure_message(data)
         except JsonRpcException:
@@ -84,6 +90,7 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
     logging.getLogger("pygls").setLevel(
         logging.CRITICAL
     )  # it writes tracebacks: `report_server_error` says what counts
+    gc.disable()  # a full collection takes longer than a key may: `Documents` collects while nobody writes
     server = made()
     try:
         server.start_io(stdin, stdout)

@@ -81,7 +81,7 @@ def completions(items: Sequence[Item], line: int, column: int, lines: Lines) -> 
         if each.detail:
             record["detail"] = each.detail
         if each.doc:
-            record["documentation"] = {"kind": "markdown", "value": each.doc}
+            record["documentation"] = {"kind": "markdown", "value": str(each.doc)}
         found.append(record)
     return {"isIncomplete": cut, "items": found}
 
