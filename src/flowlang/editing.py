@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,11 @@ def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
 
 @frozen
 class Analysis:
-    """All that is known of one text. `findings` are those of the text as it stands, with hints at what
-    nothing uses.
+    """All that is known of one text. `findings` are those of the text as it stands, with hints at what nothing uses.
 
-    When it cannot be read as YAML at the moment, `facts` and `symbols` are those of the text with the lines that are
-    in the way left blank (`mended`), so that every place is the same. `reached` are the files that were read for it."""
+    Blocks that are empty yet count as empty lists in `facts`. When the text cannot be read as YAML at the moment,
+    `facts` and `symbols` are those of the text with the lines that are in the way left blank (`mended`), so that every
+    place is the same. `reached` are the files that were read for it."""
 
     file: str
     text: str
@@ -106,12 +107,15 @@ def analyse(
         found, facts = checked(text)
         hints = unused.hints(facts.flow, found.plan) if facts.flow is not None and found.plan is not None else ()
         findings, mended = tuple(ordered([*found.findings, *hints])), False
+        filled = _filled(text)
+        if facts.flow is not None and filled != text:
+            better = checked(filled)[1]
+            facts = better if better.flow is not None else facts
         for attempt in _mends(text, found.findings, line) if facts.flow is None else ():
-            again, better = checked(attempt)
+            better = checked(_filled(attempt))[1]
             if better.flow is not None:
                 facts, mended = better, True
                 break
-            del again
         pause()
         symbols = tuple(names_of(facts.flow)) if facts.flow is not None else ()
     finally:
@@ -157,6 +161,26 @@ def _mends(text: str, findings: Iterable[Diagnostic], line: int | None) -> Itera
     if line is not None and wrong:
         lines[line - 1 : line] = [_blank(lines[line - 1])] if line <= len(lines) else []
         yield _with(lines, wrong[0], _blank)
+
+
+_BLOCK = re.compile(r"( *(?:- +)*)(?:do|then|else|default|try|finally|on_error|on_cancel|steps): *")
+
+
+def _filled(text: str) -> str:
+    """`text` with an empty list in each block that nothing was written into yet: without it there would be no step
+    around the first one that is."""
+    lines = text.split("\n")
+    following = ""
+    for number in range(len(lines) - 1, -1, -1):
+        row = lines[number]
+        block = _BLOCK.fullmatch(row)
+        if block is not None:
+            column, indent = len(block[1]), len(following) - len(following.lstrip(" "))
+            if indent < column or (indent == column and not following.lstrip().startswith("-")):
+                lines[number] = row.rstrip() + " []"
+        if row.strip() and not row.lstrip().startswith("#"):
+            following = row
+    return "\n".join(lines)
 
 
 def _with(lines: list[str], number: int, change: Callable[[str], str]) -> str:

@@ -253,6 +253,15 @@ def test_what_is_not_yaml_is_left_as_it_is(editor: Editor, text: str) -> None:
         (HEAD + "  - for_each: ${q.rows}\n    as: row\n    do: []\n  - log: ${|>}\n", "q", "row index"),
         (HEAD + "  - id: later\n    set: {a: '${|>}'}\n", "q", "later"),
         (HEAD + "  - log: a\n    on_error:\n      - log: ${error.|>}\n", "type detail attempt", ""),
+        (HEAD + "  - while: ${|>}\n    max_iterations: 3\n    do: []\n", "q index", "row"),
+        (HEAD + "  - while: index < 3\n    max_iterations: 3\n    do:\n      - log: ${|>}\n", "q index", ""),
+        (HEAD + "  - while: index < 3\n    max_iterations: 3\n    do:\n      - |>\n", "log set", ""),
+        (HEAD + "  - until: ${|>}\n    max_iterations: 3\n    do: []\n", "q index", ""),
+        (HEAD + "  - try: [{log: a}]\n    catch:\n      - do:\n          - log: ${|>}\n", "q error", "index"),
+        (HEAD + "  - try: [{log: a}]\n    catch:\n      - as: why\n        do: [{log: '${|>}'}]\n", "q why", "error"),
+        (HEAD + "  - try: [{log: a}]\n    catch: [{if: '${error.|>}', do: []}]\n", "type detail", "q"),
+        (HEAD + "  - try: [{log: a}]\n    catch: [{do: []}]\n  - log: ${|>}\n", "q", "error"),
+        (HEAD + "  - transaction: db\n    do:\n      - log: ${|>}\n", "q", "index"),
         (HEAD + "outputs:\n  - {name: o, value: '${|>}'}\n", "q inputs", "env secrets"),
         (HEAD + "vars:\n  v: ${|>}\n", "inputs env", "q secrets"),
         (HEAD + "  - |>\n", "log set for_each while try wait sqlite_query csv_read", "db"),
@@ -296,6 +305,23 @@ def test_completion_offers_what_may_stand_there(editor: Editor, text: str, there
 def test_completion_works_in_a_text_that_is_not_yaml(editor: Editor, tail: str, there: str, fresh: bool) -> None:
     """The middle of typing: a quote or a bracket is open. Also when nothing better was ever seen."""
     offered = editor.completions(HEAD + tail, None if fresh else HEAD)
+    assert [each for each in there.split() if each not in offered] == []
+
+
+@pytest.mark.parametrize(
+    ("head", "there"),
+    [
+        ("  - for_each: ${q.rows}\n    as: row\n    do:\n", "q row index"),
+        ("  - while: index < 2\n    max_iterations: 3\n    do:\n", "q index"),
+        ("  - until: index > 2\n    max_iterations: 3\n    do:\n", "q index"),
+        ("  - try: [{log: a}]\n    catch:\n      - do:\n    ", "q error"),
+        ("  - try: [{log: a}]\n    catch:\n      - as: why\n        do:\n    ", "q why"),
+        ("  - transaction: db\n    do:\n", "q"),
+    ],
+)
+def test_the_first_line_of_a_body_sees_the_names_of_the_turn(editor: Editor, head: str, there: str) -> None:
+    """Typed into a block that was empty when it was looked at, with a quote still open."""
+    offered = editor.completions(HEAD + head + "      - log: '${|>\n", HEAD + head.rstrip(" "))
     assert [each for each in there.split() if each not in offered] == []
 
 

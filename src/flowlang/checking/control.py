@@ -26,6 +26,8 @@ def repeat(checker: Checker, scope: Scope, step: model.RepeatStep, site: Site) -
     hide_itself(scope, around, step)
     around.holding = frozenset(each for each in scope.holding if "index" not in each)
     around.add("index", Entry(INTEGER, "loop index `index`", scope.layout, index, kind="root"))
+    if checker.facts is not None:
+        checker.facts.inside(step.span.start, step.span.start.column + 1, around)
     looks_first = step.kind == "while"
     guard = condition(checker, around, step.condition, step.kind) if looks_first else None
     inner = around.inner()
@@ -118,6 +120,8 @@ def _catch(
         around.unseen[id_.text] = Unseen("hidden", label(id_), why)
     for text, entry in body.scope.entries.items():
         around.entries[text] = entry.hidden(f"{entry.label} belongs to the `try` that failed: it has no outputs here")
+    if checker.facts is not None:
+        checker.facts.inside(catch.span.start, catch.span.start.column, around)
     inner = around.inner()
     guard = None
     if catch.guard is not None:

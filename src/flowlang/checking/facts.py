@@ -14,18 +14,19 @@ from flowlang.document import model
 from flowlang.tasks.spec import TaskSpec
 
 Names = Mapping[str, Entry]
+_FAR = 1 << 30
 
 
 @dataclass(slots=True)
 class Facts:
-    """`places` are in the order of the walk: from `(position, column)` on, these names are in sight for what stands at
-    that column or further right. `sections` has the names at the head of each top-level key that computes. `pause` is
+    """`places` are in the order of the walk: from a position on, these names are in sight for what begins in that
+    range of columns. `sections` has the names at the head of each top-level key that computes. `pause` is
     called before each step: whoever has something more urgent may hold the check up there."""
 
     flow: model.Flow | None = None
     own_tasks: dict[str, TaskSpec] = field(default_factory=dict)
     sections: dict[str, Names] = field(default_factory=dict)
-    places: list[tuple[Position, int, Names]] = field(default_factory=list)
+    places: list[tuple[Position, range, Names]] = field(default_factory=list)
     pause: Callable[[], None] = field(default=lambda: None)
 
     def section(self, key: str, scope: Scope) -> None:
@@ -34,18 +35,16 @@ class Facts:
     def before(self, step: model.Step, scope: Scope) -> None:
         self.pause()
         start = step.span.start
-        self.places.append((start, start.column, _names(scope)))
+        self.places.append((start, range(start.column, _FAR), _names(scope)))
 
     def after(self, step: model.Step, scope: Scope) -> None:
         span = step.span
-        self.places.append((span.end, span.start.column, _names(scope)))
+        column = span.start.column  # what stands further right goes on with the step
+        self.places.append((span.end, range(column, column + 1), _names(scope)))
 
-    def inside(self, step: model.ForEachStep, scope: Scope) -> None:
-        """The names of a loop's turn: for what is indented under it, and for its `collect`."""
-        names = _names(scope)
-        self.places.append((step.items.span.end, step.span.start.column + 1, names))
-        if step.collect is not None:
-            self.places.append((step.collect.span.start, 1, names))
+    def inside(self, start: Position, column: int, scope: Scope) -> None:
+        """The names of a turn or a handler: from `start` on, for what stands at `column` or further right."""
+        self.places.append((start, range(column, _FAR), _names(scope)))
 
 
 def _names(scope: Scope) -> Names:

@@ -174,7 +174,9 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
     inner.add(variable.text, Entry(_item(source, step), named, inner.layout, place, variable, kind="variable"))
     inner.add("index", Entry(INTEGER, "loop index `index`", inner.layout, inner.layout.place(), kind="root"))
     if checker.facts is not None:
-        checker.facts.inside(step, inner)
+        checker.facts.inside(step.items.span.end, step.span.start.column + 1, inner)
+        if step.collect is not None:
+            checker.facts.inside(step.collect.span.start, 1, inner)
     body, _ = block(checker, inner, step.body, "")
     outputs: dict[str, Type] = {"count": INTEGER, "failed": INTEGER}
     collect = None

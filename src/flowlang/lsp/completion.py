@@ -125,10 +125,10 @@ def names_at(analysis: Analysis, lines: Lines, line: int, column: int, here: Spo
     place = Position(same_line(old, lines, line) + 1, column + 1)
     top = next((at for at, row in enumerate(old.lines, 1) if row.startswith(f"{section}:")), 1)
     depth = len(lines.lines[line]) - len(lines.lines[line].lstrip(" -")) + 1
-    for start, least, names in facts.places:
-        if analysis.mended and start.line == place.line and least < start.column:
+    for start, columns, names in facts.places:
+        if analysis.mended and start.line == place.line and columns.start < start.column:
             continue  # the end of a step that was cut short on this line
-        if start.line >= top and start <= place and (start.line == place.line or least <= depth):
+        if start.line >= top and start <= place and (start.line == place.line or depth in columns):
             found = names
     return found
 
