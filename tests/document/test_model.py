@@ -59,10 +59,11 @@ def test_constants_and_expressions() -> None:
         ("3", model.Retry(max_attempts=3)),
         ("{}", model.Retry()),
         (
-            "{max_attempts: 5, delay: 250ms, backoff: constant, multiplier: 3, max_delay: 1m, jitter: false, "
+            "{max_attempts: 5, delay: 250ms, backoff: exponential, multiplier: 3, max_delay: 1m, jitter: false, "
             "max_elapsed: 1h, attempt_timeout: 2, on: [connect], unless: [auth, config]}",
-            model.Retry(5, 0.25, "constant", 3, 60.0, False, 3600.0, 2.0, ("connect",), ("auth", "config")),
+            model.Retry(5, 0.25, "exponential", 3, 60.0, False, 3600.0, 2.0, ("connect",), ("auth", "config")),
         ),
+        ("{backoff: linear}", model.Retry(backoff="linear")),
         ("{delay: 0s, max_delay: 0s}", model.Retry(delay=0.0, max_delay=0.0)),
     ],
 )

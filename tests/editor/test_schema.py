@@ -16,7 +16,7 @@ from tests.checking.plugins import registry
 
 from flowlang import editing
 from flowlang.connections._schema import properties
-from flowlang.document import inputs, modifiers, parse, steps, verbs
+from flowlang.document import inputs, modifiers, parse, retry, steps, verbs
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.yaml_reader import read_yaml
 from flowlang.exceptions import ERROR_CLASSES
@@ -165,7 +165,7 @@ def test_the_table_has_the_keys_that_the_reader_knows() -> None:
     assert names(keys.FLOW) == set(parse.KEYS)
     assert names(keys.MODIFIERS) == set(modifiers.COMMON)
     assert names(keys.SERVICE) == {*modifiers.SERVICE, *modifiers.LATER} - names(keys.MODIFIERS)
-    assert names(keys.RETRY) == set(modifiers._RETRY)
+    assert names(keys.RETRY) == set(retry.KEYS)
     assert names(keys.INPUT) == set(inputs._SCHEMA)
     assert set(keys.TYPES) == set(inputs.TYPES)
     assert names(keys.HOST) == set(parse._HOST_KEYS)

@@ -18,7 +18,7 @@ from flowlang.document.patterns import matches, pattern_problem
 from flowlang.document.scalars import plain_value
 from flowlang.document.texts import quote, shown
 from flowlang.expressions import types
-from flowlang.expressions.durations import parse_duration
+from flowlang.expressions.durations import FORMS, nearest_duration, parse_duration
 from flowlang.expressions.types import Type
 from flowlang.records import frozen
 
@@ -51,6 +51,7 @@ TYPE_ALIASES = {
     "timedelta": "duration",
     "interval": "duration",
 }
+_FORMS = {"duration": FORMS, "timestamp": "2026-03-01, 2026-03-01T09:30:00, 2026-03-01T09:30:00+01:00"}
 _RULES: dict[str, tuple[str, ...]] = {
     "pattern": ("string",),
     "minimum": ("integer", "number"),
@@ -344,10 +345,16 @@ def _misfit(fields: Fields, node: Node, type_name: str) -> None:
     message = f"`default` expects {type_name}, this is {kind_of(node)}"
     if isinstance(node, Scalar) and type_name == "boolean" and node.style == "plain" and help_:
         message = f'`default` expects boolean; YAML 1.2 reads `{node.text}` as the text "{node.text}"'
-    fields.findings.add(codes.BAD_DEFAULT, message, node.span, help_, fix=fix)
+    elif isinstance(node, Scalar) and isinstance(node.value, str) and type_name in _FORMS:
+        message = f"{shown(node.text)} is not a {type_name}"
+    notes = (f"forms {_FORMS[type_name]}",) if type_name in _FORMS else ()
+    fields.findings.add(codes.BAD_DEFAULT, message, node.span, help_, notes=notes, fix=fix)
 
 
 def _converted(text: str, type_name: str) -> str | None:
+    if type_name == "duration":
+        word = nearest_duration(text)
+        return word and meant(word)
     if type_name == "boolean":
         word = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text.lower())
         return meant(word) if word in ("true", "false") else None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Keyed
-from typing import Literal, Self, cast
+from typing import Self
 
 from flowlang.diagnostics import Span
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard
-from flowlang.document.model import Cache, Modifiers, Name, Retry, Value
-from flowlang.document.nodes import Mapping, Node, Scalar
-from flowlang.exceptions import ERROR_CLASSES
+from flowlang.document.model import Cache, Modifiers, Name, Value
+from flowlang.document.nodes import Scalar
+from flowlang.document.retry import read_retry
 
 COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
 SERVICE = ("connection", "outputs", "cache", "idempotency_key")
@@ -32,22 +32,7 @@ ALIASES = {
     "with": "inputs",
     "params": "inputs",
 }
-Backoff = Literal["constant", "linear", "exponential"]
-_BACKOFF = ("constant", "linear", "exponential")
-_RETRY = (
-    "max_attempts",
-    "delay",
-    "backoff",
-    "multiplier",
-    "max_delay",
-    "jitter",
-    "max_elapsed",
-    "attempt_timeout",
-    "on",
-    "unless",
-)
 _CACHE_ALIASES = {"for": "ttl", "expires": "ttl", "duration": "ttl", "max_age": "ttl"}
-_RETRY_ALIASES = {"attempts": "max_attempts", "times": "max_attempts", "limit": "max_attempts", "factor": "multiplier"}
 
 
 class KeySpans(Keyed[str, Span]):
@@ -96,14 +81,14 @@ class StepFields(Fields):
                 not_yet(context, key, self.entries[key][0])
         condition = self.node("if") if guard else None
         description = self.text("description")
-        retry = self.node("retry")
+        retry, timeout = self.node("retry"), self.limit("timeout")
         keys = [each for each in self.entries if each in _OF_STEPS and (guard or each != "if")]
         return Modifiers(
             id=self.name,
             description=description.text if description else None,
             guard=read_guard(context, "if", condition) if condition is not None else None,
-            timeout=self.limit("timeout"),
-            retry=read_retry(context, retry) if retry is not None else None,
+            timeout=timeout,
+            retry=read_retry(context, retry, timeout) if retry is not None else None,
             on_error=read_steps(self, "on_error") if "on_error" in self else None,
             continue_on_error=self.boolean("continue_on_error", False),
             cache=self._cache(),
@@ -132,38 +117,3 @@ def not_yet(context: Context, word: str, key: Scalar) -> None:
         return
     message = f"`{word}` belongs to the language, but this version of FlowLang does not run it"
     context.findings.add(codes.NOT_YET, message, key.span)
-
-
-def read_retry(context: Context, node: Node) -> Retry | None:
-    """`retry: 3`, or the whole policy."""
-    if not isinstance(node, Mapping):
-        if isinstance(node, Scalar) and type(node.value) is int:
-            if node.value >= 1:
-                return Retry(max_attempts=node.value, span=node.span)
-            message = f"`retry` is at least 1, the first attempt; this is {node.text}"
-            context.findings.add(codes.OUT_OF_RANGE, message, node.span)
-            return None
-        wrong_type(context, "retry", node, "a number of attempts or an object")
-        return None
-    fields = Fields(context, node, "a retry policy", _RETRY, also=_RETRY_ALIASES)
-    plain = Retry()
-    backoff = fields.word("backoff", _BACKOFF) or plain.backoff
-    classes = tuple(ERROR_CLASSES)
-
-    def seconds(key: str, default: float) -> float:
-        value = fields.duration(key)
-        return default if value is None else value
-
-    return Retry(
-        max_attempts=fields.integer("max_attempts", least=1) or plain.max_attempts,
-        delay=seconds("delay", plain.delay),
-        backoff=cast("Backoff", backoff),
-        multiplier=fields.number("multiplier", least=1) or plain.multiplier,
-        max_delay=seconds("max_delay", plain.max_delay),
-        jitter=fields.boolean("jitter", plain.jitter),
-        max_elapsed=fields.limit("max_elapsed"),
-        attempt_timeout=fields.limit("attempt_timeout"),
-        on=fields.words("on", classes),
-        unless=fields.words("unless", classes),
-        span=node.span,
-    )

@@ -8,8 +8,8 @@ from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.inputs import TYPE_ALIASES, TYPES, read_inputs
 from flowlang.document.model import Connection, Defaults, Flow, Name, ObjectValue, Output, Value
-from flowlang.document.modifiers import read_retry
 from flowlang.document.nodes import Mapping, Node, Scalar
+from flowlang.document.retry import read_retry
 from flowlang.document.source import LIMITS, Limits
 from flowlang.document.steps import read_steps
 from flowlang.document.texts import shown
@@ -174,8 +174,8 @@ def _defaults(fields: Fields) -> Defaults:
     if node is None:
         return Defaults()
     inner = Fields(fields.context, node, "`defaults`", ("retry", "timeout"))
-    retry = inner.node("retry")
-    return Defaults(read_retry(fields.context, retry) if retry is not None else None, inner.limit("timeout"))
+    retry, timeout = inner.node("retry"), inner.limit("timeout")
+    return Defaults(read_retry(fields.context, retry, timeout) if retry is not None else None, timeout)
 
 
 def _outputs(fields: Fields) -> tuple[Output, ...]:
