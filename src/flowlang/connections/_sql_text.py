@@ -73,6 +73,9 @@ class Dialect:
     escape_strings: bool = False  # E'…', in which a backslash escapes
     foreign_marks: str | None = None  # a pattern for placeholders that the driver knows and FlowLang does not
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # it is looked up by for every statement, and there are few
+
     @property
     def mark(self) -> str:
         """A placeholder as authors write it."""
@@ -121,10 +124,14 @@ class Token(NamedTuple):
 def scan(text: str, dialect: Dialect) -> Iterator[Token]:
     """The tokens of a statement in order, comments among them, white space left out."""
     pattern, position = _pattern(dialect), 0
+    if not dialect.nested_comments:
+        for each in pattern.finditer(text):
+            yield Token(each.lastgroup or "other", each.group(), each.start(), each.end())
+        return
     while (match := pattern.search(text, position)) is not None:
         kind = match.lastgroup or "other"
         start, end = match.span()
-        if kind == "comment" and dialect.nested_comments and text.startswith("/*", start):
+        if kind == "comment" and text.startswith("/*", start):
             end = _nested_comment_end(text, start)
         yield Token(kind, text[start:end], start, end)
         position = end
@@ -166,7 +173,7 @@ def holes(texts: Sequence[str], dialect: Dialect | None = None) -> list[Hole]:
     be bound. `identifier`: the name of a table or column is wanted there, `ident(x)`. `statement`: it is the
     whole statement.
     """
-    return list(_template(tuple(texts), dialect or GENERIC).holes)
+    return list(_template(tuple(texts), dialect or GENERIC).holes) if len(texts) > 1 else []
 
 
 @frozen
@@ -229,26 +236,35 @@ def _classify(tokens: list[Token], joined: str) -> tuple[list[Hole], list[Hole]]
     """What each expression and each of the author's placeholders is, in order."""
     found: list[Hole] = []
     marks: list[Hole] = []
-    solid = [token for token in tokens if token.kind != "comment" and token.text != ";"]
-    whole = len(solid) == 1 and solid[0].kind == "hole"
+    whole = [each.kind for each in tokens if each.kind != "comment" and each.text != ";"] == ["hole"]
     places = [_Place()]
-    before: list[str] = ["", "", ""]  # the three words or marks before, the nearest last
-    following = iter([*solid[1:], None])
-    for token in tokens:
-        inside = token.text.count(_HOLE)
-        if token.kind == "comment":
-            found.extend([Hole("in_comment")] * inside)
+    before = ("", "", "")  # the three words or marks before, the nearest last
+    for number, token in enumerate(tokens):
+        kind, text = token.kind, token.text
+        word = kind
+        if kind == "word":
+            word = text.upper()
+            if word in _CLAUSES:
+                places[-1].clause, places[-1].names = word, False
+        elif kind == "other":
+            word = text
+            _enter(text, before, places)
+        elif kind == "comment":
+            found.extend([Hole("in_comment")] * text.count(_HOLE))
             continue
-        after = next(following, None) if token.text != ";" else None
-        if token.kind in ("literal", "name"):
-            found.extend([Hole("in_literal", quote=_quote_of(token.text))] * inside)
-        elif token.kind == "hole":
-            found.append(Hole("statement") if whole else _hole(token, after, before, places[-1], joined))
-        elif token.kind == "mark":
-            marks.append(_hole(token, after, before, places[-1], joined))
-        _enter(token, before, places)
-        before = [before[1], before[2], token.text.upper() if token.kind in ("word", "other") else token.kind]
+        elif kind in ("literal", "name"):
+            found.extend([Hole("in_literal", quote=_quote_of(text))] * text.count(_HOLE))
+        elif kind in ("hole", "mark"):
+            hole = _hole(token, _after(tokens, number), before, places[-1], joined)
+            (marks if kind == "mark" else found).append(Hole("statement") if whole and kind == "hole" else hole)
+        before = (before[1], before[2], word)
     return found, marks
+
+
+def _after(tokens: list[Token], number: int) -> str:
+    """The text of what follows token `number`."""
+    behind = (tokens[at] for at in range(number + 1, len(tokens)))
+    return next((each.text for each in behind if each.kind != "comment" and each.text != ";"), "")
 
 
 def _quote_of(text: str) -> str:
@@ -257,24 +273,18 @@ def _quote_of(text: str) -> str:
     return text[: text.index("$", 1) + 1]
 
 
-def _enter(token: Token, before: list[str], places: list[_Place]) -> None:
-    """Follow brackets and clauses."""
-    here = places[-1]
-    if token.text == "(":
+def _enter(text: str, before: tuple[str, str, str], places: list[_Place]) -> None:
+    """Follow brackets."""
+    if text == "(":
         last = before[2]
-        names = last in _OPENS_NAMES or here.clause in _COLUMN_LISTS
-        places.append(_Place(opener=last, in_list=last == "IN", negated=before[1:] == ["NOT", "IN"], names=names))
-    elif token.text == ")":
-        if len(places) > 1:
-            places.pop()
-    elif token.kind == "word" and token.text.upper() in _CLAUSES:
-        here.clause = token.text.upper()
-        here.names = False
+        names = last in _OPENS_NAMES or places[-1].clause in _COLUMN_LISTS
+        places.append(_Place(opener=last, in_list=last == "IN", negated=before[1:] == ("NOT", "IN"), names=names))
+    elif text == ")" and len(places) > 1:
+        places.pop()
 
 
-def _hole(token: Token, after: Token | None, before: list[str], place: _Place, joined: str) -> Hole:
+def _hole(token: Token, follows: str, before: tuple[str, str, str], place: _Place, joined: str) -> Hole:
     last = before[2]
-    follows = after.text if after is not None else ""
     if _touches_name(joined, token) or _wants_name(last, before, place, follows):
         return Hole("identifier")
     bare = last == "IN"
@@ -285,14 +295,16 @@ def _hole(token: Token, after: Token | None, before: list[str], place: _Place, j
     return Hole("value")
 
 
+_NAME_ENDS, _NAME_GOES_ON = re.compile(r"[\w.$]"), re.compile(r"[\w.]")
+
+
 def _touches_name(joined: str, token: Token) -> bool:
     """Glued to a word or a dot (`logs_${day}`, `${schema}.t`): part of a name."""
-    return bool(re.match(r"[\w.$]", joined[token.start - 1 : token.start])) or bool(
-        re.match(r"[\w.]", joined[token.end : token.end + 1])
-    )
+    glued = token.start > 0 and _NAME_ENDS.match(joined, token.start - 1) is not None
+    return glued or _NAME_GOES_ON.match(joined, token.end) is not None
 
 
-def _wants_name(last: str, before: list[str], place: _Place, follows: str) -> bool:
+def _wants_name(last: str, before: tuple[str, str, str], place: _Place, follows: str) -> bool:
     if last == "FROM":
         distinct = before[1] == "DISTINCT" and before[0] in ("IS", "NOT")
         return not distinct and place.opener not in _FROM_IS_SYNTAX
@@ -303,6 +315,9 @@ def _wants_name(last: str, before: list[str], place: _Place, follows: str) -> bo
     if last != "," or place.clause not in _NAME_LISTS:
         return False
     return follows == "=" if place.clause in ("SET", "UPDATE") else True
+
+
+_QUOTED = frozenset({"comment", "literal", "name"})  # what may have expressions inside, where they are not bound
 
 
 @frozen
@@ -342,7 +357,7 @@ def _template(texts: tuple[str, ...], dialect: Dialect) -> _Template:
             mark += token.kind == "mark"
         elif token.kind == "mark":
             highest = max(highest, int(token.text[1:]))
-        hole += token.text.count(_HOLE)
+        hole += token.kind == "hole" or (token.kind in _QUOTED and token.text.count(_HOLE))
     pieces.append(joined[position:])
     expected = highest if dialect.paramstyle == "numeric" else mark
     if dialect.paramstyle == "format" and sources:
