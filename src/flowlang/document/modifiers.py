@@ -32,6 +32,8 @@ ALIASES = {
     "with": "inputs",
     "params": "inputs",
 }
+_PLAIN = frozenset({"id", "connection", "outputs"})  # no work for `modifiers`
+_RARE = _OF_STEPS.difference(_PLAIN).union(LATER)
 _CACHE_ALIASES = {"for": "ttl", "expires": "ttl", "duration": "ttl", "max_age": "ttl"}
 
 
@@ -76,6 +78,9 @@ class StepFields(Fields):
         from flowlang.document.steps import read_steps
 
         context = self.context
+        if _RARE.isdisjoint(self.entries):  # most steps have an `id` at most
+            plain = {key: entry[0] for key, entry in self.entries.items() if key in _PLAIN}
+            return Modifiers(self.name, spans=KeySpans(plain))
         for key in LATER:
             if key in self.entries:
                 not_yet(context, key, self.entries[key][0])
