@@ -297,7 +297,7 @@ def check() -> list[Figure]:
     lines = texts[10_000].count("\n")
     steps = lines // BLOCK.count("\n") * STEPS_OF_BLOCK
     how = (
-        f"a flow of {lines:,} lines and {steps:,} steps, parsed, checked and compiled; "
+        f"a flow of {lines:,} lines and {steps:,} steps, parsed and checked; "
         "the floor is PyYAML's `compose` on libyaml with the base loader, of the same text; both without the garbage "
         "collector; 7 rounds"
     )
