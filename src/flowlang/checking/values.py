@@ -147,6 +147,8 @@ class Compiler:
         for name, each in value.entries:
             inner = Wanted(f"{wanted.what}.{name.text}", fields.get(name.text, other), True)
             parts.append((name.text, *self.value(each, inner)))
+        if self.dialect is not None and "params" in fields and fields.get("query", ANY).kind == "sql":
+            self.checker.add(sql_text.entry(value, self.dialect))
         given = record({name: type_ for name, _, type_ in parts})
         return in_dict([(name, recipe) for name, recipe, _ in parts]), given
 

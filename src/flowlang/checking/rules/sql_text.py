@@ -67,7 +67,7 @@ PARAMS = code(
     """A statement and its `params` do not go together, or there is no statement.
 
 `params` has one value for each placeholder of the statement, in the order of the text. Expressions in the statement
-itself, `${…}`, need none.
+itself, `${…}`, need none. The same holds for each of the `queries` of one transaction.
 
 ```yaml wrong
 flow: f
@@ -109,6 +109,18 @@ def params(
     if wanted.expected == 0:
         help_ = f"write `{wanted.mark}` in the statement where each value belongs, or take `params` out"
     yield Diagnostic(PARAMS, message, (given or query).span, suggestion=help_)
+
+
+def entry(value: model.ObjectValue, dialect: Dialect) -> Iterator[Diagnostic]:
+    """The same for one of several statements, `{query, params}`."""
+    given = {name.text: each for name, each in value.entries}
+    query = given.get("query")
+    if not given.keys() <= {"query", "params"}:
+        return  # a mistyped key is reported as that, and may be the other one
+    if isinstance(query, model.Computed):
+        yield from params(query, split(query.template)[0], given.get("params"), dialect)
+    elif isinstance(query, model.Constant) and isinstance(query.value, str):
+        yield from params(query, (query.value,), given.get("params"), dialect)
 
 
 def split(template: Template) -> tuple[tuple[str, ...], list[Expression]]:
