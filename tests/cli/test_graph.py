@@ -37,4 +37,11 @@ def test_a_flow_with_errors_is_not_drawn(cli: Call, folder: Path) -> None:
 def test_a_file_that_cannot_be_written_is_an_error(cli: Call, flow: str) -> None:
     done = cli("graph", flow, "-o", "no/such/folder.svg")
     assert done.code == 1
-    assert "no/such/folder.svg" in done.err
+    assert done.err == "error: `no/such/folder.svg`: no such file or directory\n"
+
+
+def test_an_ending_that_no_form_has_is_refused(cli: Call, flow: str, folder: Path) -> None:
+    done = cli("graph", flow, "-o", "flow.png")
+    assert (done.code, (folder / "flow.png").exists()) == (2, False)
+    assert "error: no form has the ending `.png`: name OUT `.svg` or `.mmd`, or give `--format`" in done.err
+    assert cli("graph", flow, "-o", "flow.png", "--format", "mermaid").code == 0

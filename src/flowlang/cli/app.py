@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from flowlang.cli.commands import root
-from flowlang.cli.output import err, hush, prepare
+from flowlang.cli.output import err, hush, prepare, told
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
@@ -32,7 +32,7 @@ def serve(args: Sequence[str] | None = None) -> int:
         hush()  # click's way to say that nobody reads its help
         return 0
     except OSError as error:
-        err(f"error: {error}")
+        err(f"error: {told(error)}")
         return 1
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is told, not thrown at people
         return _defect(error)
@@ -47,7 +47,7 @@ def _flushed(code: int) -> int:
     except (OSError, ValueError, AttributeError) as error:
         if sys.stdout is not None:
             hush()
-            err(f"error: cannot write the output: {error}")
+            err(f"error: cannot write the output: {told(error)}")
             return code or 1
     return code
 

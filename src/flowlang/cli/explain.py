@@ -147,7 +147,8 @@ def _unknown(topic: str) -> Refused:
     if topic in plugin_registry:
         return Refused(f"`{topic}` is a connection type: see `flowlang connection info {topic}`")
     close = nearest(topic, _names())
-    hint = f"did you mean `{close}`?" if close else "give a finding's code, a function, a task, a verb, or a flow file"
+    known = "a finding's code, a function, a task, a verb, an error class, or a flow file"
+    hint = f"did you mean `{close}`?" if close else f"give {known}"
     return Refused(f"nothing is called `{visible(topic)}`; {hint}")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from flowlang.cli.output import colours, err, out, say, write_utf8
+from flowlang.cli.output import colours, err, out, say, told, write_utf8
 
 
 @click.command()
@@ -44,7 +44,7 @@ def _one(path: str, *, write: bool, diff: bool, quiet: bool) -> int:
         before = sys.stdin.buffer.read() if path == "-" else api.read_bytes(path)
         after = api.format_text(before, name)
     except OSError as error:
-        err(f"error: {error}")
+        err(f"error: {told(error)}")
         return 2
     except InvalidFlowError as error:
         source = before.decode("utf-8", "replace").removeprefix("\ufeff")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from flowlang.cli.output import colours, err, say, write_utf8
+
+_TEXTS = {"", ".mmd", ".mermaid", ".md", ".txt"}
 
 
 @click.command()
@@ -35,12 +38,12 @@ def graph(file: str, form: str | None, target: str | None, depth: int) -> int:
     from flowlang.views.graph.mermaid import mermaid
     from flowlang.views.graph.svg import svg
 
+    drawn = form or _form_of(target)
     checked = api.check(file)
     if checked.plan is None:
         say(findings_text(checked.findings, checked.sources, colour=colours(sys.stderr)))
         return 2
     chart = api.chart(checked, depth=depth)
-    drawn = form or ("svg" if target is not None and target.endswith(".svg") else "mermaid")
     text = svg(chart) if drawn == "svg" else mermaid(chart)
     if target is None:
         write_utf8(text.rstrip("\n"))
@@ -49,3 +52,13 @@ def graph(file: str, form: str | None, target: str | None, depth: int) -> int:
         written.write(text)
     err(f"wrote {target}")
     return 0
+
+
+def _form_of(target: str | None) -> str:
+    """The form that the name of a file asks for."""
+    ending = os.path.splitext(target or "")[1].lower()
+    if ending == ".svg":
+        return "svg"
+    if ending in _TEXTS:
+        return "mermaid"
+    raise click.UsageError(f"no form has the ending `{ending}`: name OUT `.svg` or `.mmd`, or give `--format`")

@@ -35,6 +35,14 @@ def err(text: str) -> None:
     say("\n".join(visible(line) for line in text.split("\n")))
 
 
+def told(error: Exception) -> str:
+    """What went wrong with a file, and with which: `out/a.svg`: no such file or directory."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    reason = error.strerror.lower()
+    return reason if error.filename is None else f"`{error.filename}`: {reason}"
+
+
 def say(text: str) -> None:
     """Write lines that have been made safe (a view's, with colours) to stderr."""
     if sys.stderr is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from flowlang.dryrun.frames import merge
@@ -154,7 +155,9 @@ def wait(step: Wait, frame: Frame, scope: Scope) -> Told:
     else:
         assert step.duration is not None
         duration = scope.known(step.duration, frame)
-        text = scope.shown(step.duration, duration)
+        if isinstance(duration, timedelta):
+            duration = duration.total_seconds()
+        text = scope.shown(step.duration, duration).removesuffix(".0")
         text += " s" if isinstance(duration, (int, float)) else ""
     frame[step.slot] = Unknown()
     return [scope.entry(step.site, "wait", text)], Outcome(risky=step.signal is not None)

@@ -130,7 +130,9 @@ def _wrong_type(each: InputPlan, value: Any) -> str | None:
     good = isinstance(value, wanted) and (each.type_name == "boolean" or not isinstance(value, bool))
     if good:
         return None
-    shown = "" if each.secret else f" {_brief(value)}"
+    from flowlang.document.unfit import brief
+
+    shown = "" if each.secret else f" {brief(value)}"
     return f"input `{each.name}` expects {each.type_name}, got {_kind(value)}{shown}"
 
 
@@ -143,14 +145,16 @@ def _time_value(each: InputPlan, value: Any) -> tuple[Any, list[str]]:
         return value, []
     if each.type_name == "duration" and isinstance(value, timedelta):
         return value, []
-    reader = FUNCTIONS["parse_time" if each.type_name == "timestamp" else "duration"].call
+    name = "parse_time" if each.type_name == "timestamp" else "duration"
+    reader = FUNCTIONS[name].call
     if each.type_name == "duration" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return timedelta(seconds=value), []
     if isinstance(value, str):
         try:
             return reader(value), []
         except ExpressionError as error:
-            return value, [f"input `{each.name}` expects {each.type_name}: {error}"]
+            reason = str(error).removeprefix(f"`{name}`: ")
+            return value, [f"input `{each.name}` expects {each.type_name}: {reason}"]
     return value, [f"input `{each.name}` expects {each.type_name}, got {_kind(value)}"]
 
 
@@ -162,16 +166,13 @@ def _schema_problems(each: InputPlan, value: Any) -> list[str]:
     validator = jsonschema_rs.validator_for(
         dict(each.schema), offline=True, pattern_options=jsonschema_rs.RegexOptions()
     )
+    from flowlang.document.unfit import place_in, unfit
+
     problems = []
     for error in validator.iter_errors(value):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
-        reason = "it is not as declared" if each.secret else _sentence(error.message)
-        problems.append(f"input `{each.name}{place}`: {reason}")
+        said = "is not as declared" if each.secret else unfit(error)
+        problems.append(f"input `{place_in(each.name, error.instance_path)}` {said}")
     return problems
-
-
-def _sentence(message: str) -> str:
-    return message if len(message) <= 300 else message[:297] + "…"
 
 
 def _finding(each: InputPlan, file: str, message: str) -> Diagnostic:
@@ -187,11 +188,6 @@ def _kind(value: Any) -> str:
     from flowlang.expressions.types import type_of
 
     return type_of(value).kind
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}…`"
 
 
 def _copied(value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from flowlang.diagnostics import Diagnostic, Edit, Fix, Span, code, nearest
 from flowlang.document import model
+from flowlang.document.unfit import place_in, unfit
 
 if TYPE_CHECKING:
     from flowlang.checking.checker import Callee
@@ -67,11 +68,10 @@ def bounds(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
 
         for error in jsonschema_rs.validator_for(dict(wanted.schema), offline=True).iter_errors(plain):
             if error.schema_path and error.schema_path[-1] in _BOUNDS:
-                place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
-                said = "the value does not fit" if wanted.secret else error.message
+                said = "is not as declared" if wanted.secret else unfit(error)
                 yield Diagnostic(
                     CODE,
-                    f"input `{name.text}{place}` of subflow `{callee.plan.flow}`: {said}",
+                    f"input `{place_in(name.text, error.instance_path)}` of subflow `{callee.plan.flow}` {said}",
                     _at(value, error.instance_path),
                     notes=(f"it is declared at {callee.plan.file}:{wanted.line}:{wanted.column}",),
                 )
