@@ -35,7 +35,7 @@ def test_the_corpus_is_there() -> None:
     assert len(EXAMPLES) >= 3
 
 
-BLOCK = re.compile(r"^```yaml(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<language>yaml|python)(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 KINDS = codes()
 PAGES = {name: list(BLOCK.finditer(outdented(known.page))) for name, known in sorted(KINDS.items())}
 WRONG = {"wrong", "hint"}
@@ -43,10 +43,8 @@ SHOWN = {name: found for name, found in PAGES.items() if any(WRONG & {*each["mar
 
 # Kinds that no text of one flow file can show, by the reason.
 NOT_SHOWN = {
-    "it takes a second file": "subflow-cycle subflow-input subflow-invalid subflow-output subflow-too-deep task-clash",
+    "it takes more than thirty files": "subflow-too-deep",
     "it takes a plugin of a certain kind": "broken-plugin config-refused missing-driver no-transactions",
-    "it takes a task of one's own": "secret-key",
-    "its page shows a part of a flow": "bad-cron bad-path unknown-time-zone wait-in-transaction",
     "it would fill the page, or could not be seen on it": "file-limit expression-limit hidden-character not-utf-8",
     "it is about a file, not about what it says": "unreadable unusable-file",
     "it is about what a run is given": "invalid-input unknown-input not-set refused",
@@ -56,18 +54,26 @@ NOT_SHOWN = {
     "the words it is about change with each release": "not-yet",
 }
 # Found beside the finding that a page shows, because the one follows from something else on it.
-BESIDE = {"query-given-twice": {"query-file"}}
+BESIDE = {
+    "query-given-twice": {"query-file"},
+    "subflow-cycle": {"subflow-invalid"},
+    "subflow-invalid": {"unknown-name"},
+}
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_page_of_a_finding_is_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the page of a code the wrong flow has that finding and no other, and the mended one has none."""
+    """On the page of a code the wrong flow has that finding and no other, and the mended one has none. A block with
+    `file=NAME` lies beside those after it; a fragment is not checked by itself."""
     monkeypatch.chdir(tmp_path)
     for block in SHOWN[name]:
         marks = block["marks"].split()
-        if "fragment" in marks:
+        file = next((each.removeprefix("file=") for each in marks if each.startswith("file=")), "flow.yaml")
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(block["text"], encoding="utf-8")
+        if "fragment" in marks or block["language"] != "yaml":
             continue
-        checked = flowlang.check(text=block["text"], registry=REGISTRY)
+        checked = flowlang.check(file, registry=REGISTRY)
         found = {each.code for each in (checked.hints if "hint" in marks else checked.findings)}
         expected = {name} | BESIDE.get(name, set()) if WRONG & {*marks} else set()
         assert found == expected, block["text"]

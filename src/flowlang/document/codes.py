@@ -310,8 +310,21 @@ CRON = code(
     It has five fields: minute, hour, day of the month, month, day of the week; or it is one of `@hourly`, `@daily`,
     `@weekly`, `@monthly`, `@yearly`. There are no seconds.
 
-        cron: 0 24 * * *
-        cron: 0 0 * * *
+    ```yaml wrong
+    flow: f
+    triggers:
+      - schedule: {cron: "0 24 * * *"}
+    steps:
+      - log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    triggers:
+      - schedule: {cron: "0 0 * * *"}
+    steps:
+      - log: Hello
+    ```
     """,
     fix="guess",
 )
@@ -322,8 +335,21 @@ TIME_ZONE = code(
     Zones are named as in the IANA database, by a continent and a city. Abbreviations mean different zones in different
     countries.
 
-        timezone: Oslo
-        timezone: Europe/Oslo
+    ```yaml wrong
+    flow: f
+    triggers:
+      - schedule: {cron: "@daily", timezone: Oslo}
+    steps:
+      - log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    triggers:
+      - schedule: {cron: "@daily", timezone: Europe/Oslo}
+    steps:
+      - log: Hello
+    ```
     """,
     fix="guess",
 )
@@ -333,8 +359,21 @@ WEBHOOK_PATH = code(
 
     It begins with `/`, and between slashes stand letters, digits and `-`, `_`, `.`, `~`. It has no query.
 
-        path: new order?
-        path: /new-order
+    ```yaml wrong
+    flow: f
+    triggers:
+      - webhook: {path: "new order?", auth: none}
+    steps:
+      - log: Hello
+    ```
+
+    ```yaml
+    flow: f
+    triggers:
+      - webhook: {path: /new-order, auth: none}
+    steps:
+      - log: Hello
+    ```
     """,
     fix="guess",
 )

@@ -44,10 +44,30 @@ SECRET = code(
 Services keep the keys that they were sent, and write them into their logs. Make the key of what is done: the number of
 an order, the id of the run.
 
-```yaml fragment
-- charge:
-    amount: 5
-    idempotency_key: ${secrets.API_KEY}
+```python file=shop.py
+import flowlang
+
+
+@flowlang.task(effect="write")
+async def charge(amount: int, context: object) -> None: ...
+```
+
+```yaml wrong
+flow: f
+tasks: [shop.py]
+steps:
+  - charge:
+      amount: 5
+      idempotency_key: ${secrets.API_KEY}
+```
+
+```yaml
+flow: f
+tasks: [shop.py]
+steps:
+  - charge:
+      amount: 5
+      idempotency_key: ${run.id}
 ```
 """,
 )

@@ -31,9 +31,16 @@ steps:
   - subflow: no_such_flow
 ```
 
-```yaml fragment
-- subflow: notify                    # notify.yaml beside this flow
-- subflow: parts/notify.yaml
+```yaml fragment file=notify.yaml
+flow: notify
+steps:
+  - log: Hello
+```
+
+```yaml
+flow: f
+steps:
+  - subflow: notify            # notify.yaml beside this flow
 ```
 """,
     fix="guess",
@@ -42,13 +49,16 @@ CYCLE = code(
     "subflow-cycle",
     """A flow calls itself, directly or through its subflows: it would never end.
 
-```yaml fragment
-a.yaml:
-  steps:
-    - subflow: b
-b.yaml:
-  steps:
-    - subflow: a         # leads back to a.yaml
+```yaml fragment file=b.yaml
+flow: b
+steps:
+  - subflow: a         # leads back to a.yaml
+```
+
+```yaml wrong file=a.yaml
+flow: a
+steps:
+  - subflow: b
 ```
 
 Repeat with `for_each`, or move what both need into a third flow.
@@ -69,8 +79,29 @@ BROKEN = code(
 
 They are reported beside this finding, each with its place in the subflow's file. Mend them there.
 
-```yaml fragment
-- subflow: notify      # notify.yaml is not a valid flow
+```yaml fragment file=notify.yaml
+flow: notify
+steps:
+  - log: "${greeting}"
+```
+
+```yaml wrong
+flow: f
+steps:
+  - subflow: notify      # notify.yaml has no `greeting`
+```
+
+```yaml fragment file=notify.yaml
+flow: notify
+vars: {greeting: Hello}
+steps:
+  - log: "${vars.greeting}"
+```
+
+```yaml
+flow: f
+steps:
+  - subflow: notify
 ```
 """,
 )
@@ -78,10 +109,29 @@ OUTPUT = code(
     "subflow-output",
     """A step lists an output that the subflow does not give.
 
-```yaml fragment
-- subflow: price
-  id: price
-  outputs: [totl]        # price.yaml gives `total`
+```yaml fragment file=price.yaml
+flow: price
+vars: {sum: 5}
+steps:
+  - log: Reckoning
+outputs:
+  - {name: total, value: "${vars.sum}"}
+```
+
+```yaml wrong
+flow: f
+steps:
+  - subflow: price
+    id: price
+    outputs: [totl]        # price.yaml gives `total`
+```
+
+```yaml
+flow: f
+steps:
+  - subflow: price
+    id: price
+    outputs: [total]
 ```
 """,
     fix="guess",

@@ -3,9 +3,26 @@
 The `inputs` of the step are held against the `inputs` of the subflow: names, types, and of values that are written out
 also `minimum`, `pattern` and the other rules.
 
-```yaml fragment
-- subflow: notify
-  inputs: {adress: "${inputs.mail}"}       # notify.yaml declares `address`
+```yaml fragment file=notify.yaml
+flow: notify
+inputs:
+  - {name: address, type: string, required: true}
+steps:
+  - log: "${inputs.address}"
+```
+
+```yaml wrong
+flow: f
+steps:
+  - subflow: notify
+    inputs: {adress: somebody@example.org}       # notify.yaml declares `address`
+```
+
+```yaml
+flow: f
+steps:
+  - subflow: notify
+    inputs: {address: somebody@example.org}
 ```
 """
 

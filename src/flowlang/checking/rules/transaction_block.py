@@ -57,10 +57,24 @@ WAITS = code(
 While a flow waits its connections are free for others; a transaction would have to keep its handle, and the locks of
 the database with it. Wait before it, or behind it.
 
-```yaml fragment
-- transaction: db
-  do:
-    - wait: 1h
+```yaml wrong
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - transaction: db
+    do:
+      - sqlite_execute: {query: DELETE FROM notes}
+      - wait: 1h
+```
+
+```yaml
+flow: f
+connections: {db: {type: sqlite, database: ":memory:"}}
+steps:
+  - transaction: db
+    do:
+      - sqlite_execute: {query: DELETE FROM notes}
+  - wait: 1h
 ```
 """,
 )

@@ -37,8 +37,43 @@ CLASH = code(
 Nothing is replaced silently: neither one of the flow's task files by another, nor a file task or a task of one of
 the flow's connections by one of yours. Give one of them another name: `@task(name="…")`.
 
-```yaml fragment
-tasks: [tasks/shop.py, tasks/stock.py]     # both define `reserve`
+```python file=tasks/shop.py
+import flowlang
+
+
+@flowlang.task
+async def reserve(order: int) -> None: ...
+```
+
+```python file=tasks/stock.py
+import flowlang
+
+
+@flowlang.task
+async def reserve(item: int) -> None: ...
+```
+
+```yaml wrong
+flow: f
+tasks: [tasks/shop.py, tasks/stock.py]
+steps:
+  - reserve: {order: 5}
+```
+
+```python file=tasks/stock.py
+import flowlang
+
+
+@flowlang.task(name="reserve_item")
+async def reserve(item: int) -> None: ...
+```
+
+```yaml
+flow: f
+tasks: [tasks/shop.py, tasks/stock.py]
+steps:
+  - reserve: {order: 5}
+  - reserve_item: {item: 7}
 ```
 """,
 )
