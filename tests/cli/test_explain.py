@@ -51,6 +51,19 @@ def test_an_unknown_name_is_corrected(cli: Call) -> None:
     assert "flowlang connection info sqlite" in cli("explain", "sqlite").err
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("cache", "`cache` is a key of a step: Use again "),
+        ("concurrency", "`concurrency` is a key of a flow: How many "),
+        ("max_failures", "`max_failures` is a key of `for_each`: "),
+    ],
+)
+def test_a_key_is_no_mistaken_name_of_something_else(cli: Call, key: str, said: str) -> None:
+    done = cli("explain", key)
+    assert (done.code, done.err.startswith(f"error: {said}")) == (2, True), done.err
+
+
 def test_a_flow_is_shown_with_its_defaults(cli: Call, folder: Path) -> None:
     (folder / "flow.yaml").write_text(
         'flow: f\nconnections: {db: {type: sqlite, database: ":memory:", lazy: true}}\n'
