@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,11 @@ import pytest
 from flowlang.cli.app import serve
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
-# A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests set it back.
-START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from flowlang.cli import main; main()"
+# A shell starts background jobs with Ctrl-C ignored, `nohup` ignores a hang-up, and children inherit that: set back.
+START = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); from flowlang.cli import main; main()"
+)
 COMMAND = [sys.executable, "-W", "error", "-c", START]
 
 
@@ -71,12 +74,17 @@ def process(folder: Path) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def spawn(folder: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start a command and go on."""
+def spawn(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command and go on. What a failed test leaves running is ended."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*COMMAND, *words], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([*COMMAND, *words], env=environment(), stdout=pipe, stderr=pipe, text=True)
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
