@@ -1,4 +1,4 @@
-"""One slip in a valid flow: is it found, where it was made, and does the first suggestion undo it?
+"""One slip in a valid flow, of a file or a page: is it found, where it was made, and does the first suggestion undo it?
 
 Slips are typos in words that mean something to the check, lines that are missing, and lines moved by one column. A
 slip that leaves the same data, or that no checker could see (a typo in text, a key of an object of unknown type), is
@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,36 @@ FLOWS = [
     ),
     *sorted((ROOT / "src/flowlang/connections").glob("*/example.yaml")),
 ]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```yaml(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 REGISTRY = registry()
 Record = Callable[[str, object], None]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A valid flow. `slips` is how many typos are tried in it."""
+
+    name: str
+    text: str
+    file: str
+    slips: int = 14
+
+
+@cache
+def flows(corpus: str) -> list[Flow]:
+    """`files`: the flows that lie in files; `pages`: those shown in the documentation, unless they need other files."""
+    if corpus == "files":
+        return [Flow(path.name, path.read_text(encoding="utf-8"), str(path)) for path in FLOWS]
+    found: dict[str, Flow] = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in BLOCK.finditer(text):
+            if not {"wrong", "fragment"} & {*block["marks"].split()}:
+                line = text.count("\n", 0, block.start()) + 1
+                found.setdefault(block["text"], Flow(f"{page.name}:{line}", block["text"], str(page), 6))
+    return [each for each in found.values() if not found_in(each.text, each.file)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +134,11 @@ def typo(word: str, dice: random.Random) -> str:
     return word[:at] + dice.choice(LETTERS) + word[at + 1 :]
 
 
-def typos(text: str, dice: random.Random) -> Iterator[Slip]:
+def typos(text: str, dice: random.Random, most: int) -> Iterator[Slip]:
     node, _ = read_yaml(text, "")
     assert node is not None
     found = sorted(set(words(node)))
-    for start, word in dice.sample(found, min(14, len(found))):
+    for start, word in dice.sample(found, min(most, len(found))):
         assert text[start : start + len(word)] == word
         written = typo(word, dice)
         known = {each for _, each in found}
@@ -124,7 +152,7 @@ _NEEDED = re.compile(
 )
 
 
-def deletions(text: str, dice: random.Random) -> Iterator[Slip]:
+def deletions(text: str, dice: random.Random, most: int) -> Iterator[Slip]:
     """A line that the flow cannot do without is gone."""
     lines = text.split("\n")
     data = plain(text)
@@ -139,20 +167,20 @@ def deletions(text: str, dice: random.Random) -> Iterator[Slip]:
         if match[1] in ("type", "name") and "description" in text and line.startswith("    "):
             continue  # of an input: optional, or its list item goes with it
         choices.append((number, name))
-    for number, name in dice.sample(choices, min(4, len(choices))):
+    for number, name in dice.sample(choices, min(most, 4, len(choices))):
         mutated = "\n".join(lines[:number] + lines[number + 1 :])
         if plain(mutated) != data:
             yield Slip(mutated, number + 1, name)
 
 
-def indentations(text: str, dice: random.Random) -> Iterator[Slip]:
+def indentations(text: str, dice: random.Random, most: int) -> Iterator[Slip]:
     """A line stands one column further left or right."""
     lines = text.split("\n")
     data = plain(text)
     choices = [
         number for number, line in enumerate(lines) if line.startswith(" ") and line.lstrip()[:1] not in ("#", "")
     ]
-    for number in dice.sample(choices, min(4, len(choices))):
+    for number in dice.sample(choices, min(most, 4, len(choices))):
         moved = f" {lines[number]}" if dice.random() < 0.5 else lines[number][1:]
         mutated = "\n".join([*lines[:number], moved, *lines[number + 1 :]])
         if plain(mutated) != data and "|" not in "".join(lines[max(0, number - 8) : number]):
@@ -208,19 +236,23 @@ def restores(slip: Slip, found: list[Diagnostic]) -> bool:
     return any(re.search(rf"\b{re.escape(word)}\b", first.suggestion) for word in (slip.word, slip.written))
 
 
-def measured(kind: str) -> tuple[int, list[str], list[str]]:
+def found_in(text: str, file: str) -> list[Diagnostic]:
+    return flowlang.check(text=text, file=file, registry=REGISTRY).findings
+
+
+@cache
+def measured(corpus: str, kind: str) -> tuple[int, list[str], list[str]]:
     """How many slips were made, those not seen, and those not undone by the first suggestion."""
     count, unseen, unrestored = 0, [], []
     makers = {"typo": typos, "deletion": deletions, "indentation": indentations}
-    for path in FLOWS:
-        text = path.read_text(encoding="utf-8")
-        dice = random.Random(f"{path.name} {kind}")
-        for slip in makers[kind](text, dice):
+    for flow in flows(corpus):
+        dice = random.Random(f"{flow.name.partition(':')[0]} {kind}")
+        for slip in makers[kind](flow.text, dice, flow.slips):
             count += 1
-            checked = flowlang.check(text=slip.text, file=str(path), registry=REGISTRY)
-            found = seen(slip, checked.findings)
-            messages = [each.message for each in checked.findings]
-            told = f"{path.name}:{slip.line}: `{slip.word}` → `{slip.written}`: {messages}"
+            findings = found_in(slip.text, flow.file)
+            found = seen(slip, findings)
+            messages = [each.message for each in findings]
+            told = f"{flow.name}:{slip.line}: `{slip.word}` → `{slip.written}`: {messages}"
             if not found:
                 unseen.append(told)
             elif not restores(slip, found):
@@ -228,18 +260,24 @@ def measured(kind: str) -> tuple[int, list[str], list[str]]:
     return count, unseen, unrestored
 
 
+@pytest.mark.parametrize("corpus", ["files", "pages"])
 @pytest.mark.parametrize("kind", ["typo", "deletion", "indentation"])
-def test_a_slip_is_found_where_it_was_made(kind: str, record_property: Record) -> None:
+def test_a_slip_is_found_where_it_was_made(kind: str, corpus: str, record_property: Record) -> None:
     """At least 95 of 100 slips give a finding at the changed place or at its first use."""
-    count, unseen, _ = measured(kind)
-    record_property("figure", f"mutations, {kind}: {count - len(unseen)} of {count} found where they were made")
+    count, unseen, _ = measured(corpus, kind)
+    record_property(
+        "figure", f"mutations in {corpus}, {kind}: {count - len(unseen)} of {count} found where they were made"
+    )
     assert count > 60
     assert len(unseen) <= 0.05 * count, "\n".join(unseen)
 
 
-def test_the_first_suggestion_undoes_a_typo(record_property: Record) -> None:
+@pytest.mark.parametrize("corpus", ["files", "pages"])
+def test_the_first_suggestion_undoes_a_typo(corpus: str, record_property: Record) -> None:
     """At least 95 of 100 typos that are found are undone by the first suggestion."""
-    count, unseen, unrestored = measured("typo")
+    count, unseen, unrestored = measured(corpus, "typo")
     found = count - len(unseen)
-    record_property("figure", f"mutations, typo: {found - len(unrestored)} of {found} undone by the first suggestion")
+    record_property(
+        "figure", f"mutations in {corpus}, typo: {found - len(unrestored)} of {found} undone by the first suggestion"
+    )
     assert len(unrestored) <= 0.05 * found, "\n".join(unrestored)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from flowlang.diagnostics import Diagnostic, code, nearest, respelt
+from flowlang.diagnostics import Diagnostic, code, nearest, one_slip, respelt
 from flowlang.document import model
 
 UNKNOWN = code(
@@ -56,7 +56,7 @@ steps:
 
 def unknown(written: model.Name, connections: Mapping[str, model.Connection]) -> Iterator[Diagnostic]:
     name, span = written.text, written.span
-    close = nearest(name, connections)
+    close = nearest(name, connections) or _slip_of(name, connections)
     known = ", ".join(f"`{each}`" for each in connections) or "none"
     if close is None:
         yield Diagnostic(UNKNOWN, f"the flow defines no connection `{name}`", span, notes=(f"it defines: {known}",))
@@ -66,6 +66,12 @@ def unknown(written: model.Name, connections: Mapping[str, model.Connection]) ->
     yield Diagnostic(
         UNKNOWN, f"the flow defines no connection `{name}`", span, suggestion=f"did you mean `{close}`{where}?", fix=fix
     )
+
+
+def _slip_of(name: str, connections: Iterable[str]) -> str | None:
+    """The one connection that `name` is a slip away from: short names (`db`) are like nothing else."""
+    near = [each for each in connections if len(each) > 1 and one_slip(name, each)]
+    return near[0] if len(near) == 1 else None
 
 
 def ambiguous(step: model.TaskStep, fitting: Sequence[model.Connection]) -> Iterator[Diagnostic]:

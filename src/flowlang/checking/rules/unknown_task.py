@@ -25,10 +25,9 @@ from collections.abc import Iterator
 from flowlang.checking.catalogue import Catalogue
 from flowlang.diagnostics import Diagnostic, code, nearest, respelt
 from flowlang.document import model
+from flowlang.document.verbs import VERBS
 
 CODE = code("unknown-task", __doc__ or "", fix="guess")
-
-VERBS = ("set", "if", "switch", "for_each", "parallel", "subflow", "exit", "raise", "log")
 
 
 def check(step: model.TaskStep, catalogue: Catalogue) -> Iterator[Diagnostic]:
