@@ -56,7 +56,7 @@ def test_an_unknown_name_is_corrected(cli: Call) -> None:
     [
         ("cache", "`cache` is a key of a step: Use again "),
         ("concurrency", "`concurrency` is a key of a flow: How many "),
-        ("max_failures", "`max_failures` is a key of `for_each`: "),
+        ("max_failures", "`max_failures` is a key of `for_each`: see `flowlang explain for_each`"),
     ],
 )
 def test_a_key_is_no_mistaken_name_of_something_else(cli: Call, key: str, said: str) -> None:

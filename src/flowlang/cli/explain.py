@@ -143,15 +143,18 @@ def _names() -> list[str]:
 def _unknown(topic: str) -> Refused:
     from flowlang.connections import plugin_registry
     from flowlang.diagnostics import nearest, visible
-    from flowlang.views.keys import FLOW, MODIFIERS, SERVICE, VERBS
+    from flowlang.views.keys import FLOW, MODIFIERS, SERVICE
+    from flowlang.views.verbs import VERBS
 
     if topic in plugin_registry:
         return Refused(f"`{topic}` is a connection type: see `flowlang connection info {topic}`")
-    of_verbs = ((f"`{verb}`", keys) for verb, keys in VERBS.items())
-    for place, keys in (("a step", (*MODIFIERS, *SERVICE)), ("a flow", FLOW), *of_verbs):
-        doc = next((each.doc for each in keys if each.name == topic), None)
-        if doc:
-            return Refused(f"`{topic}` is a key of {place}: {doc}")
+    for place, keys in (("a step", (*MODIFIERS, *SERVICE)), ("a flow", FLOW)):
+        for key in keys:
+            if key.name == topic:
+                return Refused(f"`{topic}` is a key of {place}: {key.doc}")
+    for verb in VERBS.values():
+        if topic in dict(verb.keys):
+            return Refused(f"`{topic}` is a key of `{verb.name}`: see `flowlang explain {verb.name}`")
     close = nearest(topic, _names())
     known = "a finding's code, a function, a task, a verb, an error class, or a flow file"
     hint = f"did you mean `{close}`?" if close else f"give {known}"
