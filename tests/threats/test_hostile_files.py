@@ -44,7 +44,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "a million keys": lambda: "flow: f\nvars:\n" + "".join(f"  k{n}: 1\n" for n in range(1_000_000)),
     "a scalar of ten megabytes": lambda: "flow: f\ndescription: '" + "x" * (10 * MEGABYTE) + "'\n",
     "one line of a megabyte": lambda: "flow: f\nsteps: [" + "{log: x}, " * 100_000,
-    "expressions of a megabyte": lambda: "flow: f\nvars: {a: '" + "${inputs.a}" * 80_000 + "'}\nsteps: [{log: x}]\n",
+    "expressions of half a megabyte": lambda: (
+        "flow: f\nvars: {a: '" + "${inputs.a}" * 48_000 + "'}\nsteps: [{log: x}]\n"
+    ),
     "a thousand errors": lambda: "flow: f\nsteps:\n" + "  - lgo: x\n" * 50_000,
 }
 

@@ -76,13 +76,29 @@ def policy(retry: model.Retry, node: nodes.Node | None) -> list[str]:
         "max_delay": duration(retry.max_delay),
         "jitter": data(retry.jitter),
     }
-    lines = [setting(key, value, note(key)) for key, value in values.items()]
+    idle = _without_effect(retry) - given
+    lines = [
+        remark(f"{key}: {value}, which has no effect here") if key in idle else setting(key, value, note(key))
+        for key, value in values.items()
+    ]
     for key, limit in (("max_elapsed", retry.max_elapsed), ("attempt_timeout", retry.attempt_timeout)):
         lines.append(remark(f"no {key}") if limit is None else setting(key, duration(limit)))
     retried = ", ".join(each.name for each in ERROR_CLASSES.values() if each.retryable)
     lines.append(data_of("on", retry.on) if retry.on else remark(f"on: {retried}, where it can be repeated safely"))
     lines.append(data_of("unless", retry.unless) if retry.unless else remark("unless: nothing more"))
     return lines
+
+
+def _without_effect(retry: model.Retry) -> frozenset[str]:
+    """The settings that another one makes idle: the check warns where they are written."""
+    if retry.max_attempts == 1:
+        return frozenset(("delay", "backoff", "multiplier", "max_delay", "jitter"))
+    return frozenset(
+        (
+            *(["multiplier"] if retry.backoff != "exponential" else []),
+            *(["delay"] if retry.delay > retry.max_delay else []),
+        )
+    )
 
 
 def data_of(key: str, value: object) -> str:
