@@ -43,8 +43,6 @@ def read_yaml(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[No
     """
     from yaml import YAMLError
 
-    from flowlang.document.yaml_errors import explain
-
     checked, found = read_source(text, file, limits)
     if checked is None:
         return None, found
@@ -58,6 +56,8 @@ def read_yaml(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[No
         except _Stop as stop:
             return None, [*syntax, *builder.findings, stop.finding]
         except YAMLError as error:
+            from flowlang.document.yaml_errors import explain
+
             trouble = explain(error, source, reading, builder.last, [each.start for each in builder.frames])
             if trouble.filler is not None or not builder.covers(trouble.finding.span):
                 syntax.append(trouble.finding)
