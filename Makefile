@@ -37,9 +37,9 @@ $(STAMP): pyproject.toml requirements-dev.txt
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
-tools: $(TOOLS) ## install what the tests need beside Python packages (once; npm, by Debian's packages when root)
+tools: $(TOOLS) ## install what the tests need beside Python packages (once; servers and npm, by Debian packages when root)
 
-$(TOOLS): tests/tools/package.json tests/tools/setup.py | $(STAMP)
+$(TOOLS): tests/tools/package.json tests/tools/setup.py tests/servers/kinds.py | $(STAMP)
 	@$(BIN)/python -m tests.tools.setup $@
 
 demo: $(STAMP) ## run the main example: import a file of facts into SQLite and ask it questions

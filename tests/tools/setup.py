@@ -2,9 +2,9 @@
 
     python -m tests.tools.setup STAMP
 
-The npm packages of `package.json` go into the folder of the file STAMP, which is written when all is there. Where there
-is no npm it is installed from Debian's packages, by root; elsewhere this says what to do, and the tests that need it
-are skipped with that reason. In CI it is an error.
+The servers of `tests/servers` come from Debian's packages, when we are root. The npm packages of `package.json` go into
+the folder of the file STAMP, which is written when all is there. Elsewhere this says what to do, and the tests that
+need what is missing are skipped with that reason. In CI it is an error.
 """
 
 from __future__ import annotations
@@ -15,30 +15,58 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.servers.kinds import KINDS
+from tests.servers.process import Missing, Server
+
 WANTED = Path(__file__).parent / "package.json"
 HOW = "install Node.js with npm (Debian and Ubuntu: apt install nodejs npm), then: make tools"
 MINUTES = 60  # seconds in one
 
 
 def main(stamp: Path) -> int:
-    folder = stamp.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    done = [*(server(each) for each in KINDS.values()), packages(stamp.parent)]
+    if all(done):
+        stamp.touch()
+        return 0
+    return 1 if os.environ.get("CI") else 0
+
+
+def server(kind: type[Server]) -> bool:
+    """Whether the programs of a server are there, if need be after installing them."""
+    for last in (False, True):
+        try:
+            kind.require()
+        except Missing as missing:
+            if last or not root() or not kind.packages:
+                sys.stderr.write(f"some tests will be skipped: {missing}, then: make tools\n")
+                return False
+            debian(*kind.packages)
+        else:
+            break
+    return True
+
+
+def packages(folder: Path) -> bool:
+    """Whether the npm packages are in `folder` now."""
     if not npm():
         sys.stderr.write(f"npm was not found, so some tests will be skipped; {HOW}\n")
-        return 1 if os.environ.get("CI") else 0
+        return False
     shutil.copy(WANTED, folder / "package.json")
     command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    code = subprocess.run(command, cwd=folder, timeout=10 * MINUTES, check=False).returncode
-    if code == 0:
-        stamp.touch()
-    return code
+    return subprocess.run(command, cwd=folder, timeout=10 * MINUTES, check=False).returncode == 0
+
+
+def root() -> bool:
+    """Whether we may install Debian's packages here."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def npm() -> bool:
     """Whether npm is there, if need be after installing it."""
     if shutil.which("npm"):
         return True
-    if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
+    if not root():
         return False
     debian("nodejs", "npm")
     return shutil.which("npm") is not None

@@ -1,0 +1,152 @@
+"""What tests ask for: an empty place on a shared server, or a server of their own.
+
+A server whose programs are missing skips the test and says why; in CI it fails it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.servers.kinds import KINDS
+from tests.servers.process import PATIENCE, Missing, Server
+
+# Read at import: tests run without the FLOWLANG_ settings of the machine.
+GIVEN = {kind: os.environ.get(f"FLOWLANG_TEST_{kind.upper()}_URL") for kind in KINDS}
+_numbers = count(1)
+
+Shared = Callable[[str], str]
+
+
+def require(kind: str) -> None:
+    """Skip the test (in CI: fail it) when the programs of a server are missing."""
+    try:
+        KINDS[kind].require()
+    except Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shared:
+    """Gives the URL of this run's server of a kind, starting it when nobody has."""
+    base = tmp_path_factory.getbasetemp()
+    root = base if worker_id == "master" else base.parent
+    owner = os.getpid() if worker_id == "master" else os.getppid()
+    urls: dict[str, str] = {}
+
+    def url(kind: str) -> str:
+        if kind not in urls:
+            urls[kind] = GIVEN[kind] or _shared(kind, root / f"server-{kind}", owner)
+        return urls[kind]
+
+    return url
+
+
+def _shared(kind: str, folder: Path, owner: int) -> str:
+    require(kind)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        pass  # another worker was first
+    else:
+        words = [sys.executable, "-m", "tests.servers.keeper", kind, str(folder), str(owner)]
+        with (folder / "log").open("wb") as log:
+            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True)
+    deadline = time.monotonic() + 2 * PATIENCE
+    while time.monotonic() < deadline:
+        if (folder / "url").exists():
+            return (folder / "url").read_text()
+        if (folder / "error").exists():
+            pytest.fail((folder / "error").read_text())
+        time.sleep(0.05)
+    pytest.fail(f"no {kind} within {2 * PATIENCE} s; {folder / 'log'} may say why")
+
+
+def place(worker: str) -> str:
+    """A name that no other test of any run uses."""
+    return f"t_{worker}_{os.getpid()}_{next(_numbers)}"
+
+
+@pytest.fixture
+async def postgres_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
+    """The URL of an empty database on PostgreSQL."""
+    import asyncpg
+
+    url, name = shared_server("postgres"), place(worker_id)
+    admin = await asyncpg.connect(url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def mysql_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
+    """The URL of an empty database on MariaDB or MySQL."""
+    import asyncmy
+
+    url, name = shared_server("mysql"), place(worker_id)
+    parts = urlsplit(url)
+    admin = await asyncmy.connect(
+        host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or ""
+    )
+    try:
+        async with admin.cursor() as cursor:
+            await cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+            yield parts._replace(path=f"/{name}").geturl()
+            await cursor.execute(f"DROP DATABASE {name}")
+    finally:
+        admin.close()
+
+
+@pytest.fixture
+async def redis_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
+    """The URL of a numbered database on Redis, emptied; each worker has its own number."""
+    import redis.asyncio
+
+    parts = urlsplit(shared_server("redis"))
+    number = int(parts.path.strip("/") or 0) + (0 if worker_id == "master" else int(worker_id.removeprefix("gw")) + 1)
+    url = parts._replace(path=f"/{number}").geturl()
+    client = redis.asyncio.from_url(url)
+    try:
+        await client.flushdb()
+        yield url
+    finally:
+        await client.aclose()
+
+
+def _own(kind: str, folder: Path) -> Iterator[Server]:
+    require(kind)
+    server = KINDS[kind](folder / f"own-{kind}")
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[Server]:
+    """A PostgreSQL of the test's own, to stop, kill and freeze."""
+    yield from _own("postgres", tmp_path)
+
+
+@pytest.fixture
+def own_mysql(tmp_path: Path) -> Iterator[Server]:
+    """A MariaDB of the test's own, to stop, kill and freeze."""
+    yield from _own("mysql", tmp_path)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Server]:
+    """A Redis of the test's own, to stop, kill and freeze."""
+    yield from _own("redis", tmp_path)
