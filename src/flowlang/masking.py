@@ -2,7 +2,8 @@
 
 Two guards (see `docs/secrets.md`): what is *tainted*, known before the run, is replaced whole; text that comes
 from outside is scrubbed of every known secret of `SHORTEST` characters or more, in its plain, URL-encoded,
-base64, hex and JSON forms. Shorter secrets are never searched for: text that may hold one is withheld whole.
+base64, hex and JSON forms. Shorter secrets are never searched for: text that may hold one is withheld whole, which
+is that of a connection that is opened with one, and that of a task that is given a secret while the run has short ones.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 MASK = "***"
 SHORTEST = 6
+WITHHELD = f"(withheld: it may hold a secret of fewer than {SHORTEST} characters)"
 _BUDGET = 20_000  # values looked at in one event; what lies beyond is withheld, not shown unchecked
 
 
@@ -53,6 +55,7 @@ class Masker:
         self._needles: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self.active = False  # whether there is anything to look for
+        self.short = False  # whether a secret is too short to be looked for
         for each in secrets:
             self.add(each)
 
@@ -69,10 +72,15 @@ class Masker:
         if isinstance(secret, bytes):
             self.add(secret.decode("latin-1"))
             return
-        if secret is None or isinstance(secret, bool):
+        if secret is None:
             return
-        text = str(secret)
-        if len(text) < SHORTEST:
+        try:
+            text = str(secret)
+        except Exception:  # noqa: BLE001 - foreign code; nobody knows what to look for
+            self.short = True
+            return
+        if len(text) < SHORTEST or isinstance(secret, bool):
+            self.short = self.short or text != ""
             return
         wanted = forms(text)
         for line in text.splitlines():
@@ -82,6 +90,26 @@ class Masker:
             self._needles |= wanted
             self._pattern = None
             self.active = True
+
+    def note(self, values: object) -> None:
+        """Know of secrets that texts are not searched for, because there may be very many: whether one is short."""
+        own = Masker()
+        own.add(values)
+        self.short = self.short or own.short
+
+    def over(self, values: Sequence[object]) -> Masker | None:
+        """For text of what was given `values`: each is secret, or a container with something secret in it. A masker
+        that knows those, too; None when the text may hold a secret that is too short to be looked for."""
+        if not values:
+            return self
+        own = Masker()
+        for each in values:
+            own.short = False  # of a container, the short parts may be those that are not secret
+            own.add(each)
+            if own.short and not isinstance(each, (Mapping, list, tuple, set)):
+                return None
+        own._needles |= self._needles
+        return None if self.short else own
 
     def text(self, text: str) -> str:
         """`text` with every known secret replaced."""

@@ -81,7 +81,7 @@ class Call:
     arguments, at hand for the hot path.
 
     `timeout`: seconds for one attempt, 0 for none. `secret_arguments` and `secret_outputs` name what events
-    never show.
+    never show. `plain`: what the task returns is the step's outputs as it is.
     """
 
     site: Site
@@ -95,9 +95,11 @@ class Call:
     connection: str | None = None
     invoke: Invoker = spread
     path: str = field(init=False)
+    plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.site.path)
+        object.__setattr__(self, "plain", self.selected is None and not self.secret_outputs)
 
 
 @frozen
@@ -376,7 +378,7 @@ class Plan:
     """A checked flow, ready to run as often as one likes. It holds no state of any run.
 
     `env_names` and `secret_names` are the variables and secrets that a run must have (its subflows' included), with
-    the place where each is first named.
+    the place where each is first named. `given_secrets` are the connections whose tasks are given secrets.
     """
 
     flow: str
@@ -399,3 +401,4 @@ class Plan:
     version: str | None = None
     description: str | None = None
     concurrency: Admission | None = None
+    given_secrets: frozenset[str] = frozenset()

@@ -80,6 +80,21 @@ def test_no_output_of_a_run_shows_it(
             assert "driver: connecting with ***" in done.err
 
 
+def test_the_name_of_a_table_that_is_a_short_secret(process: Callable[..., Done], folder: Path) -> None:
+    """SQLite repeats it in its message. The class, the connection and the step are told, the message is not."""
+    (folder / "flow.yaml").write_text(
+        "flow: f\nconnections: {db: {type: sqlite, database: ':memory:'}}\n"
+        "steps:\n  - sqlite_query: {id: q, query: 'SELECT * FROM ${ident(secrets.T)}'}\n"
+    )
+    (folder / "env").write_text("T=q7#\n")
+    for mode in ((), ("--json",), ("-v",)):
+        done = process("run", "flow.yaml", "--secrets", "env", *mode)
+        assert done.code == 1
+        assert "q7#" not in done.out + done.err
+        for each in ("not_found", "q", "db", "withheld: it may hold a secret"):
+            assert each in (done.out if mode == ("--json",) else done.err)
+
+
 def test_a_missing_secret_is_named_with_ways_to_give_it(process: Callable[..., Done], folder: Path) -> None:
     (folder / "own.py").write_text(TASKS)
     (folder / "flow.yaml").write_text(FLOW % ("secrets.TOKEN", "log: done"))

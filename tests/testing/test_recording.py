@@ -115,6 +115,44 @@ def test_a_recording_holds_no_secret(shop: Path, cli: Callable[..., Done]) -> No
     ]
 
 
+SEALED = """
+flow: f
+connections:
+  db: {type: sqlite, database: shop.db}
+steps:
+  - sqlite_query: {id: q, query: "SELECT price FROM goods WHERE name = ${secrets.name} AND price > ${1 + 1}"}
+"""
+SEALED_TEST = "recorded: [db]\nsecrets: {name: pen}\ntests:\n  - name: what there is\n"
+
+
+def test_a_statement_with_a_secret_keeps_its_text_and_hides_its_values(shop: Path, cli: Callable[..., Done]) -> None:
+    """So that a changed statement is noticed; a secret too short to be searched for is hidden as well."""
+    (shop / "flow.yaml").write_text(SEALED, "utf-8")
+    (shop / "flow.test.yaml").write_text(SEALED_TEST, "utf-8")
+    done = cli("test", "--record")
+    assert done.code == 0, done.err
+    statement = "SELECT price FROM goods WHERE name = ? AND price > ?"
+    assert replies(shop)[0]["inputs"] == {"query": statement, "params": ["***", "***"]}
+    assert cli("test").code == 0
+    (shop / "flow.yaml").write_text(SEALED.replace("price > ", "price < "), "utf-8")
+    done = cli("test")
+    assert done.code == 1
+    assert "with other arguments than were recorded: `query` was" in done.err
+
+
+def test_a_failure_that_may_hold_a_short_secret_is_recorded_without_its_text(
+    shop: Path, cli: Callable[..., Done]
+) -> None:
+    (shop / "flow.yaml").write_text(
+        SEALED.replace("FROM goods WHERE name = ${secrets.name} AND", "FROM ${ident(secrets.name)} WHERE"), "utf-8"
+    )
+    (shop / "flow.test.yaml").write_text(f"{SEALED_TEST}    expect: {{error: {{type: not_found}}}}\n", "utf-8")
+    done = cli("test", "--record")
+    assert done.code == 0, done.err
+    assert "pen" not in (shop / "flow.replies.yaml").read_text("utf-8")
+    assert "withheld" in replies(shop)[0]["error"]["message"]
+
+
 def test_a_recording_is_the_same_each_time(shop: Path, cli: Callable[..., Done]) -> None:
     """The calls stand in the order of the flow's text, then by turn."""
     cli("test", "--record")

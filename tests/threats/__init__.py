@@ -26,4 +26,10 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "5 a corpus of escapes": ("tests/expressions/test_safety.py",),
     "6 no second pass over text that is data": ("tests/threats/test_no_second_pass.py",),
     "7 cost: a budget, and the same error each time": ("tests/expressions/test_safety.py",),
+    "17 short secrets: masked by where they come from": (
+        "tests/threats/test_short_secrets.py",
+        "tests/runs/test_secrets.py",
+        "tests/cli/test_secrets.py",
+        "tests/testing/test_recording.py",
+    ),
 }

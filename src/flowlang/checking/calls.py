@@ -56,6 +56,8 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     outputs, secret_outputs = outputs_of(checker, step, spec)
     name_ = connection.name.text if connection is not None else None
     around = checker.transactions.get(name_) if name_ is not None else None
+    if secret and name_ is not None:
+        checker.given_secrets.add(name_)
     service = _service(checker, scope, step, spec, site, around)
     planned = Call(
         site=site,

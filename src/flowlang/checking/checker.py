@@ -111,6 +111,7 @@ class Checker:
         self.unparsed = False  # the document has errors: what it holds is checked, and nothing is compiled
         self.operations: list[Operation] = []
         self.operation_places: dict[tuple[str, str | None, bool], int] = {}
+        self.given_secrets: set[str] = set()  # connections whose tasks are given secrets
         self.transactions: dict[str, Span] = {}  # connections that are in a transaction here, and where it begins
         self.given: dict[
             int, tuple[Type, bool]

@@ -18,7 +18,7 @@ from flowlang.engine.retry import next_delay, wants_retry
 from flowlang.events import ConnectionClosed, ConnectionOpened
 from flowlang.exceptions import Failure, InvalidFlowError, PluginError, StepError
 from flowlang.expressions.runtime import UNSET
-from flowlang.masking import SHORTEST
+from flowlang.masking import SHORTEST, WITHHELD
 from flowlang.plan import ROOTS, ConnectionPlan, Evaluator, Frame, OutputPlan, Plan, Site
 
 if TYPE_CHECKING:
@@ -197,17 +197,30 @@ class Activation:
         if run.emit is not None:
             run.emit(ConnectionClosed(run.run_id, run.clock.time(), name, kind, problem))
 
-    def scrubbed(self, failure: Failure) -> Failure:
-        """The failure with secrets masked; text from a connection with a too short secret is withheld whole."""
+    def scrubbed(self, failure: Failure, given: Sequence[object] = (), *, quotes: bool = True) -> Failure:
+        """The failure with secrets masked. What a connection with a too short secret said is withheld whole, and so is
+        what a task said that was `given` one, when the failure `quotes` it."""
         if failure.connection is not None and failure.connection in self.withheld:
-            failure = replace(failure, detail=self.clean(failure.connection, failure.detail), cause=())
-        return self.run.masker.value(failure)  # type: ignore[no-any-return]
+            failure = replace(failure, detail=self._withheld(failure.connection), cause=())
+        masker = self.run.masker.over(given)
+        if masker is None:
+            failure = replace(failure, detail=WITHHELD if quotes else failure.detail, cause=())
+        return (masker or self.run.masker).value(failure)  # type: ignore[no-any-return]
 
     def clean(self, connection: str, text: str) -> str:
-        """Text that comes from a connection, fit to be shown."""
+        """Text that comes from a connection beside its tasks, fit to be shown."""
         if connection in self.withheld:
-            return f"(withheld: connection `{connection}` holds a secret too short to be masked in texts)"
-        return self.run.masker.text(text)
+            return self._withheld(connection)
+        masker = self.run.masker.over(self.given(connection))
+        return WITHHELD if masker is None else masker.text(text)
+
+    def given(self, connection: str) -> tuple[object, ...]:
+        """What the tasks on a connection were given of secrets. Behind them nobody knows more than that it was so."""
+        return ([],) if connection in self.plan.given_secrets else ()
+
+    @staticmethod
+    def _withheld(connection: str) -> str:
+        return f"(withheld: connection `{connection}` holds a secret too short to be masked in texts)"
 
     # ------------------------------------------------------------ after the last step
 

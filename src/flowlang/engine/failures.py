@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.errors import Classified, Phase, cause_lines, classify
 from flowlang.exceptions import Failure, StepError
-from flowlang.plan import Evaluator, Frame, Site
+from flowlang.plan import Call, Evaluator, Frame, Site
+from flowlang.tasks.values import Sql
 
 if TYPE_CHECKING:
     from flowlang.connections.lifecycle import ConnectionSlot
@@ -21,17 +23,27 @@ DEFECT = "this is a defect of FlowLang: please report it"
 class OperationError(Exception):
     """An operation failed. `__cause__` is the error, or `detail` says what there is no exception for.
 
-    `connection` is the name of the connection it used.
+    `connection` is the name of the connection it used, `given` what it was given of secrets (see `secrets_of`).
+    `quotes`: the detail repeats what foreign code said.
     """
 
     def __init__(
-        self, classified: Classified, connection: str | None, *, detail: str = "", notes: tuple[str, ...] = ()
+        self,
+        classified: Classified,
+        connection: str | None,
+        *,
+        detail: str = "",
+        notes: tuple[str, ...] = (),
+        given: tuple[object, ...] = (),
+        quotes: bool = False,
     ) -> None:
         super().__init__(detail or classified.error_class)
         self.classified = classified
         self.connection = connection
         self.detail = detail
         self.notes = notes
+        self.given = given
+        self.quotes = quotes or not detail
 
 
 def operation_error(error: BaseException, slot: ConnectionSlot | None, phase: Phase) -> OperationError:
@@ -48,20 +60,50 @@ def operation_error(error: BaseException, slot: ConnectionSlot | None, phase: Ph
     elif isinstance(error, SystemExit):
         classified = replace(classified, retryable=False)
         detail = f"it tried to end the process: SystemExit: {error}"
-    return OperationError(classified, slot.name if slot is not None else None, detail=detail)
+    quotes = isinstance(error, SystemExit)
+    return OperationError(classified, slot.name if slot is not None else None, detail=detail, quotes=quotes)
 
 
 def step_error(
-    error: BaseException, site: Site, fiber: Fiber, frame: Frame | None = None, evaluator: Evaluator | None = None
+    error: BaseException,
+    site: Site,
+    fiber: Fiber,
+    frame: Frame | None = None,
+    evaluator: Evaluator | None = None,
+    given: tuple[object, ...] = (),
 ) -> StepError:
-    """`error` as the failure of the step at `site`. An error that already is one stays as it is."""
+    """`error` as the failure of the step at `site`, which was `given` secrets. An error that already is one stays as
+    it is."""
     if isinstance(error, StepError):
         return error
     if isinstance(error, OperationError):
         failure = _operation_failure(error, site, fiber)
-    else:
-        failure = _expression_failure(error, site, fiber, frame, evaluator)
-    return StepError(fiber.activation.scrubbed(failure))
+        return StepError(fiber.activation.scrubbed(failure, error.given or given, quotes=error.quotes))
+    failure = _expression_failure(error, site, fiber, frame, evaluator)
+    return StepError(fiber.activation.scrubbed(failure, given))
+
+
+def call_error(
+    error: Exception, step: Call, arguments: Mapping[str, Any] | None, frame: Frame, fiber: Fiber
+) -> StepError:
+    """`error` as the failure of the operation `step`, whose `arguments` are None when they could not be computed."""
+    given = secrets_of(step, arguments) if arguments is not None else ()
+    return step_error(error, step.site, fiber, frame, step.arguments, given)
+
+
+def secrets_of(step: Call, arguments: Mapping[str, Any]) -> tuple[object, ...]:
+    """The arguments that are secret or have something secret in them. Of a statement, which is the flow's own text,
+    the values that are bound to it."""
+    found: list[object] = []
+    for name in step.secret_arguments:
+        value = arguments.get(name)
+        if not isinstance(value, Sql):
+            found.append(value)
+        elif len(value.values) == 1:
+            found.append(value.values[0])
+        else:
+            found.append(list(value.values))
+    return tuple(found)
 
 
 def _operation_failure(error: OperationError, site: Site, fiber: Fiber) -> Failure:

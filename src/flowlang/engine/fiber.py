@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowlang.plan import Invoker, Subflow, spread
+from flowlang.engine.failures import OperationError, secrets_of, words
+from flowlang.masking import WITHHELD
+from flowlang.plan import Call, Subflow
 from flowlang.tasks.context import Context
 from flowlang.tasks.stream import Stream
 
@@ -89,7 +91,6 @@ class Fiber:
         "activation",
         "attempt",
         "idempotency_key",
-        "invoke",
         "limit",
         "parent",
         "prefix",
@@ -97,6 +98,7 @@ class Fiber:
         "run",
         "settled",
         "started",
+        "step",
         "streams",
         "task",
         "timeout",
@@ -104,6 +106,8 @@ class Fiber:
         "transaction",
         "watched",
     )
+
+    step: Call  # the operation under way, once there is one
 
     def __init__(
         self,
@@ -126,7 +130,6 @@ class Fiber:
         self.settled = task.cancelling() if task is not None else 0
         self.watched = False
         self.timeout = 0.0  # of the step under way, for one attempt
-        self.invoke: Invoker = spread  # of the step under way
         self.limit = 0.0
         self.timer: asyncio.TimerHandle | _Mark | None = None
 
@@ -147,7 +150,8 @@ class Fiber:
             return clock.now()
         return clock.uuid() if kind == "uuid" else clock.random()
 
-    def context(self, path: str) -> Context:
+    def context(self, path: str, arguments: Mapping[str, Any]) -> Context:
+        """For a task that is called with `arguments`."""
         run = self.run
         return Context(
             run_id=run.run_id,
@@ -155,7 +159,7 @@ class Fiber:
             step=path,
             attempt=self.attempt,
             idempotency_key=self.idempotency_key or f"{run.run_id}:{path}",
-            logger=run.task_logger(path),
+            logger=run.task_logger(path, secrets_of(self.step, arguments)),
         )
 
     # ------------------------------------------------------------ the limit of the current operation
@@ -252,10 +256,16 @@ class Fiber:
             except asyncio.CancelledError:
                 interrupted = interrupted or self.cancelled
             except Exception as error:  # noqa: BLE001 - trouble beside the flow's business, which has its own end
-                text = self.run.masker.text(f"{type(error).__name__}: {error}")
-                self.run.logger.warning("a stream could not be closed: %s", text)
+                self.run.logger.warning("a stream could not be closed: %s", self._told(error))
         if interrupted:
             raise asyncio.CancelledError
+
+    def _told(self, error: Exception) -> str:
+        """What a stream that could not be closed said, fit to be shown."""
+        given = error.given if isinstance(error, OperationError) else ()
+        masker = self.run.masker.over(given)
+        cause = error.__cause__ if isinstance(error, OperationError) and error.__cause__ is not None else error
+        return WITHHELD if masker is None else masker.text(f"{type(cause).__name__}: {words(cause)}")
 
     def transaction_on(self, slot: ConnectionSlot) -> Shared:
         """The transaction around the step under way on the connection `slot`: the check says that there is one."""

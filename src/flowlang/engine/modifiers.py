@@ -105,6 +105,8 @@ async def _answered(
 
         run, key = fiber.run, _cache_key(step, body, step.cache, frame, fiber)
         frame[body.slot], told.cached = await run.common.cache.answer(key, step.cache.ttl, run.clock, call)
+        if body.secret_outputs:
+            run.masker.note(frame[body.slot])
         return None
     finally:
         fiber.idempotency_key = None

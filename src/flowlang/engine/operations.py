@@ -68,7 +68,7 @@ class FunctionCall(Bound):
             fiber.run.watch.add(fiber)
         try:
             if self.wants_context:
-                kwargs = {**kwargs, "context": fiber.context(path)}
+                kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
             result = await function(**kwargs)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot)
@@ -100,9 +100,9 @@ class LeasedCall(Bound):
         if live is not self.live:
             self.live = live
             self.bound = self.function or live.tasks[self.name]
-        bound, invoke = self.bound, fiber.invoke
+        bound, invoke = self.bound, fiber.step.invoke
         if self.wants_context:
-            invoke, kwargs = spread, {**kwargs, "context": fiber.context(path)}
+            invoke, kwargs = spread, {**kwargs, "context": fiber.context(path, kwargs)}
         if slot.held_by_streams:
             refuse_starvation(slot, live, fiber)
         timeout = fiber.timeout

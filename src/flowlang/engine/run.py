@@ -303,8 +303,9 @@ class Run:
         if len(self._aftermath) < MOST_NOTES:
             self._aftermath.append(trouble)
 
-    def task_logger(self, path: str) -> logging.LoggerAdapter[logging.Logger]:
-        return TaskLogger(self.run_id, path, self.masker)
+    def task_logger(self, path: str, given: Sequence[object] = ()) -> logging.LoggerAdapter[logging.Logger]:
+        """For a task that is `given` secrets: what it writes is masked, and withheld where that cannot be."""
+        return TaskLogger(self.run_id, path, self.masker.over(given))
 
     def _cancelled(self, plan: Plan) -> Failure:
         why = " by a newer run with the same `concurrency` key" if self._displaced else ""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from flowlang.connections.errors import Classified
-from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.failures import OperationError, call_error, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.events import StepCancelled, StepFailed, StepStarted, StepSucceeded
 from flowlang.exceptions import StepError
@@ -48,14 +48,16 @@ async def run_steps(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
                 return ended
             continue
         fiber.timeout = step.timeout
-        fiber.invoke = step.invoke
+        fiber.step = step
+        arguments = None
         try:
             path = prefix + step.path if prefix else step.path
-            outputs = await do(path, operations[step.operation], step.arguments(frame, fiber))
-            if step.selected is not None or type(outputs) is not dict:
-                outputs = returned(step, outputs)
+            arguments = step.arguments(frame, fiber)
+            outputs = await do(path, operations[step.operation], arguments)
+            if not step.plain or type(outputs) is not dict:
+                outputs = returned(step, outputs, fiber)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
-            raise step_error(error, step.site, fiber, frame, step.arguments) from _cause(error)
+            raise call_error(error, step, arguments, frame, fiber) from _cause(error)
         frame[step.slot] = outputs
     return None
 
@@ -80,10 +82,10 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
             shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
             emit(_made(StepStarted, (run_id, epoch + began, path, site.operation, connection, shown)))
             fiber.timeout = step.timeout
-            fiber.invoke = step.invoke
+            fiber.step = step
             outputs = await fiber.do(path, fiber.activation.operations[step.operation], arguments)
-            if step.selected is not None or type(outputs) is not dict:
-                outputs = returned(step, outputs)
+            if not step.plain or type(outputs) is not dict:
+                outputs = returned(step, outputs, fiber)
         except asyncio.CancelledError:
             now = monotonic()
             emit(StepCancelled(run_id, epoch + now, path, now - began))
@@ -91,7 +93,7 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
             if arguments is None:
                 emit(StepStarted(run_id, epoch + began, path, site.operation, connection))
-            failed = step_error(error, site, fiber, frame, step.arguments)
+            failed = call_error(error, step, arguments, frame, fiber)
             now = monotonic()
             emit(StepFailed(run_id, epoch + now, path, now - began, failed.failure))
             raise failed from _cause(error)
@@ -121,16 +123,18 @@ async def run_block(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> Ended 
 async def send(step: Call, arguments: dict[str, Any], frame: Frame, fiber: Fiber) -> None:
     """One attempt with arguments that have been computed."""
     fiber.timeout = step.timeout
-    fiber.invoke = step.invoke
+    fiber.step = step
     try:
         outputs = await fiber.do(fiber.prefix + step.path, fiber.activation.operations[step.operation], arguments)
-        frame[step.slot] = returned(step, outputs)
+        frame[step.slot] = returned(step, outputs, fiber)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
-        raise step_error(error, step.site, fiber) from _cause(error)
+        raise call_error(error, step, arguments, frame, fiber) from _cause(error)
 
 
-def returned(step: Call, outputs: Any) -> dict[str, Any]:
+def returned(step: Call, outputs: Any, fiber: Fiber) -> dict[str, Any]:
     """What the task returned, as the step's outputs: a dict with the keys that were asked for."""
+    if step.secret_outputs:
+        fiber.run.masker.note(outputs)
     what = f"task `{step.site.operation}`"
     if outputs is None:
         outputs = {}
@@ -149,7 +153,7 @@ def selected(outputs: Mapping[str, Any], wanted: Sequence[str] | None, what: str
         names = ", ".join(f"`{key}`" for key in missing)
         given = ", ".join(f"`{key}`" for key in outputs) or "nothing"
         detail = f"{what} did not return the listed output {names}; it returned {given}"
-        raise OperationError(Classified("task", False), None, detail=detail)
+        raise OperationError(Classified("task", False), None, detail=detail, quotes=True)
     return {key: outputs[key] for key in wanted}
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.lifecycle import ConnectionSlot, Live, uninterrupted
-from flowlang.engine.failures import OperationError, operation_error
+from flowlang.engine.failures import OperationError, operation_error, secrets_of
 from flowlang.engine.operations import (
     UNLEASED,
     Bound,
@@ -58,7 +58,7 @@ class StreamCall(Bound):
                 kwargs = {**kwargs, "connection": connection}
                 fiber.next_phase(fiber.timeout)
             if self.wants_context:
-                kwargs = {**kwargs, "context": fiber.context(path)}
+                kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
             source = aiter(self._task(live)(**kwargs))
             first = await anext(source, DONE)
         except BaseException as error:
@@ -68,7 +68,8 @@ class StreamCall(Bound):
             if failed is error:
                 raise
             raise failed from original(error)
-        stream = self._stream(fiber, live, connection, source, first)
+        rest = Rest(self.name, first, source, slot, secrets_of(fiber.step, kwargs))
+        stream = self._stream(fiber, live, connection, rest)
         fiber.hold(stream)
         fiber.limit = 0.0
         if fiber.timer is not None:
@@ -81,9 +82,8 @@ class StreamCall(Bound):
         assert live is not None
         return live.tasks[self.name]
 
-    def _stream(self, fiber: Fiber, live: Live | None, connection: Any, source: Any, first: Any) -> Stream:
+    def _stream(self, fiber: Fiber, live: Live | None, connection: Any, rest: Rest) -> Stream:
         slot = self.slot
-        rest = Rest(self.name, first, source, slot)
         if slot is None or live is None or connection is UNLEASED:
             return Stream(rest)
         slot.held_by_streams.append(id(fiber))
@@ -110,9 +110,13 @@ async def undone(slot: ConnectionSlot | None, live: Live | None, connection: Any
 
 
 class Rest:
-    """The first batch, then the others; an error on the way is an operation's error like any other."""
+    """The first batch, then the others; an error on the way is an operation's error like any other. `given` is what
+    the task was given of secrets."""
 
-    def __init__(self, task: str, first: Any, source: AsyncIterator[Any], slot: ConnectionSlot | None) -> None:
+    def __init__(
+        self, task: str, first: Any, source: AsyncIterator[Any], slot: ConnectionSlot | None, given: tuple[object, ...]
+    ) -> None:
+        self._given = given
         self._task = task
         self._first = first
         self._source = source
@@ -147,10 +151,16 @@ class Rest:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             return error
-        return operation_error(error, self._slot, "task")
+        failed = operation_error(error, self._slot, "task")
+        failed.given = failed.given or self._given
+        return failed
 
     async def aclose(self) -> None:
         self._first = _TAKEN
         close = getattr(self._source, "aclose", None)
-        if close is not None:
+        if close is None:
+            return
+        try:
             await close()
+        except Exception as error:
+            raise self.failure(error) from error

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flowlang.masking import Masker
+from flowlang.masking import WITHHELD, Masker
 
 
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
-    """Knows the run and the step, and masks what it writes."""
+    """Knows the run and the step, and masks what it writes; without a masker that is withheld."""
 
-    def __init__(self, run_id: str, path: str, masker: Masker) -> None:
+    def __init__(self, run_id: str, path: str, masker: Masker | None) -> None:
         super().__init__(logging.getLogger("flowlang.task"), {"run_id": run_id, "step": path})
         self._masker = masker
 
@@ -26,7 +26,8 @@ class TaskLogger(logging.LoggerAdapter[logging.Logger]):
         except (TypeError, ValueError, KeyError):
             text = f"{msg} {args}"  # a log line that does not fit its arguments is no reason to fail
         trace = _traceback(kwargs.pop("exc_info", None))
-        super().log(level, "%s", self._masker.text(f"{text}\n{trace}" if trace else text), **kwargs)
+        told = f"{text}\n{trace}" if trace else text
+        super().log(level, "%s", WITHHELD if self._masker is None else self._masker.text(told), **kwargs)
 
 
 def _traceback(wanted: Any) -> str:

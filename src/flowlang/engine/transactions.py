@@ -15,7 +15,7 @@ from typing import Any
 
 from flowlang.connections.errors import Classified
 from flowlang.connections.lifecycle import RELEASE_TIMEOUT, ConnectionSlot, Live, uninterrupted
-from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.failures import OperationError, secrets_of, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.operations import (
     UNLEASED,
@@ -102,7 +102,7 @@ class SharedCall(Bound):
     async def call(self, fiber: Fiber, path: str, kwargs: dict[str, Any]) -> Any:
         shared = fiber.transaction_on(self.slot)
         if self.wants_context:
-            kwargs = {**kwargs, "context": fiber.context(path)}
+            kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
         function = self.function or shared.live.tasks[self.name]
         async with _operation(fiber, shared):
             return await function(**kwargs, connection=shared.connection)
@@ -118,7 +118,7 @@ class SharedStream(StreamCall):
         assert self.slot is not None
         shared = fiber.transaction_on(self.slot)
         if self.wants_context:
-            kwargs = {**kwargs, "context": fiber.context(path)}
+            kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
         async with _operation(fiber, shared):
             source = _InTurn(aiter(self._task(shared.live)(**kwargs, connection=shared.connection)), shared)
             try:
@@ -126,7 +126,7 @@ class SharedStream(StreamCall):
             except Exception:
                 await undone(self.slot, None, UNLEASED, source, broken=False)
                 raise
-        rest = Rest(self.name, first, source, self.slot)
+        rest = Rest(self.name, first, source, self.slot, secrets_of(fiber.step, kwargs))
 
         async def closed(error: BaseException | None) -> None:
             if error is not None:
@@ -219,7 +219,8 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
     try:
         await _commit(shared, fiber)
     except OperationError as error:
-        raise step_error(error, step.site, fiber) from error.__cause__
+        given = fiber.activation.given(slot.name)
+        raise step_error(error, step.site, fiber, given=given) from error.__cause__
     return ended
 
 

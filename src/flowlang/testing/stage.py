@@ -9,6 +9,7 @@ from typing import Any
 
 from flowlang.diagnostics import Diagnostic, Span
 from flowlang.engine.clock import Clock
+from flowlang.engine.failures import secrets_of
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.operations import Bound, FunctionCall
 from flowlang.exceptions import FlowExecutionError
@@ -97,8 +98,7 @@ class Stage:
 
     def _note(self, path: str, task: str, kwargs: Mapping[str, Any], secret: frozenset[str]) -> Made:
         inputs = plainly(kwargs)
-        hidden = {name: MASK if name in secret else value for name, value in inputs.items()}
-        made = Made(path, task, inputs, hidden)
+        made = Made(path, task, inputs, hidden(kwargs, inputs, secret))
         self.calls.append(made)
         return made
 
@@ -176,7 +176,8 @@ class Stage:
                 given = await bound.call(fiber, made.path, kwargs)
         except Exception as error:
             if record:
-                self.tape.failed(made.path, made.task, inputs, error, fiber.run.masker)
+                masker = fiber.run.masker.over(secrets_of(place.step, kwargs))
+                self.tape.failed(made.path, made.task, inputs, error, masker)
             raise
         for value in given.values() if isinstance(given, Mapping) else ():
             if isinstance(value, Stream):
@@ -236,6 +237,19 @@ def plainly(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         elif name != "params" or name not in found:
             found[name] = str(value) if isinstance(value, Ident) else value
     return found
+
+
+def hidden(kwargs: Mapping[str, Any], inputs: Mapping[str, Any], secret: frozenset[str]) -> dict[str, Any]:
+    """`inputs`, which are `kwargs` plainly, as they may be shown. Of a statement the text stays: it is the flow's own,
+    and a recording has to notice that it changed. Its values do not."""
+    shown = {name: MASK if name in secret else value for name, value in inputs.items()}
+    for name in secret:
+        value = kwargs.get(name)
+        if isinstance(value, Sql):
+            shown[name] = inputs[name]
+            if value.values and not kwargs.get("params"):
+                shown["params"] = [MASK] * len(value.values)
+    return shown
 
 
 def _streamed(fiber: Fiber, rows: list[Any]) -> Stream:

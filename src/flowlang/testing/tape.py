@@ -8,7 +8,7 @@ from typing import Any
 
 from flowlang.engine.failures import OperationError, words
 from flowlang.exceptions import FlowExecutionError
-from flowlang.masking import MASK, Masker
+from flowlang.masking import MASK, WITHHELD, Masker
 from flowlang.tasks.stream import Stream
 from flowlang.testing.patterns import shown
 from flowlang.testing.recording import Recorded, in_order
@@ -76,14 +76,14 @@ class Tape:
             else:
                 outputs[name] = MASK if secret else self._kept(masker.value(value), step, name)
 
-    def failed(self, step: str, task: str, inputs: Mapping[str, Any], error: Exception, masker: Masker) -> None:
-        """Note a call that failed, by what the engine made of its error."""
+    def failed(self, step: str, task: str, inputs: Mapping[str, Any], error: Exception, masker: Masker | None) -> None:
+        """Note a call that failed, by what the engine made of its error; without a masker its text is withheld."""
         entry = self._entry(step, task, inputs)
         known = error.classified if isinstance(error, OperationError) else None
         text = error.detail or words(error.__cause__) if isinstance(error, OperationError) else words(error)
         entry.error = {
             "type": known.error_class if known is not None else "task",
-            "message": masker.text(text),
+            "message": WITHHELD if masker is None else masker.text(text),
             "retryable": known.retryable if known is not None else None,
             "retry_after": known.retry_after if known is not None else None,
         }
