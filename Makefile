@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml requirements-dev.txt
 
 tools: $(TOOLS) ## install what the tests need beside Python packages (once; servers and npm, by Debian packages when root)
 
-$(TOOLS): tests/tools/package.json tests/tools/setup.py tests/servers/kinds.py | $(STAMP)
+$(TOOLS): tests/tools/package.json tests/tools/setup.py tests/servers/kinds.py $(wildcard tests/servers/sources/*) | $(STAMP)
 	@$(BIN)/python -m tests.tools.setup $@
 
 demo: $(STAMP) ## run the main example: import a file of facts into SQLite and ask it questions

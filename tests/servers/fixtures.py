@@ -126,6 +126,29 @@ async def redis_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]
         await client.aclose()
 
 
+async def _database(url: str, worker: str) -> AsyncIterator[str]:
+    from pymongo import AsyncMongoClient
+
+    name = place(worker)
+    yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    async with AsyncMongoClient(url) as client:
+        await client.drop_database(name)
+
+
+@pytest.fixture
+async def mongodb_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
+    """The URL of an empty database on a server that speaks MongoDB's protocol."""
+    async for url in _database(shared_server("mongodb"), worker_id):
+        yield url
+
+
+@pytest.fixture
+async def ferretdb_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
+    """The URL of an empty database on FerretDB, the other server of that protocol."""
+    async for url in _database(shared_server("ferretdb"), worker_id):
+        yield url
+
+
 def _own(kind: str, folder: Path) -> Iterator[Server]:
     require(kind)
     server = KINDS[kind](folder / f"own-{kind}")
@@ -150,3 +173,15 @@ def own_mysql(tmp_path: Path) -> Iterator[Server]:
 def own_redis(tmp_path: Path) -> Iterator[Server]:
     """A Redis of the test's own, to stop, kill and freeze."""
     yield from _own("redis", tmp_path)
+
+
+@pytest.fixture
+def own_mongodb(tmp_path: Path) -> Iterator[Server]:
+    """A server of MongoDB's protocol of the test's own, to stop, kill and freeze."""
+    yield from _own("mongodb", tmp_path)
+
+
+@pytest.fixture
+def own_ferretdb(tmp_path: Path) -> Iterator[Server]:
+    """A FerretDB of the test's own, which keeps its data over a restart."""
+    yield from _own("ferretdb", tmp_path)

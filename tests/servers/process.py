@@ -63,6 +63,11 @@ class Server(ABC):
     def require(cls) -> None:
         """Raise `Missing` unless its programs are here."""
 
+    @classmethod
+    def build(cls, tools: Path) -> None:
+        """Make, in the folder `tools`, what no package brings. Raises `Missing` when that fails."""
+        del tools  # most have nothing to build
+
     @abstractmethod
     def prepare(self) -> None:
         """Make the data folder."""

@@ -26,6 +26,24 @@ async def test_a_redis_database_is_empty(redis_url: str) -> None:
     await client.aclose()
 
 
+async def test_a_mongodb_database_is_empty(mongodb_url: str) -> None:
+    await _empty_and_writable(mongodb_url)
+
+
+async def test_a_ferretdb_database_is_empty(ferretdb_url: str) -> None:
+    await _empty_and_writable(ferretdb_url)
+
+
+async def _empty_and_writable(url: str) -> None:
+    from pymongo import AsyncMongoClient
+
+    async with AsyncMongoClient(url) as client:
+        database = client.get_default_database()
+        assert await database.list_collection_names() == []
+        await database["orders"].insert_one({"_id": 1})
+        assert await database["orders"].count_documents({}) == 1
+
+
 @pytest.mark.slow
 def test_a_server_of_ones_own_comes_back_after_a_kill(own_postgres: Server) -> None:
     import asyncio

@@ -25,26 +25,35 @@ MINUTES = 60  # seconds in one
 
 def main(stamp: Path) -> int:
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    done = [*(server(each) for each in KINDS.values()), packages(stamp.parent)]
+    done = [*(server(each, stamp.parent) for each in KINDS.values()), packages(stamp.parent)]
     if all(done):
         stamp.touch()
         return 0
     return 1 if os.environ.get("CI") else 0
 
 
-def server(kind: type[Server]) -> bool:
-    """Whether the programs of a server are there, if need be after installing them."""
-    for last in (False, True):
+def server(kind: type[Server], tools: Path) -> bool:
+    """Whether the programs of a server are there, if need be after installing or building them."""
+    for remedy in (None, _build, _packages, _build):  # what builds it may be here, though no package brought it
         try:
+            if remedy is not None:
+                remedy(kind, tools)
             kind.require()
         except Missing as missing:
-            if last or not root() or not kind.packages:
-                sys.stderr.write(f"some tests will be skipped: {missing}, then: make tools\n")
-                return False
-            debian(*kind.packages)
+            reason = missing
         else:
-            break
-    return True
+            return True
+    sys.stderr.write(f"some tests will be skipped: {reason}, then: make tools\n")
+    return False
+
+
+def _packages(kind: type[Server], tools: Path) -> None:
+    if root() and kind.packages:
+        debian(*kind.packages)
+
+
+def _build(kind: type[Server], tools: Path) -> None:
+    kind.build(tools)
 
 
 def packages(folder: Path) -> bool:
