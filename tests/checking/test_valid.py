@@ -24,7 +24,8 @@ REGISTRY = registry()
 def test_valid_flow_has_no_finding(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even a warning, and there is a plan."""
     monkeypatch.chdir(path.parent)
-    found = flowlang.check(path.name, registry=REGISTRY)
+    ours = "connections" in path.parts  # the example of a built-in type, which the registry of this test need not know
+    found = flowlang.check(path.name, registry=None if ours else REGISTRY)
     assert [render(each, found.sources.get(each.span.file)) for each in found.findings] == []
     assert found.plan is not None
 

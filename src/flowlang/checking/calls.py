@@ -189,7 +189,9 @@ def _arguments(
             if query is not None and query.form == "sql":
                 arguments.append(("query", _query_file(checker, compiler, value)))
                 continue
-        code, given = compiler.value(value, _wanted(name.text, parameter))
+        wanted = _wanted(name.text, parameter)
+        as_path = parameter is not None and parameter.form == "path"
+        code, given = compiler.path(value, wanted) if as_path else compiler.value(value, wanted)
         if given.kind == "stream" and (parameter is None or _takes_stream(parameter)):
             checker.add(stream_use.check(value, compiler.scope))
         checker.add(secret_stored.argument(spec, name.text, value, given))

@@ -23,7 +23,7 @@ from flowlang.expressions.types import ANY, STRING, Type, accepts, array, holds_
 from flowlang.expressions.unit import Code, Recipe, Unit
 from flowlang.plan import Evaluator
 from flowlang.records import frozen
-from flowlang.tasks.values import Sql
+from flowlang.tasks.values import Sql, url_path
 
 _OBJECT, _LIST = Type("object"), Type("array")
 
@@ -192,6 +192,23 @@ class Compiler:
 
         def made(unit: Unit) -> Code:
             return unit.call(Sql, [unit.shared(texts), unit.tuple_of([each(unit) for each in recipes])])
+
+        return made, replace(STRING, secret=True) if secret else STRING
+
+    def path(self, value: model.Value, wanted: Wanted) -> tuple[Recipe, Type]:
+        """The path of a URL: the expressions in it are encoded, so that none ends its segment or leads elsewhere."""
+        if not isinstance(value, model.Computed) or value.template.whole is not None:
+            return self.value(value, wanted)
+        texts, expressions = sql_text.split(value.template)
+        recipes, secret = [], False
+        for expression in expressions:
+            part = model.Computed(Template((expression,)), value.at, value.scalar)
+            recipe, given = self._computed(part, Wanted(wanted.what))
+            secret = secret or given.secret
+            recipes.append(recipe)
+
+        def made(unit: Unit) -> Code:
+            return unit.call(url_path, [unit.shared(texts), unit.tuple_of([each(unit) for each in recipes])])
 
         return made, replace(STRING, secret=True) if secret else STRING
 

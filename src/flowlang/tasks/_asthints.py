@@ -223,6 +223,8 @@ def _flowlang_hint(last: str) -> Hint:
         return Hint(t.SQL, "sql")
     if last == "Ident":
         return Hint(t.IDENTIFIER, "ident")
+    if last == "UrlPath":
+        return Hint(t.STRING, "path")
     return Hint(t.stream(t.ANY)) if last == "Stream" else Hint()
 
 

@@ -18,7 +18,7 @@ from flowlang.expressions.types import ANY, NULL, STRING, Type
 from flowlang.records import frozen
 from flowlang.tasks.spec import Form
 from flowlang.tasks.stream import Stream
-from flowlang.tasks.values import Ident, KeptMark, SecretMark, Sql
+from flowlang.tasks.values import Ident, KeptMark, SecretMark, Sql, UrlPathMark
 
 _PLAIN: Mapping[Any, Type] = {
     str: known.STRING,
@@ -113,6 +113,8 @@ def _annotated(hint: Any, depth: int) -> Hinted:
         found = replace(found, secret=True, type=replace(found.type, secret=True))
     if any(isinstance(each, KeptMark) or each is KeptMark for each in marks):
         found = replace(found, keeps=True)
+    if any(isinstance(each, UrlPathMark) for each in marks):
+        found = replace(found, form="path")
     about = next((each for each in marks if isinstance(each, str)), "")
     return replace(found, description=about) if about else found
 

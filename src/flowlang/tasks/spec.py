@@ -13,8 +13,8 @@ from flowlang.records import frozen
 Effect = Literal["none", "read", "write"]
 
 # How a parameter wants its text: as it is, as a SQL statement whose expressions are bound,
-# or as the name of a table or column.
-Form = Literal["plain", "sql", "ident"]
+# as the name of a table or column, or as the path of a URL whose expressions are encoded.
+Form = Literal["plain", "sql", "ident", "path"]
 
 
 class _Required:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, TypeVar
 
 from flowlang.expressions.runtime import Ident
+from flowlang.expressions.runtime import text as as_text
 
 T = TypeVar("T")
 
@@ -24,6 +25,15 @@ class KeptMark:
 
 Kept = Annotated[T, KeptMark()]
 """`Kept[Any]` on a parameter: any value but a stream, because the task needs it whole."""
+
+
+class UrlPathMark:
+    """The mark inside `UrlPath`."""
+
+
+UrlPath = Annotated[str, UrlPathMark()]
+"""On a parameter: the path of a URL. Each expression inside the text is one segment, or a part of one: what would end
+the segment, or the path, is percent-encoded. A path that is one expression and nothing else is taken as it is."""
 
 
 class Sql:
@@ -53,4 +63,16 @@ class Sql:
         return f"Sql({'⟨…⟩'.join(self.texts)!r})"
 
 
-__all__ = ["Ident", "Kept", "KeptMark", "Secret", "SecretMark", "Sql"]
+def url_path(texts: tuple[str, ...], values: tuple[object, ...]) -> str:
+    """The path of a URL from the texts of a flow and the values between them. For a value that is null or empty, so
+    that the path would name something else, it holds a NUL, which no path may hold."""
+    from urllib.parse import quote
+
+    parts = [texts[0]]
+    for value, text in zip(values, texts[1:]):
+        written = "" if value is None else as_text(value)
+        parts += (quote(written, safe="", errors="surrogatepass") or "\0", text)
+    return "".join(parts)
+
+
+__all__ = ["Ident", "Kept", "KeptMark", "Secret", "SecretMark", "Sql", "UrlPath", "UrlPathMark", "url_path"]

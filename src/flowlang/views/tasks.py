@@ -9,7 +9,11 @@ from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.views.text import Paint, page, plain, table, wrapped
 
 _EFFECTS = {"none": "touches nothing", "read": "only reads", "write": "writes", None: "not stated, treated as a write"}
-_FORMS = {"sql": "SQL; expressions in it are bound", "ident": "name of a table or column"}
+_FORMS = {
+    "sql": "SQL; expressions in it are bound",
+    "ident": "name of a table or column",
+    "path": "path of a URL; expressions in it are encoded",
+}
 
 
 def task_record(spec: TaskSpec) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from flowlang.views.schema.kinds import Schema, computed, of_key, of_type, ref, 
 from flowlang.views.tasks import signature, task_record
 
 _FILE = "query_file"
-_FORMS = {"sql": "SQL; expressions in it are bound.", "ident": "Name of a table or column."}
+_FORMS = {
+    "sql": "SQL; expressions in it are bound.",
+    "ident": "Name of a table or column.",
+    "path": "Path of a URL; expressions in it are encoded.",
+}
 
 
 def modifiers(spec: TaskSpec | None = None) -> dict[str, Schema]:

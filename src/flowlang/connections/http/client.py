@@ -1,0 +1,366 @@
+"""One request from its first byte to its last: credentials, redirects, renewed tokens, bounds and time.
+
+It stands on `httpcore2`, the layer of `httpx2` that speaks the protocol and keeps the pool: the layers above it
+would keep cookies between steps, write URLs to the log and decompress without a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpcore2
+
+from flowlang.connections.http import replies, urls
+from flowlang.connections.http.auth import auth_of, scrubbed
+from flowlang.connections.http.bodies import Body
+from flowlang.connections.http.errors import REPEATABLE, RequestFailed, broken, invalid, refused
+from flowlang.connections.http.network import PROGRESS, Backend, Progress
+from flowlang.connections.http.settings import Settings, header_problem
+from flowlang.connections.http.urls import Place
+from flowlang.records import frozen
+
+_IDLE = 15.0  # seconds an unused connection is kept
+_TOKEN_SIZE = 1024 * 1024  # bytes of the reply that brings a token
+_GIST = 16 * 1024  # bytes of a refusal that are read, to say why
+ON_THE_WIRE = (  # what the library raises for what goes wrong there
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+)
+_MOVED = frozenset({301, 302, 303, 307, 308})
+
+
+@frozen
+class Call:
+    """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx."""
+
+    method: str
+    place: Place
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Body | None = None
+    expect: frozenset[int] | None = None
+    timeout: float | None = None
+    key: str | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        return self.method in REPEATABLE or self.key is not None
+
+    def wants(self, status: int) -> bool:
+        return 200 <= status < 300 if self.expect is None else status in self.expect
+
+
+@frozen
+class Reply:
+    """A reply whose content is not read yet. `url`: where it came from, fit to be shown."""
+
+    status: int
+    headers: replies.Headers
+    url: str
+    stream: Any
+
+
+class Client:
+    """The connection that tasks use: safe to share, and bounded in connections, bytes and time."""
+
+    def __init__(self, settings: Settings, pool: httpcore2.AsyncConnectionPool) -> None:
+        self.settings = settings
+        self._pool = pool
+        self._auth = auth_of(settings.auth, self._fetch_token)
+        self._base_headers = settings.headers
+
+    async def close(self) -> None:
+        await self._auth.close()
+        await self._pool.aclose()
+
+    # ── what tasks call ─────────────────────────────────────────────────────────────────────────────────────
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, Any] | None,
+        body: Body | None = None,
+        expect: int | list[int] | None = None,
+        timeout: float | None = None,
+        key: str | None = None,
+    ) -> Call:
+        """What a step asks for. Raises RequestFailed (`validation`) for what cannot be sent."""
+        if not method.isascii() or not method.isalpha() or len(method) > 20 or method.upper() in ("CONNECT", "TRACE"):
+            raise invalid(f"`method` is {method!r}; it must be GET, POST or another method of HTTP")
+        if timeout is not None and not 0 < timeout <= 86400:
+            raise invalid(f"`timeout` is {timeout}: it must be more than 0 and at most 86400 seconds")
+        place = urls.below(self.settings.base, path, query)
+        wanted = None if expect is None else frozenset([expect] if isinstance(expect, int) else expect)
+        return Call(method.upper(), place, self._checked(headers), body, wanted, timeout, key)
+
+    def moved(self, call: Call, place: Place | None) -> Call:
+        """`call` at a place that the service named. Raises RequestFailed (`permission`) when it is elsewhere."""
+        if place is None:
+            return call
+        if place.origin != self.settings.base.origin:
+            elsewhere = f"{place.scheme}://{place.authority}"
+            raise RequestFailed(f"the link to the next page leads to {elsewhere}, another service", "permission")
+        return replace(call, place=place)
+
+    @asynccontextmanager
+    async def reply(self, call: Call) -> AsyncIterator[Reply]:
+        """Send `call` and give the reply that was wanted, its content to be read inside the block.
+
+        The time limit covers both. Raises RequestFailed.
+        """
+        progress = Progress()
+        limit = call.timeout or self.settings.timeout
+        timer = asyncio.timeout(limit)
+        try:
+            async with timer:
+                reply = await self._followed(call, progress)
+                try:
+                    if not call.wants(reply.status):
+                        raise await self._refusal(call, reply)
+                    yield reply
+                finally:
+                    await reply.stream.aclose()
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise self._late(call, progress, limit) from error
+        except ON_THE_WIRE as error:
+            failed, cause = broken(error, self._named(call), sent=not call.repeatable)
+            raise failed from cause
+
+    async def answer(self, call: Call) -> tuple[Reply, Any]:
+        """Send `call`, and give its reply and the value of its content."""
+        async with self.reply(call) as reply:
+            content = await self.content(call, reply)
+        return reply, replies.parse(content, reply.headers)
+
+    async def content(self, call: Call, reply: Reply) -> bytes:
+        """The whole content of a reply, at most `max_body` bytes."""
+        if call.method == "HEAD" or reply.status in (204, 304):
+            return b""
+        found = [piece async for piece in self.pieces(reply, self.settings.max_body, "the connection's `max_body`")]
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def pieces(self, reply: Reply, most: int, limit: str) -> AsyncIterator[bytes]:
+        """The content of a reply, piece by piece, at most `most` bytes."""
+        return replies.pieces(reply.stream, reply.headers, most, limit=limit)
+
+    # ── redirects and tokens ────────────────────────────────────────────────────────────────────────────────
+
+    async def _followed(self, call: Call, progress: Progress) -> Reply:
+        hops, renewed = 0, False
+        while True:
+            ours = call.place.origin == self.settings.base.origin  # nobody else may see the credentials
+            progress.stage = "authorizing"
+            credentials = await self._auth.headers() if ours else ()
+            reply = await self._sent(call, credentials, progress, ours=ours)
+            if reply.status == 401 and self._auth.renews and not renewed and ours:
+                await reply.stream.aclose()
+                self._auth.renew(credentials)
+                renewed = True
+                continue
+            location = reply.headers.get("location") if reply.status in _MOVED else None
+            if location is None or call.wants(reply.status) or not self.settings.redirects:
+                return reply
+            await reply.stream.aclose()
+            hops += 1
+            if hops > self.settings.redirects:
+                raise RequestFailed(f"{self._named(call)}: more than {hops - 1} redirects", "limit")
+            call = self._redirected(call, reply, location)
+
+    def _redirected(self, call: Call, reply: Reply, location: str) -> Call:
+        place = urls.resolved(call.place, location, f"{self._named(call)}: the target of the redirect")
+        if call.place.scheme == "https" and place.scheme == "http":
+            raise RequestFailed(f"{self._named(call)}: the redirect leaves https for http", "permission")
+        if reply.status == 303 or (reply.status in (301, 302) and call.method == "POST"):
+            method = "HEAD" if call.method == "HEAD" else "GET"
+            call = replace(call, method=method, body=None, key=None)
+        if place.origin == call.place.origin:
+            return replace(call, place=place)
+        if call.body is not None:
+            elsewhere = f"{place.scheme}://{place.authority}"
+            raise RequestFailed(
+                f"{self._named(call)}: the redirect would take the request's content to {elsewhere}", "permission"
+            )
+        return replace(call, place=place, headers=(), key=None)
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _sent(
+        self, call: Call, credentials: tuple[tuple[str, str], ...], progress: Progress, *, ours: bool
+    ) -> Reply:
+        place, headers = call.place, [("Host", call.place.authority)]
+        hidden: tuple[str, ...] = ()
+        if ours:
+            hidden = self._auth.hidden
+            if hidden:
+                place = replace(place, query=urls.joined(place.query, self._auth.query))
+            given = {name.lower() for name, _ in call.headers}
+            headers += [each for each in self._base_headers if each[0].lower() not in given]
+            headers += credentials
+        headers += call.headers
+        if call.key is not None:
+            headers.append(("Idempotency-Key", call.key))
+        response = await self._exchanged(call, place, headers, progress)
+        return Reply(response.status, replies.Headers(response.headers), urls.shown(place, hidden), response.stream)
+
+    async def _exchanged(
+        self, call: Call, place: Place, headers: list[tuple[str, str]], progress: Progress
+    ) -> httpcore2.Response:
+        """One exchange. An idle connection that the service closed while the request was on its way is no failure
+        of a request that may be done twice: it is sent again, until a fresh connection says otherwise."""
+        request = _request(call, place, headers, self.settings)
+        PROGRESS.set(progress)
+        while True:
+            progress.stage, progress.fresh = "waiting", False
+            try:
+                return await self._pool.handle_async_request(request())
+            except ON_THE_WIRE as error:
+                stale = isinstance(error, (httpcore2.NetworkError, httpcore2.RemoteProtocolError))
+                if stale and not progress.fresh and progress.stage == "sent" and call.repeatable:
+                    continue
+                sent = progress.stage in ("sent", "answered") and not call.repeatable
+                failed, cause = broken(error, self._named(call), sent=sent)
+                raise failed from cause
+
+    async def _fetch_token(self, place: Place, headers: list[tuple[str, str]], body: Body) -> tuple[int, bytes]:
+        """One POST to the authorization server, which is sent nothing but this."""
+        progress = Progress()
+        call = Call("POST", place, body=body, key="token")  # asking twice does no harm
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                response = await self._exchanged(call, place, [("Host", place.authority), *headers], progress)
+                try:
+                    held = replies.Headers(response.headers)
+                    found = replies.pieces(response.aiter_stream(), held, _TOKEN_SIZE, limit="the size of a token")
+                    return response.status, b"".join([piece async for piece in found])
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            raise self._late(call, progress, self.settings.timeout) from error
+        except ON_THE_WIRE as error:
+            failed, cause = broken(error, self._named(call), sent=False)
+            raise failed from cause
+
+    # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _checked(self, headers: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+        found = []
+        for name, value in (headers or {}).items():
+            if value is None:
+                continue
+            text = urls.as_text(value, f"`headers.{name}`")
+            problem = header_problem(str(name), text, "`headers`")
+            if problem is not None:
+                raise invalid(problem)
+            found.append((str(name), text))
+        return tuple(found)
+
+    def _named(self, call: Call) -> str:
+        """A request in an error: what was asked of whom, without its query, which may hold anything."""
+        place = call.place
+        return scrubbed(f"{call.method} {place.scheme}://{place.authority}{place.path}", self._auth.secrets)
+
+    def _late(self, call: Call, progress: Progress, limit: float) -> RequestFailed:
+        what = self._named(call)
+        if progress.stage == "waiting":
+            failed = RequestFailed(f"{what}: no connection of the pool came free within {limit:g} s", "timeout")
+            failed.add_note("the pool is exhausted: raise `max_connections`, or run fewer steps at once")
+            return failed
+        if progress.stage == "authorizing":
+            return RequestFailed(f"{what}: no token for it within {limit:g} s", "timeout")
+        if progress.stage == "connecting":
+            return RequestFailed(f"{what}: no connection within {limit:g} s", "timeout")
+        unknown = not call.repeatable
+        text = "no answer" if progress.stage == "sent" else "the reply was not complete"
+        return RequestFailed(f"{what}: {text} within {limit:g} s", "timeout", outcome_unknown=unknown)
+
+    async def _refusal(self, call: Call, reply: Reply) -> RequestFailed:
+        from http import HTTPStatus
+
+        headers, status = reply.headers, reply.status
+        try:
+            content = await self._beginning(reply)
+            said = scrubbed(replies.gist(content, headers), self._auth.secrets)
+        except RequestFailed:
+            said = ""  # the status says enough
+        try:
+            phrase = f" {HTTPStatus(status).phrase}"
+        except ValueError:
+            phrase = ""
+        text = f"{self._named(call)}: {status}{phrase}" + (f": {said}" if said else "")
+        if 200 <= status < 300:
+            text = f"{self._named(call)}: {status}{phrase} is none of the statuses in `expect`"
+        wait = replies.retry_after(headers, self.settings.retry_after_max)
+        failed = refused(text, call.method, status, wait, keyed=call.key is not None)
+        if status in _MOVED:
+            failed.add_note("`follow_redirects` is off; `expect` takes the redirect as the reply")
+        return failed
+
+    async def _beginning(self, reply: Reply) -> bytes:
+        found = bytearray()
+        most = self.settings.max_body
+        async with aclosing(self.pieces(reply, most, "the connection's `max_body`")) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                found += piece
+                if len(found) >= _GIST:
+                    break
+        return bytes(found[:_GIST])
+
+
+def _request(call: Call, place: Place, headers: list[tuple[str, str]], settings: Settings) -> Any:
+    """Makes the request, afresh for each time it is sent: its content is read as it goes out."""
+    url = httpcore2.URL(
+        scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=place.target.encode()
+    )
+    given = {name.lower() for name, _ in headers}
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    for name, value in ((b"Accept", b"*/*"), (b"Accept-Encoding", replies.ACCEPTED.encode()), (b"User-Agent", _AGENT)):
+        if name.decode().lower() not in given:
+            pairs.append((name, value))
+    body, content = call.body, b""
+    if body is not None:
+        pairs.append((b"Content-Length", b"%d" % body.size))
+        if body.content_type is not None and "content-type" not in given:
+            pairs.append((b"Content-Type", body.content_type.encode()))
+        content = body.whole or b""
+    elif call.method in ("POST", "PUT", "PATCH"):
+        pairs.append((b"Content-Length", b"0"))
+    streamed = body is not None and body.whole is None
+    times = {"connect": settings.connect_timeout, "read": settings.read_timeout, "write": settings.read_timeout}
+
+    def made() -> httpcore2.Request:
+        source = body.pieces() if streamed and body is not None else content
+        return httpcore2.Request(
+            call.method.encode(), url, headers=pairs, content=source, extensions={"timeout": times}
+        )
+
+    return made
+
+
+_AGENT = b"FlowLang"
+
+
+def opened(settings: Settings, context: Any) -> Client:
+    """A client with an empty pool. `context`: the `ssl.SSLContext` for https."""
+    proxy = None
+    if settings.proxy is not None:
+        place, auth = settings.proxy
+        url = httpcore2.URL(scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=b"/")
+        proxy = httpcore2.Proxy(url, auth=auth, ssl_context=context if place.scheme == "https" else None)
+    pool = httpcore2.AsyncConnectionPool(
+        ssl_context=context,
+        proxy=proxy,
+        max_connections=settings.max_connections,
+        keepalive_expiry=_IDLE,
+        network_backend=Backend(allow_private=settings.allow_private),
+    )
+    return Client(settings, pool)
