@@ -66,12 +66,12 @@ def run(tmp_path: Path) -> Callable[..., Any]:
         server: Server | str, steps: list[dict[str, Any]], outputs: dict[str, str] | None = None, **config: Any
     ) -> Any:
         inputs = config.pop("inputs", {})
-        kinds = {str: "string", int: "integer", dict: "object", list: "array", type(None): "string"}
+        kinds = {str: "string", int: "integer", dict: "object", list: "array"}
         secrets = config.pop("secrets", None)
         base = server if isinstance(server, str) else server.url
         flow = {
             "flow": "f",
-            "inputs": [{"name": name, "type": kinds[type(value)]} for name, value in inputs.items()],
+            "inputs": [{"name": name, "type": kinds[type(value)], "required": True} for name, value in inputs.items()],
             "connections": {"api": {"type": "http", "base_url": base, "allow_private": True, **config}},
             "steps": steps,
             "outputs": [{"name": name, "value": f"${{{each}}}"} for name, each in (outputs or {}).items()],

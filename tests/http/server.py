@@ -135,7 +135,11 @@ class Server:
             writer.transport.abort()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> Request | None:
-        head = await reader.readuntil(b"\r\n\r\n")
+        begin = await reader.readexactly(1)
+        if begin == b"\x16":  # a handshake of TLS, where none is spoken
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            return None
+        head = begin + await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")[:-2]
         method, target, _ = first.split(" ")
         pairs = [line.split(":", 1) for line in lines]

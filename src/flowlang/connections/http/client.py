@@ -272,9 +272,8 @@ class Client:
     def _late(self, call: Call, progress: Progress, limit: float) -> RequestFailed:
         what = self._named(call)
         if progress.stage == "waiting":
-            failed = RequestFailed(f"{what}: no connection of the pool came free within {limit:g} s", "timeout")
-            failed.add_note("the pool is exhausted: raise `max_connections`, or run fewer steps at once")
-            return failed
+            text = f"{what}: no connection of the pool came free within {limit:g} s: the pool is exhausted; "
+            return RequestFailed(f"{text}raise `max_connections`, or run fewer steps at once", "timeout")
         if progress.stage == "authorizing":
             return RequestFailed(f"{what}: no token for it within {limit:g} s", "timeout")
         if progress.stage == "connecting":
@@ -300,10 +299,9 @@ class Client:
         if 200 <= status < 300:
             text = f"{self._named(call)}: {status}{phrase} is none of the statuses in `expect`"
         wait = replies.retry_after(headers, self.settings.retry_after_max)
-        failed = refused(text, call.method, status, wait, keyed=call.key is not None)
         if status in _MOVED:
-            failed.add_note("`follow_redirects` is off; `expect` takes the redirect as the reply")
-        return failed
+            text += "; `follow_redirects` is off, and `expect` would take this as the reply"
+        return refused(text, call.method, status, wait, keyed=call.key is not None)
 
     async def _beginning(self, reply: Reply) -> bytes:
         found = bytearray()
@@ -319,7 +317,10 @@ class Client:
 def _request(call: Call, place: Place, headers: list[tuple[str, str]], settings: Settings) -> Any:
     """Makes the request, afresh for each time it is sent: its content is read as it goes out."""
     url = httpcore2.URL(
-        scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=place.target.encode()
+        scheme=place.scheme.encode(),
+        host=place.host.encode(),
+        port=None if place.port == urls.PORTS[place.scheme] else place.port,
+        target=place.target.encode(),
     )
     given = {name.lower() for name, _ in headers}
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -7,8 +7,8 @@
 | no answer in time | timeout; the outcome is open once something was sent |
 | the link broke, the reply was cut short or is no HTTP | connection_lost; likewise |
 | 400, 422 and other 4xx | validation |
-| 401 | auth |
-| 403, 407, 451; an address that is not public | permission |
+| 401, 407 | auth |
+| 403, 451; an address that is not public | permission |
 | 404, 410 | not_found |
 | 409, 412 | conflict |
 | 408, 425, 429 | rate_limited, with `retry_after` where the service states it |
@@ -22,7 +22,6 @@ Requests that may be done twice (GET, HEAD, OPTIONS, PUT, DELETE; RFC 9110, sect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from flowlang.connections.errors import Classified
 from flowlang.exceptions import ERROR_CLASSES, FlowExecutionError
@@ -33,7 +32,7 @@ _BY_STATUS: Mapping[int, str] = {
     401: "auth",
     403: "permission",
     404: "not_found",
-    407: "permission",
+    407: "auth",
     408: "rate_limited",
     409: "conflict",
     410: "not_found",
@@ -47,6 +46,7 @@ _BY_STATUS: Mapping[int, str] = {
 }
 _FINAL = frozenset({501, 505})  # the service will not learn it by the next attempt
 _GATEWAYS = frozenset({502, 504})  # somebody in between answers, who does not know what the service did
+_UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})  # X509_V_ERR_…: signed by itself, or by nobody who is known
 
 
 class RequestFailed(FlowExecutionError):
@@ -141,20 +141,15 @@ def _not_connected(cause: BaseException, what: str) -> RequestFailed:
     import ssl
 
     if isinstance(cause, ssl.SSLCertVerificationError):
-        failed = RequestFailed(
-            f"{what}: the certificate does not hold: {_of_certificate(cause)}", "connect", retryable=False
-        )
-        failed.add_note("name the authority that signed it: `verify: path/to/ca.pem`")
-        return failed
+        text = f"{what}: the certificate does not hold: {cause.verify_message or cause}"
+        if cause.verify_code in _UNKNOWN_ISSUER:
+            text += "; name the authority that signed it: `verify: path/to/ca.pem`"
+        return RequestFailed(text, "connect", retryable=False)
     if isinstance(cause, ssl.SSLError):
         return RequestFailed(f"{what}: no secured connection: {cause.reason or cause}", "connect")
     if isinstance(cause, socket.gaierror):
         return RequestFailed(f"{what}: its name cannot be looked up: {cause.strerror or cause}", "connect")
     return RequestFailed(f"{what}: {_words(cause, 'no connection')}", "connect")
-
-
-def _of_certificate(cause: Any) -> str:
-    return str(getattr(cause, "verify_message", "") or cause)
 
 
 def _words(cause: BaseException, otherwise: str) -> str:

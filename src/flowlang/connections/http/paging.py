@@ -22,7 +22,7 @@ _KINDS = ("link", "cursor", "page", "offset")
 _KEYS: Mapping[str, frozenset[str]] = {
     "link": frozenset({"link", "more"}),
     "cursor": frozenset({"cursor", "param", "in", "more"}),
-    "page": frozenset({"page", "start", "in", "more"}),
+    "page": frozenset({"page", "start", "size", "limit", "in", "more"}),
     "offset": frozenset({"offset", "start", "size", "limit", "in", "more"}),
 }
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w*-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+))*)")
@@ -61,12 +61,10 @@ class Pager:
 
     def first(self) -> Ask:
         given = self._given
-        if self._kind == "page":
-            return Ask({given["page"]: self._number})
-        if self._kind == "offset":
-            size = {given["limit"]: given["size"]} if "limit" in given else {}
-            return Ask({given["offset"]: self._number, **size})
-        return Ask({})
+        if self._kind in ("link", "cursor"):
+            return Ask({})
+        size = {given["limit"]: given["size"]} if "limit" in given else {}
+        return Ask({given[self._kind]: self._number, **size})
 
     def next(self, page: Page, place: Place) -> Ask | None:
         """What to ask after `page`, which came from `place`; None when it was the last.
@@ -97,7 +95,7 @@ class Pager:
 
     def _cursor(self, page: Page) -> Ask | None:
         cursor = at(page.body, self._given["cursor"])
-        if cursor is None or cursor in ("", False):
+        if not cursor:  # null, an empty text, false, and 0, which some services mean by it
             return None
         text = urls.as_text(cursor, f"the cursor at `{self._given['cursor']}`")
         self._once(text, f"cursor {text[:60]!r}")

@@ -162,7 +162,11 @@ def _encoded(text: str, more: str = "") -> str:
 def resolved(place: Place, reference: str, what: str) -> Place:
     """Where a redirect or a link leads, from `place`. Raises RequestFailed (`validation`)."""
     clean = quote(reference.strip(), safe=_SAFE + "?#[]")
-    return parsed(urljoin(str(place), clean).partition("#")[0], what)
+    try:
+        whole = urljoin(str(place), clean)
+    except ValueError as error:
+        raise invalid(f"{what} is no URL: {error}") from error
+    return parsed(whole.partition("#")[0], what)
 
 
 def shown(place: Place, hidden: tuple[str, ...] = ()) -> str:
