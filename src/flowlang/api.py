@@ -367,10 +367,14 @@ class RunHandle:
             self._cancelled = True
             self._run.cancel()
 
-    def signal(self, name: str, payload: Any = None) -> None:
+    def signal(self, name: str, payload: Any = None) -> bool:
         """Send a signal. It satisfies one `wait: {signal: name}`, whose `payload` it becomes: the one under way that
-        has waited longest, or else the next. What nobody waits for any more is forgotten with the run."""
+        has waited longest, or else the next. What nobody waits for any more is forgotten with the run. Returns False,
+        and does nothing, when the run is over: that may always have happened just before."""
+        if self.done:
+            return False
         self._run.signals.send(name, payload)
+        return True
 
     @property
     def done(self) -> bool:

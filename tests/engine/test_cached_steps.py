@@ -12,7 +12,7 @@ from tests.engine.support import JumpingClock, Service, registry_of, story, unti
 
 import flowlang
 from flowlang.engine.cache import OutputCache
-from flowlang.events import Event, StepSucceeded
+from flowlang.events import Event, StepFailed, StepSucceeded
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.values import Secret
 
@@ -110,9 +110,53 @@ async def test_several_that_miss_at_once_call_once(rates: Rates) -> None:
     assert len(rates.calls) == 1
 
 
-async def test_one_that_fails_or_is_cancelled_hands_over_to_the_next(rates: Rates) -> None:
+async def test_those_who_wait_share_the_failure_of_the_call_they_waited_for(rates: Rates) -> None:
+    """A service that is down is not asked by each of them, one after the other. Whoever comes later asks anew."""
     rates.held = asyncio.Event()
-    rates.failures = 1
+    rates.failures = 2
+    step = STEP[:-1] + ", retry: {max_attempts: 2, delay: 0s}}"
+    loop = f"{{id: each, for_each: [1, 2, 3], max_concurrency: 3, max_failures: 3, do: [{step}]}}"
+    text = f"flow: shared\nsteps:\n  - {loop}\noutputs: [{{name: failed, value: '${{each.failed}}'}}]\n"
+    flow = flowlang.load(text=text, tasks=[rates.task()])
+    events: list[Event] = []
+    handles = [flowlang.start(flow, on_event=events.append) for _ in range(5)]
+    await until(lambda: rates.calls)
+    rates.held.set()
+    assert [(await each).outputs for each in handles] == [{"failed": 3}] * 5
+    assert len(rates.calls) == 2
+    failures = [each.failure for each in events if isinstance(each, StepFailed)]
+    assert {(each.type, each.detail, each.attempt) for each in failures} == {("unavailable", "not now", 2)}
+    assert sorted(each.step or "" for each in failures) == sorted(f"each[{n}].a" for n in range(3) for _ in range(5))
+    assert sum("waited for another call" in str(each.notes) for each in failures) == 14
+    assert (await flowlang.run(flow)).outputs == {"failed": 0}
+
+
+async def test_one_that_fails_shows_nobody_the_secrets_of_another_run() -> None:
+    """What failed was masked for the run that asked; the others know secrets of their own."""
+    held = asyncio.Event()
+    calls: list[str] = []
+
+    @flowlang.task(effect="read")
+    async def ask(token: str) -> dict[str, Any]:
+        calls.append(token)
+        await held.wait()
+        raise FlowExecutionError("neither first-token nor other-token", retryable=False)
+
+    step = "ask: {id: a, token: '${inputs.token}', cache: {key: x, ttl: 10s}}"
+    inputs = "inputs: [{name: token, type: string, secret: true, required: true}]\n"
+    flow = flowlang.load(text=f"flow: sealed\n{inputs}steps:\n  - {step}\n", tasks=[ask])
+    handles = [flowlang.start(flow, {"token": token}) for token in ("first-token", "other-token")]
+    await until(lambda: calls)
+    held.set()
+    for handle, detail in zip(handles, ("neither *** nor other-token", "neither *** nor ***")):
+        failure = (await handle).failure
+        assert failure is not None
+        assert failure.detail == detail
+    assert calls == ["first-token"]
+
+
+async def test_one_that_is_cancelled_hands_over_to_the_next(rates: Rates) -> None:
+    rates.held = asyncio.Event()
     flow = flowlang.load(text=cached(STEP, "hands over"), tasks=[rates.task()])
     first, second, third = (flowlang.start(flow) for _ in range(3))
     await until(lambda: rates.calls)
@@ -120,7 +164,7 @@ async def test_one_that_fails_or_is_cancelled_hands_over_to_the_next(rates: Rate
     assert (await first).status == "cancelled"
     await until(lambda: len(rates.calls) == 2)
     rates.held.set()
-    assert ((await second).status, (await third).outputs) == ("failed", {"list": [3]})
+    assert ((await second).outputs, (await third).outputs) == ({"list": [2]}, {"list": [2]})
 
 
 async def test_one_that_waits_for_another_may_run_out_of_time(rates: Rates) -> None:

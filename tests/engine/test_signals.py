@@ -40,6 +40,16 @@ async def test_signals_that_come_before_the_wait_are_kept_in_order() -> None:
     assert waiting(events) == []
 
 
+async def test_a_run_that_is_over_takes_no_signal() -> None:
+    """Nobody will get it, and whoever sends it gets to know."""
+    handle, _ = started(TWO)
+    assert handle.signal("go", 1)
+    assert handle.signal("go", 2)
+    assert handle.signal("go", "one too many, and nobody can tell yet")
+    await handle
+    assert not handle.signal("go", 3)
+
+
 async def test_each_signal_ends_one_wait() -> None:
     handle, events = started(TWO)
     await until(lambda: waiting(events) == ["a"])

@@ -10,10 +10,19 @@ from copy import deepcopy
 from typing import Any
 
 from flowlang.engine.clock import Clock
+from flowlang.exceptions import Failure, StepError
 from flowlang.tasks.stream import Stream
 
 Key = tuple[object, ...]
 Outputs = dict[str, Any]
+
+
+class SharedFailure(Exception):
+    """The call that was waited for has failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
 
 
 class OutputCache:
@@ -25,7 +34,7 @@ class OutputCache:
     def __init__(self, size: int = 1000) -> None:
         self._size = size
         self._kept: OrderedDict[Key, tuple[float, Outputs]] = OrderedDict()  # until when (of the run's clock), and what
-        self._under_way: dict[tuple[Key, asyncio.AbstractEventLoop], asyncio.Future[None]] = {}
+        self._under_way: dict[tuple[Key, asyncio.AbstractEventLoop], asyncio.Future[Failure | None]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -35,7 +44,7 @@ class OutputCache:
         self, key: Key, ttl: float, clock: Clock, call: Callable[[], Awaitable[Outputs]]
     ) -> tuple[Outputs, bool]:
         """The outputs for `key`, and whether they were kept. Of several that miss it at once one calls, the others
-        wait for it; when it fails, the next one calls."""
+        wait for it, and share its failure: `SharedFailure`. When it is cancelled, the next one calls."""
         loop = asyncio.get_running_loop()
         mine = (key, loop)
         while True:
@@ -46,14 +55,21 @@ class OutputCache:
             if other is None:
                 break
             await asyncio.wait([other])
+            failed = other.result()
+            if failed is not None:
+                raise SharedFailure(failed)
         done = self._under_way[mine] = loop.create_future()
+        failure: Failure | None = None
         try:
             outputs = await call()
             self._keep(key, clock.monotonic() + ttl, outputs)
             return outputs, False
+        except StepError as error:
+            failure = error.failure
+            raise
         finally:
             del self._under_way[mine]
-            done.set_result(None)
+            done.set_result(failure)
 
     def _look(self, key: Key, now: float) -> Outputs | None:
         with self._lock:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from flowlang.connections.errors import Classified
 from flowlang.document.model import Retry
-from flowlang.engine.cache import Key
-from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.cache import Key, SharedFailure
+from flowlang.engine.failures import OperationError, secrets_of, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.retry import next_delay, wants_retry
 from flowlang.engine.steps import RUNNERS, Ended, evaluate, run_block, send
@@ -104,12 +105,22 @@ async def _answered(
             return outputs
 
         run, key = fiber.run, _cache_key(step, body, step.cache, frame, fiber)
-        frame[body.slot], told.cached = await run.common.cache.answer(key, step.cache.ttl, run.clock, call)
+        try:
+            frame[body.slot], told.cached = await run.common.cache.answer(key, step.cache.ttl, run.clock, call)
+        except SharedFailure as shared:
+            raise _shared(shared.failure, body, arguments or {}, fiber) from None
         if body.secret_outputs:
             run.masker.note(frame[body.slot])
         return None
     finally:
         fiber.idempotency_key = None
+
+
+def _shared(failure: Failure, step: Call, arguments: dict[str, Any], fiber: Fiber) -> StepError:
+    """The failure of the call that a cached step waited for, as its own: it may be of another run, or another turn."""
+    note = "this step waited for another call with the same `cache` key, which failed"
+    own = replace(failure, step=fiber.prefix + step.path, notes=(*failure.notes, note))
+    return StepError(fiber.activation.scrubbed(own, secrets_of(step, arguments)))
 
 
 def _idempotency_key(step: Modified, frame: Frame, fiber: Fiber) -> str:
