@@ -493,7 +493,7 @@ def _begin(
         errors = [each for each in checked.findings if each.severity == "error"]
         return None, invalid(errors, checked.name)
     environment: Mapping[str, str] = os.environ if env is None else env
-    values, findings = accept(plan.inputs, inputs or {}, plan.file)
+    values, findings = accept(plan, inputs or {})
     known: dict[str, str] = dict(secrets or {})
     if plan.secret_names or plan.env_names:
         known, missing = _secrets(plan, known, environment)

@@ -303,7 +303,7 @@ class ConnectionPlan:
 
     `ready` is the config itself where every value is written out: checked, completed, and never changed.
     `textual` maps the paths whose text comes from a variable to that variable's name, so that it can be coerced to
-    the schema's type. `spans` has the line and column of each path.
+    the schema's type. `spans` has the place of each path.
     """
 
     name: str
@@ -318,7 +318,7 @@ class ConnectionPlan:
     file: str
     line: int
     column: int
-    spans: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict)
+    spans: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict)
 
 
 @frozen
@@ -333,8 +333,7 @@ class InputPlan:
     default: object
     secret: bool
     schema: Mapping[str, Any]
-    line: int
-    column: int
+    span: Span
 
 
 @frozen
@@ -378,7 +377,8 @@ class Plan:
     """A checked flow, ready to run as often as one likes. It holds no state of any run.
 
     `env_names` and `secret_names` are the variables and secrets that a run must have (its subflows' included), with
-    the place where each is first named. `given_secrets` are the connections whose tasks are given secrets.
+    the place where each is first named. `inputs_at` is the key
+    `inputs`, the flow's name where there is none. `given_secrets` are the connections whose tasks are given secrets.
     """
 
     flow: str
@@ -398,6 +398,7 @@ class Plan:
     opening_retry: Retry | None
     env_names: Mapping[str, Span]
     secret_names: Mapping[str, Span]
+    inputs_at: Span
     version: str | None = None
     description: str | None = None
     concurrency: Admission | None = None

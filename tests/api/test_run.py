@@ -64,6 +64,32 @@ def test_a_refused_run_is_invalid_and_has_no_id() -> None:
     assert {each.code for each in result.findings} == {"invalid-input", "unknown-input"}
 
 
+def test_a_finding_on_an_input_underlines_the_name_that_it_is_about() -> None:
+    """One that is not declared: the declared one that was meant, or else the key `inputs`, or the flow's name."""
+    flow = "flow: f\ninputs:\n  - {name: amount, type: integer, required: true}\nsteps:\n  - log: hi\n"
+    rows = flow.splitlines()
+    found = flowlang.run_sync(text=flow, inputs={"amuont": 1, "colour": "red"}).findings
+    spots = {}
+    for each in found:
+        start, end = each.span.start, each.span.end
+        assert start.line == end.line
+        spots[each.message] = (start.line, rows[start.line - 1][start.column - 1 : end.column - 1])
+    assert spots == {
+        "the flow has no input `amuont`": (3, "amount"),
+        "the flow has no input `colour`": (2, "inputs"),
+        "input `amount` (integer, required) is missing": (3, "amount"),
+    }
+    (none,) = flowlang.run_sync(text="flow: f\nsteps:\n  - log: hi\n", inputs={"n": 1}).findings
+    assert (str(none.span.start), str(none.span.end)) == ("1:7", "1:8")
+
+
+def test_a_setting_that_is_refused_when_the_run_starts_is_underlined() -> None:
+    flow = "flow: f\nconnections:\n  db: {type: sqlite, database: ':memory:', pool_size: '${env.SIZE}'}\nsteps:\n"
+    flow += "  - sqlite_query: {query: SELECT 1}\n"
+    (found,) = flowlang.run_sync(text=flow, env={"SIZE": "many"}).findings
+    assert flow.splitlines()[2][found.span.start.column - 1 : found.span.end.column - 1] == "'${env.SIZE}'"
+
+
 def test_every_missing_secret_and_variable_is_named_at_once_with_its_place() -> None:
     result = flowlang.run_sync(text=SECRETS, env={})
     assert [(each.message, each.span.start.line) for each in result.findings] == [

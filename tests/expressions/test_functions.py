@@ -93,7 +93,7 @@ ERRORS = [
     ("int('x')", "digits"),
     ("bool('yes')", "bool"),
     ("min([])", "empty"),
-    ("min([1, 'a'])", "integer and string"),
+    ("min(from_json('[1, \"a\"]'))", "integer and string"),
     ("sum([1, 'a'])", "string"),
     ("any([1])", "true or false"),
     ("join([null])", "null"),

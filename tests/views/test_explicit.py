@@ -32,7 +32,7 @@ FLOWS = [
     if ".test." not in path.name and path.stem not in OTHER_PLUGINS
 ]
 NOTE = re.compile(r" # (default|from `defaults`).*$", re.MULTILINE)
-NOT_MEANT = {"at", "span", "spans", "scalar", "expression", "template", "file", "text", "unread", "default_span"}
+NOT_MEANT = frozenset("at span spans scalar expression template file text unread default_span inputs_at".split())
 CLASSES = {cls for cls in vars(model).values() if dataclasses.is_dataclass(cls)}
 
 

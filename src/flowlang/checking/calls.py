@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flowlang.checking import literal_secrets
@@ -291,6 +291,13 @@ def _digest(source: str) -> str:
 # ---------------------------------------------------------------- outputs
 
 
+def chosen_of(selected: Sequence[model.Name], declared: Mapping[str, Type]) -> Type:
+    """What a step's id holds that lists outputs. Where one of them is not declared, which is reported there, all that
+    are may be read: the one that was meant is among them."""
+    chosen = {each.text: declared.get(each.text, ANY) for each in selected}
+    return record(chosen if chosen.keys() <= declared.keys() or not declared else {**declared, **chosen})
+
+
 def outputs_of(checker: Checker, step: model.TaskStep, spec: TaskSpec) -> tuple[Type, bool]:
     """What the step's id holds, and whether that is secret."""
     if step.selected is None:
@@ -299,6 +306,5 @@ def outputs_of(checker: Checker, step: model.TaskStep, spec: TaskSpec) -> tuple[
             whole = OBJECT if spec.outputs is None else record(spec.outputs)
             known = checker.given[id(spec)] = (whole, holds_secret(whole))
         return known
-    declared = spec.outputs or {}
-    chosen = record({each.text: declared.get(each.text, ANY) for each in step.selected})
+    chosen = chosen_of(step.selected, spec.outputs or {})
     return chosen, holds_secret(chosen)

@@ -138,6 +138,7 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
         opening_retry=flow.defaults.retry,
         env_names=checker.env_names,
         secret_names=checker.secret_names,
+        inputs_at=flow.inputs_at,
         version=flow.version,
         description=flow.description,
         concurrency=admission,
@@ -209,8 +210,7 @@ def input_plan(each: model.Input) -> InputPlan:
         default=each.default,
         secret=each.secret,
         schema=schema,
-        line=each.name.span.start.line,
-        column=each.name.span.start.column,
+        span=each.name.span,
     )
 
 
@@ -322,7 +322,7 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
         file=checker.flow.file,
         line=start.line,
         column=start.column,
-        spans={path: (span.start.line, span.start.column) for path, span in places.values.items()},
+        spans=places.values,
     )
 
 

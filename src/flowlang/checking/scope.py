@@ -113,7 +113,9 @@ class Scope:
         self.present: frozenset[str] = outer.present if outer is not None else frozenset()
         self.holding: frozenset[str] = outer.holding if outer is not None else frozenset()
         self.cleaning: str = outer.cleaning if outer is not None else ""  # the clean-up that this is part of
-        self.over_stream: Span | None = outer.over_stream if outer is not None else None  # a loop that reads one
+        self.over_stream: model.ForEachStep | None = (
+            outer.over_stream if outer is not None else None
+        )  # a loop that reads one
         self.recurring: frozenset[str] = frozenset()  # ids of the turns of `while` and `until` that begin here
         self.redefined: list[str] = []  # those of them that were defined anew, in order
         self.added: list[str] = []

@@ -105,7 +105,7 @@ def block(
         if checker.full:
             break
         if ended is not None and not told:
-            checker.add(unreachable.check(step.span, ended.span))
+            checker.add(unreachable.check(step, ended))
             told = True
         walked = one(checker, scope, step, prefix, number)
         if walked.step is not None:

@@ -167,7 +167,7 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
     checker.add(names_taken.loop_variable(step, scope))
     inner = scope.turn()
     hide_itself(scope, inner, step)
-    inner.over_stream = step.span if source.kind == "stream" else scope.over_stream
+    inner.over_stream = step if source.kind == "stream" else scope.over_stream
     variable = step.variable
     named = f"loop variable `{variable.text}`"
     place = inner.layout.place()

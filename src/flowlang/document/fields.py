@@ -202,7 +202,7 @@ class Fields:
         self.findings.add(codes.DURATION, message, scalar.span, word and meant(word), notes=notes, fix=fix)
         return None
 
-    def limit(self, key: str, advice: str | None = "leave it out to have the default") -> float | None:
+    def limit(self, key: str, advice: str = "leave it out for no limit, or write one such as `30s`") -> float | None:
         """Seconds that something may take: more than none."""
         seconds = self.duration(key)
         node = self.node(key)

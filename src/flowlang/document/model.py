@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Literal
 
 from flowlang.diagnostics import Position, Span
+from flowlang.document.nodes import Mapping as MappingNode
 from flowlang.document.nodes import Node, Scalar
 from flowlang.expressions.syntax import Expression, Template
 from flowlang.expressions.types import Type
@@ -29,6 +30,14 @@ class Located:
     @property
     def span(self) -> Span:
         return self.at if isinstance(self.at, Span) else self.at.span
+
+    @property
+    def head(self) -> Span:
+        """Where it begins: of an object the first key."""
+        span = self.span
+        if not isinstance(self.at, MappingNode) or not self.at.entries:
+            return Span(span.start, Position(span.start.line, span.start.column + 1), span.file)
+        return Span(span.start, self.at.entries[0][0].span.end, span.file)
 
     @property
     def start(self) -> Position:
@@ -443,6 +452,7 @@ class Flow:
     vars: tuple[tuple[Name, Value], ...]
     defaults: Defaults
     steps: tuple[Step, ...]
+    inputs_at: Span  # the key `inputs`, or the name where there is none
     outputs: tuple[Output, ...]
     timeout: float | None
     on_cancel: tuple[Step, ...]

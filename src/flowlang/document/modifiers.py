@@ -86,7 +86,10 @@ class StepFields(Fields):
                 not_yet(context, key, self.entries[key][0])
         condition = self.node("if") if guard else None
         description = self.text("description")
-        retry, timeout = self.node("retry"), self.limit("timeout")
+        retry, timeout = (
+            self.node("retry"),
+            self.limit("timeout", "leave it out for no limit of its own, or write one such as `30s`"),
+        )
         keys = [each for each in self.entries if each in _OF_STEPS and (guard or each != "if")]
         return Modifiers(
             id=self.name,
@@ -107,7 +110,7 @@ class StepFields(Fields):
             return None
         fields = Fields(self.context, node, "a `cache`", ("key", "ttl"), also=_CACHE_ALIASES, at=self.span("cache"))
         key, _ = fields.required("key"), fields.required("ttl")
-        seconds = fields.limit("ttl", None)
+        seconds = fields.limit("ttl", "write how long an answer may be used, such as `10m`")
         if key is None or seconds is None:
             return None
         return Cache(self.context.value(key), seconds, node.span)

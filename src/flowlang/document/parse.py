@@ -79,6 +79,7 @@ def _flow(context: Context, node: Mapping) -> Flow:
         connections=_connections(fields),
         tasks=fields.names("tasks") or (),
         inputs=read_inputs(fields),
+        inputs_at=fields.span("inputs") if "inputs" in fields else name.span if name else fields.at,
         vars=_vars(fields),
         defaults=_defaults(fields),
         steps=read_steps(fields, "steps"),
@@ -132,7 +133,7 @@ def _connection(context: Context, key: Scalar, node: Node) -> Connection:
     kind = fields.text("type")
 
     def seconds(word: str) -> float:
-        value = fields.limit(word)
+        value = fields.limit(word, f"leave it out to have the default, {_TIMEOUT:g}s")
         return _TIMEOUT if value is None else value
 
     lazy, connect, acquire = fields.boolean("lazy", False), seconds("connect_timeout"), seconds("acquire_timeout")

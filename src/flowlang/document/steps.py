@@ -189,18 +189,17 @@ def _not_a_step(context: Context, node: Node) -> None:
     if isinstance(node, Sequence):
         wrong_type(context, "steps", node, "a step", "one `- ` begins a step")
         return
-    span = node.span if isinstance(node, Scalar) else None
-    text = node.text if isinstance(node, Scalar) else ""
-    if span is None:
+    if not isinstance(node, Scalar):
         return
-    if not text:
+    span, text = node.span, node.text
+    if not text or node.value is None:
         context.findings.add(codes.NO_VERB, "this step is empty", span, "remove it, or write what it does")
     elif ":" in text and text.split(":", 1)[0].isidentifier():
         message = f"{shown(text)} has no space after the colon, so it is text and not a step"
         context.findings.add(yaml_codes.SPACE, message, span, f"write {shown(text.replace(':', ': ', 1))}")
     else:
         message = f"a step is an object; this is {kind_of(node)}"
-        word = text if text.isidentifier() else None
+        word = text if text.isidentifier() and isinstance(node.value, str) else None
         context.findings.add(codes.WRONG_TYPE, message, span, word and meant(f"{word}:"))
 
 

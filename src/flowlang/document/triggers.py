@@ -93,7 +93,7 @@ def _trigger(one: Fields, kind: str, paths: dict[str, Span]) -> Trigger | None:
         _schedule(fields)
     elif kind == "every":
         fields.required("interval")
-        fields.limit("interval", None)
+        fields.limit("interval", "write one such as `5m`")
     else:
         _webhook(fields, paths)
     settings = one.context.object(node)

@@ -128,11 +128,22 @@ def _switch(fields: StepFields) -> SwitchStep | None:
     found = context.branches(readers)
     cases = tuple([each for each in found if isinstance(each, Case)])
     default = found[-1] if defaults else None
+    if len(readers) == len(defaults) < 2 and isinstance(listed := fields.node("cases"), Sequence):
+        _caseless(context, listed, defaults=bool(defaults))
     if subject is None:
         return None
     return SwitchStep(
         subject, cases, default if isinstance(default, tuple) else None, fields.modifiers(), fields.mapping
     )
+
+
+def _caseless(context: Context, listed: Sequence, *, defaults: bool) -> None:
+    """A `switch` that has nothing to choose from, unless what stands there is wrong in another way, which is told."""
+    if any(not isinstance(item, Mapping) for item in listed.items):
+        return
+    what = "its `default` always runs" if defaults else "nothing in it ever runs"
+    help_ = "add a case: `- {when: …, do: […]}`"
+    context.findings.add(codes.WRONG_TYPE, f"`cases` has no case, so {what}", listed.span, help_)
 
 
 def _case(fields: Fields) -> Case | None:

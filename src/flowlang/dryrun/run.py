@@ -30,7 +30,7 @@ def dry_run(
     """What a run of `plan`, compiled by `PartialUnit`, would do, or what is wrong with the inputs. `turns`: how many
     turns of a loop are told."""
     missing: list[str] = []
-    inputs, findings = accept(plan.inputs, given, plan.file, missing)
+    inputs, findings = accept(plan, given, missing)
     if findings:
         return None, findings
     story = Story(turns, Missing(env), Missing(secrets))
@@ -141,7 +141,7 @@ def subflow(step: Subflow, frame: Frame, scope: Scope) -> Told:
     plan = step.plan
     arguments = scope.value(step.arguments, frame)
     given = {name: value for name, value in arguments.items() if _told(value)}
-    inputs, findings = accept(plan.inputs, given, plan.file, [])
+    inputs, findings = accept(plan, given, [])
     if findings:
         raise Failed("validation", f"subflow `{plan.flow}`: " + "; ".join(each.message for each in findings))
     inputs |= {name: value for name, value in arguments.items() if not _told(value)}

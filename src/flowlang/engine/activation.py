@@ -265,8 +265,8 @@ def _finding(plan: ConnectionPlan, problem: ConfigProblem, clean: Any) -> Diagno
     path = tuple(problem.path)
     while path and path not in plan.spans:
         path = path[:-1]
-    line, column = plan.spans.get(path, (plan.line, plan.column))
-    span = Span(Position(line, column), Position(line, column + 1), plan.file)
+    start = Position(plan.line, plan.column)
+    span = plan.spans.get(path) or Span(start, Position(start.line, start.column + len(plan.name)), plan.file)
     message = clean(f"connection `{plan.name}`: {problem.message}")
     return Diagnostic(problem.code, message, span, suggestion=problem.suggestion)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flowlang.diagnostics import Diagnostic, Position, Span, code, nearest
+from flowlang.diagnostics import Diagnostic, code, nearest
 from flowlang.expressions.runtime import ExpressionError
-from flowlang.plan import InputPlan
+from flowlang.plan import InputPlan, Plan
 
 INVALID_INPUT = code(
     "invalid-input",
@@ -39,31 +39,17 @@ _PYTHON: dict[str, tuple[type, ...]] = {
 
 
 def accept(
-    declared: Sequence[InputPlan], given: Mapping[str, Any], file: str, missing: list[str] | None = None
+    plan: Plan, given: Mapping[str, Any], missing: list[str] | None = None
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """The value of every declared input, and what is wrong with those given. Required ones that were not given are
-    wrong, too, or only listed in `missing`."""
+    """The value of every input that `plan` declares, and what is wrong with those given. Required ones that were not
+    given are wrong, too, or only listed in `missing`."""
     values: dict[str, Any] = {}
-    findings: list[Diagnostic] = []
-    names = [each.name for each in declared]
-    for name in given:
-        if name not in names:
-            close = nearest(str(name), names)
-            note = f"declared inputs: {', '.join(f'`{each}`' for each in names)}" if names else "it declares none"
-            findings.append(
-                Diagnostic(
-                    UNKNOWN_INPUT,
-                    f"the flow has no input `{name}`",
-                    _span(file, declared[0].line, declared[0].column) if declared else _span(file, 1, 1),
-                    notes=(note,),
-                    suggestion=f"did you mean `{close}`?" if close else None,
-                )
-            )
-    for each in declared:
+    findings = list(_unknown(plan, given))
+    for each in plan.inputs:
         if each.name in given:
             value, problems = _checked(each, given[each.name])
             values[each.name] = value
-            findings.extend(_finding(each, file, problem) for problem in problems)
+            findings.extend(_finding(each, problem) for problem in problems)
         elif each.has_default:
             timed = each.type_name in ("timestamp", "duration") and each.default is not None
             values[each.name] = _time_value(each, each.default)[0] if timed else _copied(each.default)
@@ -71,10 +57,26 @@ def accept(
             missing.append(each.name)
         elif each.required:
             problem = f"input `{each.name}` ({each.type_name}, required) is missing"
-            findings.append(_finding(each, file, problem))
+            findings.append(_finding(each, problem))
         else:
             values[each.name] = None
     return values, findings
+
+
+def _unknown(plan: Plan, given: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """The names that the flow does not declare, each where it declares the one that was meant, or any."""
+    declared = {each.name: each for each in plan.inputs}
+    note = f"declared inputs: {', '.join(f'`{each}`' for each in declared)}" if declared else "it declares none"
+    for name in given:
+        if name not in declared:
+            close = nearest(str(name), declared)
+            yield Diagnostic(
+                UNKNOWN_INPUT,
+                f"the flow has no input `{name}`",
+                declared[close].span if close is not None else plan.inputs_at,
+                notes=(note,),
+                suggestion=f"did you mean `{close}`?" if close else None,
+            )
 
 
 def parse_text(each: InputPlan, text: str) -> Any:
@@ -175,13 +177,9 @@ def _schema_problems(each: InputPlan, value: Any) -> list[str]:
     return problems
 
 
-def _finding(each: InputPlan, file: str, message: str) -> Diagnostic:
+def _finding(each: InputPlan, message: str) -> Diagnostic:
     suggestion = None if "missing" not in message else f"give it: -i {each.name}=…"
-    return Diagnostic(INVALID_INPUT, message, _span(file, each.line, each.column), suggestion=suggestion)
-
-
-def _span(file: str, line: int, column: int) -> Span:
-    return Span(Position(line, column), Position(line, column + 1), file)
+    return Diagnostic(INVALID_INPUT, message, each.span, suggestion=suggestion)
 
 
 def _kind(value: Any) -> str:

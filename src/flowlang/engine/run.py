@@ -262,7 +262,7 @@ class Run:
     async def call_subflow(self, step: Subflow, arguments: Mapping[str, Any], fiber: Fiber) -> dict[str, Any]:
         """Run a subflow in this run's tree: its own frame and connections; clock, sinks and secrets are shared."""
         plan = step.plan
-        inputs, findings = accept(plan.inputs, arguments, plan.file)
+        inputs, findings = accept(plan, arguments)
         activation, inner = self._activate(plan, inputs, fiber, f"{fiber.prefix}{step.site.path}.")
         error_class = "validation"
         if not findings:

@@ -9,6 +9,7 @@ from flowlang.diagnostics import nearest
 from flowlang.expressions import codes, hints, literal_calls
 from flowlang.expressions.functions import FUNCTIONS, Function
 from flowlang.expressions.narrowing import path_key
+from flowlang.expressions.operator_rules import one_order
 from flowlang.expressions.path_rules import base_type
 from flowlang.expressions.types import ANY, Type, accepts, holds_secret
 from flowlang.expressions.walk import Walk
@@ -29,6 +30,9 @@ def call(walk: Walk, node: ast.Call) -> Type:
     given = _arguments(walk, node, function)
     if given is not None:
         literal_calls.check(walk, node, function)
+        if name in ("min", "max") or (name == "sorted" and len(node.args) == 1 and not node.keywords):
+            alone = node.args[0] if len(node.args) == 1 else None
+            one_order(walk, name, alone.elts if isinstance(alone, ast.List) else node.args)
         walk.secret = walk.secret or any(map(holds_secret, given))
         if name == "str":
             _as_text(walk, node, given)
@@ -105,6 +109,28 @@ def _arguments(walk: Walk, node: ast.Call, function: Function) -> list[Type] | N
     return matched if fits else None
 
 
+_PLAIN = ("integer", "number", "decimal", "boolean", "timestamp", "date", "time", "duration", "uuid")
+_CONVERSIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("string", _PLAIN, "str({})"),
+    ("string", ("array",), "join({}, ', ')"),
+    ("string", ("object",), "json({})"),
+    ("number", ("string",), "float({})"),
+    ("integer", ("string", "number", "decimal"), "int({})"),
+    ("timestamp", ("string",), "parse_time({})"),
+    ("duration", ("string", "integer", "number"), "duration({})"),
+    ("array", ("object",), "values({})"),
+    ("array", ("string",), "split({}, ',')"),
+)
+"""What is needed, what is there, and the call that makes the one of the other."""
+
+
+def _converted(shown: str, found: Type, target: Any) -> str | None:
+    wanted = [each.kind for each in target.types]
+    fitting = (call for kind, given, call in _CONVERSIONS if kind in wanted and found.kind in given)
+    call = next(fitting, None)
+    return call.format(shown) if call else None
+
+
 def _fitting(walk: Walk, node: ast.expr, found: Type, target: Any, function: Function, at: int) -> Type:
     if any(accepts(each, found) for each in target.types) or (function.lazy and at == 0):
         return found
@@ -118,5 +144,7 @@ def _fitting(walk: Walk, node: ast.expr, found: Type, target: Any, function: Fun
             )
         return found.not_null()
     suggestion = "a stream is read by `for_each`, row by row" if found.kind == "stream" else None
+    converted = None if suggestion else _converted(shown, found, target)
+    suggestion = f"did you mean `{converted}`?" if converted else suggestion
     walk.report(codes.MISMATCH, node, f"`{function.name}` needs {wanted}, `{shown}` is {found}", suggestion=suggestion)
     return found

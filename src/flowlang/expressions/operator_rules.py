@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from flowlang.diagnostics import nearest
 from flowlang.expressions import codes, operators
@@ -96,6 +98,18 @@ def _order(walk: Walk, pair: tuple[ast.expr, ast.expr], left: Type, right: Type)
         return
     suggestion = _converted(walk, pair, left, right)
     walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), f"cannot order {left} and {right}", suggestion=suggestion)
+
+
+def one_order(walk: Walk, function: str, nodes: Sequence[ast.expr]) -> None:
+    """Values that `function` is to put in order, as far as they are written out: two of kinds without a common one."""
+    for pair in pairwise(nodes):
+        left, right = (walk.types.get(each, ANY) for each in pair)
+        unlike = left.kind != right.kind and not {"boolean", "null"} & {left.kind, right.kind}
+        if unlike and not operators.can_order(left, right):
+            message = f"`{function}` cannot order {left.not_null()} and {right.not_null()}"
+            suggestion = _converted(walk, pair, left, right)
+            walk.report_at(codes.MISMATCH, *_pair_span(walk, pair), message, suggestion=suggestion)
+            return
 
 
 _READERS = {"timestamp": "parse_time", "duration": "duration"}

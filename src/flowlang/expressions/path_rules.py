@@ -40,7 +40,8 @@ def _not_ready(walk: Walk, node: ast.Name, binding: Binding, soft: bool) -> None
         walk.report(codes.LATER, node, message, suggestion=binding.remedy or "move the step that reads it below")
     elif not soft and node.id not in walk.present:
         message = f"{binding.label} may be skipped" + (f" ({binding.why})" if binding.why else "")
-        instead = f"`${{default({_path_at(walk, node)}, …)}}`"
+        path = _path_at(walk, node)
+        instead = f"`${{default({path}, {'{}' if path == node.id else '…'})}}`"
         fix = f"{binding.remedy}, or read it as {instead}" if binding.remedy else f"read it as {instead}"
         walk.report(codes.MAYBE, node, message, suggestion=fix)
 
@@ -49,11 +50,11 @@ _KEYS = re.compile(r"(?:\.\w+|\[[^\[\]]*\])*")
 
 
 def _path_at(walk: Walk, node: ast.Name) -> str:
-    """The path that begins with `node`, as it is written."""
+    """The path that begins with `node`, as it is written; of a step that is read as a whole, its id."""
     start, end = (each - walk.expression.offset for each in walk.expression.span_of(node))
     source = walk.expression.source
     keys = "".join(_KEYS.findall(source, end)[:1])
-    return source[start:end] + keys if keys and source.startswith(keys, end) else f"{node.id}.…"
+    return source[start:end] + keys if keys and source.startswith(keys, end) else node.id
 
 
 def _unknown_root(walk: Walk, node: ast.Name) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Position, Span, code
+from flowlang.diagnostics import Diagnostic, code
 from flowlang.document import model
 
 CODE = code("exit-in-cleanup", __doc__ or "")
@@ -35,7 +35,5 @@ def check(step: model.ExitStep, cleaning: str) -> Iterator[Diagnostic]:
     """`cleaning`: the word for the clean-up that the step is part of, empty when it is part of none."""
     if not cleaning:
         return
-    start = step.span.start
-    span = Span(start, Position(start.line, start.column + 1), step.span.file)
     message = f"`exit` in `{cleaning}`: how the run ends is decided when this runs"
-    yield Diagnostic(CODE, message, span, suggestion="leave steps out with `if`, or fail with `raise`")
+    yield Diagnostic(CODE, message, step.head, suggestion="leave steps out with `if`, or fail with `raise`")

@@ -1,7 +1,7 @@
-"""An `exit` gives an output under a name that looks mistyped.
+"""An `exit` gives an output that the flow does not declare.
 
-The `outputs` of an `exit` stand in for those of the flow. A name that the flow does not declare is allowed, but one
-that is nearly a declared one is most likely a slip: whoever reads the declared one finds nothing.
+The `outputs` of an `exit` stand in for those of the flow, and whoever calls it goes by what it declares: a flow that
+calls it as a subflow can read nothing else.
 
 ```yaml wrong
 flow: f
@@ -36,14 +36,17 @@ def check(given: Sequence[model.Name], declared: Collection[str]) -> Iterator[Di
     """`declared` are the outputs of the flow."""
     names = {each.text for each in given}
     for name in given:
-        close = nearest(name.text, [each for each in declared if each not in names])
-        if name.text in declared or close is None:
+        if name.text in declared:
             continue
+        close = nearest(name.text, [each for each in declared if each not in names])
+        listed = ", ".join(f"`{each}`" for each in declared)
+        help_ = f"declare it: `{{name: {name.text}, value: …}}` in the `outputs` of the flow, or leave it out"
         yield Diagnostic(
             CODE,
             f"the flow declares no output `{name.text}`",
             name.span,
             "warning",
-            suggestion=f"did you mean `{close}`?",
+            notes=(f"it declares {listed}" if listed else "it declares none",),
+            suggestion=f"did you mean `{close}`?" if close else help_,
             fix=respelt(name.span, close),
         )

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowlang.checking.scope import Entry, Scope
-from flowlang.diagnostics import Diagnostic, Position, Span, code
+from flowlang.diagnostics import Diagnostic, code
 from flowlang.document import model
 
 CODE = code("stream-across-wait", __doc__ or "")
@@ -42,10 +42,11 @@ CODE = code("stream-across-wait", __doc__ or "")
 def check(step: model.WaitStep, scope: Scope) -> Iterator[Diagnostic]:
     if scope.over_stream is None:
         return
-    start = step.span.start
-    span = Span(start, Position(start.line, start.column + 1), step.span.file)
-    message = f"this `wait` stands in the loop at {scope.over_stream.start}, whose stream would stay open meanwhile"
-    yield Diagnostic(CODE, message, span, suggestion="read the rows into a list first")
+    loop = scope.over_stream
+    message = f"this `wait` stands in the loop at {loop.start}, whose stream would stay open meanwhile"
+    collect = f"`do: []`, `collect: ${{{loop.variable.text}}}`"
+    help_ = f"wait before the loop; or collect the rows first ({collect}), and loop over the `results` of that"
+    yield Diagnostic(CODE, message, step.head, suggestion=help_)
 
 
 def close(step: model.WaitStep, scope: Scope) -> None:

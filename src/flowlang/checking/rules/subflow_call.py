@@ -263,4 +263,5 @@ def outputs(step: model.SubflowStep, callee: Callee) -> Type:
     """What the step's id holds."""
     if step.selected is None:
         return record(callee.outputs)
-    return record({each.text: callee.outputs.get(each.text, ANY) for each in step.selected})
+    chosen = {each.text: callee.outputs.get(each.text, ANY) for each in step.selected}
+    return record(chosen if chosen.keys() <= callee.outputs.keys() else {**callee.outputs, **chosen})

@@ -90,7 +90,7 @@ def bounds(step: model.SubflowStep, callee: Callee) -> Iterator[Diagnostic]:
                     CODE,
                     f"input `{place_in(name.text, error.instance_path)}` of subflow `{callee.plan.flow}` {said}",
                     _at(value, error.instance_path),
-                    notes=(f"it is declared at {callee.plan.file}:{wanted.line}:{wanted.column}",),
+                    notes=(f"it is declared at {wanted.span}",),
                 )
 
 

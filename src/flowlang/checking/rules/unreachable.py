@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Position, Span, code
+from flowlang.diagnostics import Diagnostic, code
+from flowlang.document import model
 
 CODE = code("unreachable", __doc__ or "")
 
 
-def check(span: Span, before: Span) -> Iterator[Diagnostic]:
-    first = Span(span.start, Position(span.start.line, span.start.column + 1), span.file)
+def check(step: model.Step, before: model.Step) -> Iterator[Diagnostic]:
     message = f"this step can never run: the one at {before.start} always ends the flow"
-    yield Diagnostic(CODE, message, first, "warning", suggestion="remove it, or give the one before it an `if`")
+    yield Diagnostic(CODE, message, step.head, "warning", suggestion="remove it, or give the one before it an `if`")

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.diagnostics import Diagnostic, Position, Span, code
+from flowlang.diagnostics import Diagnostic, Span, code
 from flowlang.document import model
 from flowlang.exceptions import ERROR_CLASSES
 
@@ -50,10 +50,10 @@ def check(step: model.TryStep) -> Iterator[Diagnostic]:
                 yield Diagnostic(CODE, message, name.span, "warning", suggestion=help_)
         free = [each for each in classes if each not in taken and each != _NEVER]
         if not free and any(each != _NEVER for each in classes):
-            start = catch.span.start
-            span = Span(start, Position(start.line, start.column + 1), catch.span.file)
             first = min(taken[each].start for each in classes if each in taken)
             message = f"this handler can never run: the one at {first} takes all that it would"
-            yield Diagnostic(CODE, message, span, "warning", suggestion="move it up, or give the one before it an `if`")
+            yield Diagnostic(
+                CODE, message, catch.head, "warning", suggestion="move it up, or give the one before it an `if`"
+            )
         if catch.guard is None:
             taken |= dict.fromkeys(free, catch.span)
