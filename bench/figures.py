@@ -26,6 +26,7 @@ from flows import BLOCK, shop
 from flows import STEPS as STEPS_OF_BLOCK
 from harness import Figure, in_turn, processes_in_turn, run, seconds, spawn
 from plugin import op, waiting_op
+from web import web
 
 STEPS = 1000
 HEAD = """\
@@ -391,5 +392,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
+    web,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowlang.tasks.context import Context
     from flowlang.tasks.decorator import task
     from flowlang.tasks.stream import Stream
-    from flowlang.tasks.values import Ident, Secret, Sql
+    from flowlang.tasks.values import Ident, Secret, Sql, UrlPath
 
 _HOMES = {
     "flowlang.api": ("Checked", "Flow", "RunHandle", "check", "load", "plugins", "run", "run_sync", "start"),
@@ -44,7 +44,7 @@ _HOMES = {
     "flowlang.tasks.context": ("Context",),
     "flowlang.tasks.decorator": ("task",),
     "flowlang.tasks.stream": ("Stream",),
-    "flowlang.tasks.values": ("Ident", "Secret", "Sql"),
+    "flowlang.tasks.values": ("Ident", "Secret", "Sql", "UrlPath"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -81,6 +81,7 @@ __all__ = [
     "Secret",
     "Sql",
     "Stream",
+    "UrlPath",
     "__version__",
     "check",
     "load",

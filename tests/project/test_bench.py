@@ -10,11 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOWS = """
-import asyncio, flowlang, figures
+import asyncio, flowlang, figures, web
 for text in [figures.sequence(3), figures.side_by_side("bench_op", 3), figures.side_by_side("bench_waiting_op", 3)]:
     asyncio.run(figures.run(flowlang.load(text=text)))
 for text in [figures.SMALLEST, figures.INSERT, figures.STREAM, figures.EXPRESSIONS]:
     flowlang.load(text=text)
+for steps in (web.STEPS.format(n=1), web.LOOP.format(count=3, at_once=2)):
+    flowlang.load(text=web.HEAD.format(url="http://127.0.0.1:9") + steps)
 for lines in (100, 1000):
     text = figures.shop(lines)
     assert 0.5 * lines < text.count("\\n") <= lines
