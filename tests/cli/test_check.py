@@ -106,3 +106,31 @@ def test_a_name_that_is_no_unicode_still_gives_json(cli: Call, folder: Path) -> 
     assert finding["file"] == "odd\udcff.yaml"
     assert "odd\\udcff.yaml:1:1" in cli("check", "odd\udcff.yaml").out
     assert json.loads(cli("run", "--json", "odd\udcff.yaml").out)["status"] == "invalid"
+
+
+def test_of_a_folder_every_flow_and_every_test_is_checked_in_order(cli: Call, files: Path) -> None:
+    """And nothing that is no flow, or lies where no sources lie."""
+    (files / "parts").mkdir()
+    (files / "parts" / "inner.yml").write_text("# a part\nsteps:\n  - log: ${nope}\n")
+    (files / "good.test.yaml").write_text("tests:\n  - nme: typo\n")
+    (files / "compose.yaml").write_text("services: {web: {image: x}}\n")
+    (files / "notes.txt").write_text("flow: no\n")
+    for hidden in (".git", "node_modules"):
+        (files / hidden).mkdir()
+        (files / hidden / "bad.yaml").write_text("flow: b\nstep: []\n")
+    done = cli("check", ".", "good.yaml", "--format", "json")
+    assert done.code == 2
+    assert list(dict.fromkeys(each["file"] for each in json.loads(done.out))) == [
+        "bad.yaml",
+        "good.test.yaml",
+        "parts/inner.yml",
+        "worse.yaml",
+    ]
+    assert cli("check", ".").out.rstrip().endswith("in 5 files")
+
+
+def test_a_folder_without_a_flow_is_refused(cli: Call, files: Path) -> None:
+    (files / "empty").mkdir()
+    done = cli("check", "empty", "good.yaml")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no flow in the folder `empty`" in done.err

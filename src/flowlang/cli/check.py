@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.argument("files", metavar="FILE|FOLDER...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--format",
     "form",
@@ -32,18 +32,22 @@ if TYPE_CHECKING:
 def check(files: tuple[str, ...], form: str, strict: bool, fix: bool, unsafe_fixes: bool, diff: bool) -> int:
     """Find everything that is wrong with flows and `*.test.yaml` files, without running them or touching a service.
 
-    Exit code 2 when there is an error. Hints (an input or a step that nothing uses) never count, not even with
-    --strict.
+    Of a folder, every flow and every file of tests below it is checked. Exit code 2 when there is an error. Hints (an
+    input or a step that nothing uses) never count, not even with --strict.
     """
     from flowlang import api, diagnostics
+    from flowlang.cli.flowfiles import flow_files
 
     if (unsafe_fixes or diff) and not fix:
         raise click.UsageError("--unsafe-fixes and --diff go with --fix")
-    for file in dict.fromkeys(files) if fix else ():
+    chosen, empty = flow_files(files)
+    if empty:
+        raise click.UsageError(f"there is no flow in the folder `{empty[0]}`")
+    for file in chosen if fix else ():
         _mend(file, unsafe=unsafe_fixes, diff=diff, tell=out if form == "text" else err)
     findings: list[Diagnostic] = []
     sources: dict[str, str] = {}
-    for file in dict.fromkeys(files):
+    for file in chosen:
         if file.endswith(".test.yaml"):
             tests = _of_tests(file)
             findings += tests.findings
@@ -53,7 +57,7 @@ def check(files: tuple[str, ...], form: str, strict: bool, fix: bool, unsafe_fix
             findings += [*checked.findings, *checked.hints]
             sources |= checked.sources
     findings = diagnostics.ordered(diagnostics.strict(findings) if strict else findings)
-    _write(form, findings, sources, len(set(files)))
+    _write(form, findings, sources, len(chosen))
     return 2 if diagnostics.has_errors(findings) else 0
 
 

@@ -59,17 +59,16 @@ def find(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str]:
         if os.path.isfile(path):
             yield path
         elif os.path.isdir(path):
-            yield from _within(path)
+            yield from (file for file in walk(path) if file.endswith(SUFFIX))
         else:
             raise FileNotFoundError(path)
 
 
-def _within(folder: str) -> Iterator[str]:
+def walk(folder: str) -> Iterator[str]:
+    """All files below a folder, in the order of their names; folders that hold no sources are left out."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith(".") and each not in _SKIPPED)
-        for name in sorted(names):
-            if name.endswith(SUFFIX):
-                yield os.path.normpath(os.path.join(where, name))
+        yield from (os.path.normpath(os.path.join(where, name)) for name in sorted(names))
 
 
 def run_tests(
