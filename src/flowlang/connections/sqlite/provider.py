@@ -23,8 +23,8 @@ from flowlang.connections.sqlite.errors import translated, verdict
 from flowlang.exceptions import ConnectionError
 
 if TYPE_CHECKING:
+    from flowlang.connections._pool import Pool
     from flowlang.connections.sqlite.handle import Handle, Settings
-    from flowlang.connections.sqlite.pool import Pool
 
 _MEMORY = ":memory:"
 
@@ -41,7 +41,7 @@ class SQLitePlugin(SqlPlugin):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pool: Pool | None = None
+        self._pool: Pool[Handle] | None = None
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
@@ -108,17 +108,18 @@ class SQLitePlugin(SqlPlugin):
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def connect(self, config: dict[str, Any]) -> Pool:
+    async def connect(self, config: dict[str, Any]) -> Pool[Handle]:
         """Open the first handle of the pool.
 
         Raises ConnectionError: the folder is missing, or SQLite cannot open the file.
         """
-        from flowlang.connections.sqlite.pool import Pool
+        from flowlang.connections._pool import Pool
+        from flowlang.connections.sqlite.handle import Handle
 
         settings = _settings(config)
         _check_path(settings)
         size = 1 if settings.path == _MEMORY else config.get("pool_size", 4)
-        self._pool = Pool(settings, size)
+        self._pool = Pool(lambda number: Handle(settings, f"sqlite-{number}"), size)
         self.capacity = size
         await self.release_connection(await self.get_connection())
         return self._pool

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
-from flowlang.connections.sqlite.handle import Handle, Settings
 from flowlang.exceptions import ConnectionError
 
 
-class Pool:
-    """At most `size` handles. A waiter is handed either an idle handle or the right to open one (None)."""
+class Pooled(Protocol):
+    """What a pool asks of its handles."""
 
-    def __init__(self, settings: Settings, size: int) -> None:
-        self._settings = settings
+    async def open(self) -> None:
+        """Open it. Whatever goes wrong, nothing stays open."""
+
+    async def close(self) -> None:
+        """Close it. Closing twice does nothing."""
+
+    async def reset(self) -> bool:
+        """Undo what a task left open. Returns whether the session is as good as new."""
+
+
+Handle = TypeVar("Handle", bound=Pooled)
+
+
+class Pool(Generic[Handle]):
+    """At most `size` handles. A waiter is handed either an idle handle or the right to open one (None).
+
+    `make(number)` gives an unopened handle; the numbers count from 1, for the names of threads and the like.
+    """
+
+    def __init__(self, make: Callable[[int], Handle], size: int) -> None:
+        self._make = make
         self._size = size
         self._idle: list[Handle] = []
         self._all: set[Handle] = set()
         self._opening = 0
         self._waiters: deque[asyncio.Future[Handle | None]] = deque()
         self._closed = False
-        self._opened = 0  # ever, for the names of the threads
-        # The last handle to close removes the write-ahead log; two that close at once each leave it to the other.
+        self._opened = 0  # ever
+        # One closes at a time: the last handle of a SQLite file removes its write-ahead log, and two that close at once
+        # would each leave it to the other.
         self._closing = asyncio.Lock()
 
     async def acquire(self) -> Handle:
@@ -53,7 +74,7 @@ class Pool:
     async def _open(self) -> Handle:
         """Open one more; its place is counted in `_opening` already."""
         self._opened += 1
-        handle = Handle(self._settings, f"sqlite-{self._opened}")
+        handle = self._make(self._opened)
         try:
             await handle.open()
         except BaseException:

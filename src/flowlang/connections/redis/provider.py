@@ -1,0 +1,198 @@
+"""The Redis connection type.
+
+Each handle of the pool is one link of redis-py, used by one task at a time and handed out first come, first
+served. What is stored for a value is said in `values`, what errors mean in `errors`, how the url is read in
+`address`; the tasks stand by topic in `tasks`.
+
+There is no `transaction` block: between MULTI and EXEC the server answers nothing but QUEUED, so the steps of a
+block could not see what they read. `redis_pipeline` runs commands together, all of them or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowlang.connections.base import ConnectionPlugin
+from flowlang.connections.redis.errors import code_of, verdict
+from flowlang.connections.redis.tasks import TASKS
+from flowlang.exceptions import ConnectionError, PluginError
+
+if TYPE_CHECKING:
+    from flowlang.connections._pool import Pool
+    from flowlang.connections.redis.handle import Handle
+
+DRIVER = "redis[hiredis]>=5.1"
+
+
+class RedisPlugin(ConnectionPlugin):
+    """Redis through redis-py and hiredis."""
+
+    name = "redis"
+    description = "Redis or Valkey server"
+    version = "1.0.0"
+    category = "cache"
+    error_table = staticmethod(verdict)
+    shareable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool: Pool[Handle] | None = None
+
+    # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
+
+    def get_config_schema(self) -> dict[str, Any]:
+        path = {"type": "string", "minLength": 1}
+        return {
+            "type": "object",
+            "required": ["url"],
+            "additionalProperties": False,
+            "properties": {
+                "url": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "`redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix:///path/to/socket`",
+                },
+                "username": {"type": "string", "minLength": 1, "description": "The user, when `url` names none"},
+                "password": {
+                    "type": "string",
+                    "minLength": 1,
+                    "writeOnly": True,
+                    "description": "The password, when `url` holds none",
+                },
+                "database": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "The number of the database, when `url` has none (default: 0)",
+                },
+                "max_connections": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 10000,
+                    "default": 50,
+                    "description": "Links that may be open at once",
+                },
+                "decode_responses": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "Read values as text where they are UTF-8; with `false` always as bytes",
+                },
+                "socket_timeout": {
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "maximum": 3600,
+                    "default": 5,
+                    "description": "Seconds that connecting, one command, or one pipeline may take",
+                },
+                "key_prefix": {
+                    "type": "string",
+                    "maxLength": 1000,
+                    "default": "",
+                    "description": "Put before every key, so that flows see their own keys only",
+                },
+                "tls_verify": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "Check the server's certificate and its name; only with `rediss://`",
+                },
+                "tls_ca_file": {**path, "description": "File with the authorities to trust, instead of the system's"},
+                "tls_cert_file": {**path, "description": "File with the client's own certificate"},
+                "tls_key_file": {
+                    **path,
+                    "writeOnly": False,
+                    "description": "File with the key of the client's certificate",
+                },
+            },
+        }
+
+    def validate_config(self, config: dict[str, Any]) -> tuple[bool, str | None]:
+        from flowlang.connections.redis.address import settings_of
+
+        valid, reason = super().validate_config(config)
+        if not valid:
+            return valid, reason
+        try:
+            settings_of(config)
+            config.get("key_prefix", "").encode()
+        except UnicodeEncodeError:
+            return False, "`key_prefix` is no valid Unicode text"
+        except ValueError as error:
+            return False, str(error)
+        return True, None
+
+    # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def connect(self, config: dict[str, Any]) -> Pool[Handle]:
+        """Open the first link of the pool.
+
+        Raises ConnectionError: the server cannot be reached, or does not let us in. Raises PluginError when the
+        driver is missing or too old.
+        """
+        from flowlang.connections._pool import Pool
+        from flowlang.connections.redis.address import settings_of
+        from flowlang.connections.redis.handle import Handle
+        from flowlang.connections.redis.values import Keys
+
+        _check_driver()
+        settings, keys = settings_of(config), Keys(config.get("key_prefix", ""))
+        decode, size = config.get("decode_responses", True), config.get("max_connections", 50)
+        self._pool = Pool(lambda _: Handle(settings, keys, decode=decode), size)
+        self.capacity = size
+        await self.release_connection(await self.get_connection())
+        return self._pool
+
+    async def disconnect(self) -> None:
+        """Close every link."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def get_connection(self) -> Handle:
+        """A link of the pool that still stands, opened if need be."""
+        pool = self._pool
+        if pool is None:
+            raise ConnectionError("the Redis connection is not open")
+        try:
+            while True:
+                handle = await pool.acquire()
+                if await handle.usable():
+                    return handle
+                await pool.discard(handle)  # the server went away, or closed an idle link
+        except Exception as error:
+            if isinstance(error, ConnectionError):
+                raise
+            known = verdict(error)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            code = code_of(error)
+            shown = reason if code == "ERR" or reason.startswith(code) else f"{code} {reason}"
+            raise ConnectionError(f"cannot connect: {shown}", retryable=known.retryable if known else None) from error
+
+    async def release_connection(self, connection: Handle) -> None:
+        """Back to the pool; closed when an answer on it was not read to its end."""
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+    async def discard_connection(self, connection: Handle) -> None:
+        """Close the link: what it still answers, nobody may read."""
+        if self._pool is not None:
+            await self._pool.discard(connection)
+
+    async def ping(self, connection: Handle) -> None:
+        await connection.ping()
+
+    # ── what it can do ──────────────────────────────────────────────────────────────────────────────────────
+
+    def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
+        return dict(TASKS)
+
+    def get_dependencies(self) -> list[str]:
+        return [DRIVER]
+
+
+def _check_driver() -> None:
+    """Versions before 4.5.4 could hand one caller the answer to another's command; ours is newer, and enforced."""
+    from flowlang.connections.dependencies import look_up, pip_line
+
+    found = look_up(DRIVER)
+    if not found.satisfied:
+        raise PluginError(f"the driver `redis` cannot be used: {found.reason}; {pip_line([found])}")
