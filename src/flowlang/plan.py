@@ -131,7 +131,10 @@ class Switch:
 
 @frozen
 class Loop:
-    """`for_each`. A turn gets a frame of `size` places: the frame around, the item, the index, then the body's."""
+    """`for_each`. A turn gets a frame of `size` places: the frame around, the item, the index, then the body's.
+
+    `hands_on`: each turn does nothing with its batch but hand it to a task that takes tables, and may get one.
+    """
 
     site: Site
     items: Evaluator
@@ -142,6 +145,7 @@ class Loop:
     batch_size: int | None = None
     max_concurrency: int = 1
     max_failures: int = 0
+    hands_on: bool = False
 
 
 @frozen

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flowlang.checking.checker import Checker
+from flowlang.checking.handing_on import hands_on
 from flowlang.checking.remembered import hide_itself, remembered_by
 from flowlang.checking.rules import (
     exit_in_cleanup,
@@ -187,8 +188,9 @@ def for_each(checker: Checker, scope: Scope, step: model.ForEachStep, site: Site
     outside = {name: each for name, each in inner.entries.items() if each.layout is not inner.layout}
     scope.leave({name: each for name, each in outside.items() if each.state == "hidden"})  # a `wait` closed them
     loop = Loop(
-        site, items, body, inner.layout.size, slot, collect, step.batch_size, step.max_concurrency, step.max_failures
-    )
+        site, items, body, inner.layout.size, slot, collect, step.batch_size, step.max_concurrency, step.max_failures,
+        hands_on(checker, step, body),
+    )  # fmt: skip
     return Walked(loop, record(outputs), slot)
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NotRequired, TypedDict
 from flowlang.connections._sql_records import (
     Insert,
     OnConflict,
+    Records,
     Update,
     check_batch_size,
     check_conflict,
@@ -27,9 +28,10 @@ from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.decorator import task
 from flowlang.tasks.stream import Stream
+from flowlang.tasks.table import Table
 from flowlang.tasks.values import Ident, Sql
 
-__all__ = ["Insert", "Row", "SqlPlugin", "StatementResult", "Update", "invalid", "unique_columns"]
+__all__ = ["Insert", "Records", "Row", "SqlPlugin", "StatementResult", "Update", "invalid", "unique_columns"]
 
 Row = dict[str, Any]
 
@@ -125,17 +127,15 @@ class SqlPlugin(ConnectionPlugin):
         """A statement's rows, if it gives any, and how many it changed."""
 
     @abstractmethod
-    def batches(
-        self, connection: Any, text: str, values: list[Any], batch_size: int
-    ) -> AsyncGenerator[list[Row], None]:
-        """A statement's rows in lists, from a cursor: bounded memory, closed with the generator."""
+    def batches(self, connection: Any, text: str, values: list[Any], batch_size: int) -> AsyncGenerator[Table, None]:
+        """A statement's rows in tables, from a cursor: bounded memory, closed with the generator."""
 
     @abstractmethod
-    async def insert(self, connection: Any, insert: Insert, records: list[Row], first: int) -> int:
+    async def insert(self, connection: Any, insert: Insert, records: Records, first: int) -> int:
         """Insert records (any number of them) inside the open transaction. Returns the rows written."""
 
     @abstractmethod
-    async def update(self, connection: Any, update: Update, records: list[Row], first: int) -> int:
+    async def update(self, connection: Any, update: Update, records: Records, first: int) -> int:
         """Update records inside the open transaction. Returns the rows whose key was found."""
 
     @abstractmethod
@@ -261,7 +261,7 @@ class SqlPlugin(ConnectionPlugin):
     async def batch_insert(
         self,
         table: Ident,
-        records: list[dict[str, Any]] | Stream,
+        records: list[dict[str, Any]] | Stream | Table,
         batch_size: int = 1000,
         on_conflict: OnConflict = "error",
         key_fields: list[str] | None = None,
@@ -311,7 +311,7 @@ class SqlPlugin(ConnectionPlugin):
     async def batch_update(
         self,
         table: Ident,
-        updates: list[dict[str, Any]] | Stream,
+        updates: list[dict[str, Any]] | Stream | Table,
         key_field: str = "id",
         batch_size: int = 1000,
         connection: Any = None,
@@ -357,7 +357,7 @@ class SqlPlugin(ConnectionPlugin):
     @task(effect="read", idempotent=True, stream="rows")
     async def stream(
         self, query: Sql, params: list[Any] | None = None, batch_size: int = 1000, connection: Any = None
-    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+    ) -> AsyncGenerator[Table, None]:
         """Read rows as a stream, for results of any size.
 
         Args:
@@ -411,36 +411,36 @@ class SqlPlugin(ConnectionPlugin):
     async def _write(
         self,
         connection: Any,
-        records: list[dict[str, Any]] | Stream,
+        records: Records | Stream,
         batch_size: int,
         plan: Callable[[tuple[str, ...]], Any],
-        write: Callable[[Any, Any, list[Row], int], Any],
+        write: Callable[[Any, Any, Records, int], Any],
     ) -> tuple[int, int]:
         """Write a list or a stream in one transaction. Returns the rows written and the batches it took."""
         check_batch_size(batch_size)
         if isinstance(records, Stream):
-            async with aclosing(records.batches(batch_size)) as batches:
+            async with aclosing(records.tables(batch_size)) as batches:
                 return await self._write_batches(connection, batches, plan, write)
-        if not isinstance(records, (list, tuple)):
+        if not isinstance(records, (list, tuple, Table)):
             raise invalid(f"the records must be a list or a stream, not {type(records).__name__}")
         if not records:
             return 0, 0
-        job = plan(columns_of(records[0]))
+        job = plan(columns_of(records))
         async with self.transaction(connection):
-            count = await write(connection, job, list(records), 1)
+            count = await write(connection, job, records if isinstance(records, Table) else list(records), 1)
         return count, -(-len(records) // batch_size)
 
     async def _write_batches(
         self,
         connection: Any,
-        batches: AsyncIterator[list[Row]],
+        batches: AsyncIterator[Records],
         plan: Callable[[tuple[str, ...]], Any],
-        write: Callable[[Any, Any, list[Row], int], Any],
+        write: Callable[[Any, Any, Records, int], Any],
     ) -> tuple[int, int]:
         begun = [batch async for batch in _first(batches)]
         if not begun:
             return 0, 0
-        job, count, number, first = plan(columns_of(begun[0][0])), 0, 0, 1
+        job, count, number, first = plan(columns_of(begun[0])), 0, 0, 1
         async with self.transaction(connection):
             async for batch in _again(begun, batches):
                 count += await write(connection, job, batch, first)
@@ -460,7 +460,7 @@ TASKS = {  # the word of each task, and its method
 }
 
 
-async def _first(batches: AsyncIterator[list[Row]]) -> AsyncIterator[list[Row]]:
+async def _first(batches: AsyncIterator[Records]) -> AsyncIterator[Records]:
     """The first batch that holds something, if there is one."""
     async for batch in batches:
         if batch:
@@ -468,7 +468,7 @@ async def _first(batches: AsyncIterator[list[Row]]) -> AsyncIterator[list[Row]]:
             return
 
 
-async def _again(begun: list[list[Row]], batches: AsyncIterator[list[Row]]) -> AsyncIterator[list[Row]]:
+async def _again(begun: list[Records], batches: AsyncIterator[Records]) -> AsyncIterator[Records]:
     for batch in begun:
         yield batch
     async for batch in batches:

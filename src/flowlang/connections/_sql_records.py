@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Literal
 
 from flowlang.connections._sql_text import Dialect, quote_column, quote_name
 from flowlang.exceptions import FlowExecutionError
 from flowlang.records import frozen
+from flowlang.tasks.table import Table
+
+Records = list[dict[str, Any]] | Table
+"""Records on their way into a table of a database."""
 
 OnConflict = Literal["error", "ignore", "update"]
 
@@ -24,7 +28,7 @@ class Insert:
     key_fields: tuple[str, ...]
     batch_size: int
 
-    def tuples(self, records: Sequence[Mapping[str, Any]], first: int) -> list[tuple[Any, ...]]:
+    def tuples(self, records: Records, first: int) -> Sequence[Sequence[Any]]:
         """The values of `records` in the order of `columns`; `first` is the number of the first of them."""
         return same_columns(records, self.columns, first)
 
@@ -63,7 +67,7 @@ class Update:
     key_field: str
     batch_size: int
 
-    def tuples(self, records: Sequence[Mapping[str, Any]], first: int) -> list[tuple[Any, ...]]:
+    def tuples(self, records: Records, first: int) -> Sequence[Sequence[Any]]:
         """The values of `records` as the statement takes them: the changed columns, then the key."""
         rows = same_columns(records, (*self.columns, self.key_field), first)
         if any(row[-1] is None for row in rows):
@@ -81,11 +85,18 @@ class Update:
         return f"UPDATE {table} SET {assignments} WHERE {key}"  # noqa: S608 - names are quoted
 
 
-def same_columns(records: Sequence[Mapping[str, Any]], columns: tuple[str, ...], first: int) -> list[tuple[Any, ...]]:
+def same_columns(records: Records, columns: tuple[str, ...], first: int) -> Sequence[Sequence[Any]]:
     """The values of `columns` of each record. Records with other keys are refused, naming record and key.
 
     All loops run in C: this is done for every record of every batch.
     """
+    if isinstance(records, Table):
+        if records.columns == columns:
+            return records.rows
+        if set(records.columns) != set(columns):
+            raise _other_keys(records, columns, first)
+        places = itemgetter(*map(records.columns.index, columns))
+        return list(map(places, records.rows))
     pick: Callable[[Any], Any] = itemgetter(*columns)
     try:
         rows = list(map(pick, records)) if len(columns) > 1 else list(zip(map(pick, records)))
@@ -96,7 +107,7 @@ def same_columns(records: Sequence[Mapping[str, Any]], columns: tuple[str, ...],
     raise _other_keys(records, columns, first)
 
 
-def _other_keys(records: Sequence[Any], columns: tuple[str, ...], first: int) -> FlowExecutionError:
+def _other_keys(records: Iterable[Any], columns: tuple[str, ...], first: int) -> FlowExecutionError:
     expected = set(columns)
     for number, record in enumerate(records, first):
         if not isinstance(record, Mapping):
@@ -115,7 +126,11 @@ def invalid(message: str) -> FlowExecutionError:
     return FlowExecutionError(message, error_class="validation")
 
 
-def columns_of(record: Any) -> tuple[str, ...]:
+def columns_of(records: Records) -> tuple[str, ...]:
+    """The columns that a batch of records names: those of its first, which all others have to have."""
+    if isinstance(records, Table):
+        return records.columns
+    record: Any = records[0]
     if not isinstance(record, Mapping):
         raise invalid(f"record 1 is {type(record).__name__}, not an object")
     if not record:

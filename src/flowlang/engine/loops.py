@@ -16,7 +16,7 @@ from flowlang.events import Progress
 from flowlang.exceptions import StepError
 from flowlang.expressions.runtime import UNSET
 from flowlang.plan import Frame, Loop
-from flowlang.tasks.stream import Stream
+from flowlang.tasks.stream import Batch, Stream
 
 
 async def run_loop(step: Loop, frame: Frame, fiber: Fiber) -> Ended | None:
@@ -37,7 +37,7 @@ async def run_loop(step: Loop, frame: Frame, fiber: Fiber) -> Ended | None:
 
 async def _over_stream(source: Stream, turns: _Turns, step: Loop, fiber: Fiber) -> Ended | None:
     """Pull with backpressure: the next batch is asked for when there is a turn to take it."""
-    batches = source.batches(step.batch_size)
+    batches = source.tables(step.batch_size) if step.hands_on else source.batches(step.batch_size)
     whole, index = step.batch_size is not None, 0
     try:
         if step.max_concurrency > 1:
@@ -87,7 +87,7 @@ class _Items:
 class _Rows:
     """The rows of a stream, or its batches as a `whole`, each with its index. Several may ask: one of them pulls."""
 
-    def __init__(self, batches: AsyncGenerator[list[Any], None], *, whole: bool) -> None:
+    def __init__(self, batches: AsyncGenerator[Batch, None], *, whole: bool) -> None:
         self._batches = batches
         self._whole = whole
         self._rest: Iterator[Any] = iter(())

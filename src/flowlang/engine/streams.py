@@ -19,6 +19,7 @@ from flowlang.engine.operations import (
 )
 from flowlang.plan import Operation
 from flowlang.tasks.stream import Stream
+from flowlang.tasks.table import Table
 
 if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
@@ -139,7 +140,7 @@ class Rest:
             raise failed from original(error)
         if batch is DONE:
             raise StopAsyncIteration
-        if not isinstance(batch, (list, tuple)):
+        if not isinstance(batch, (list, tuple, Table)):
             wrong = TypeError(f"task `{self._task}` yielded {type(batch).__name__}; a stream yields lists of rows")
             raise self.failure(wrong) from wrong
         return batch

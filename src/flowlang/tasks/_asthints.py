@@ -225,6 +225,8 @@ def _flowlang_hint(last: str) -> Hint:
         return Hint(t.IDENTIFIER, "ident")
     if last == "UrlPath":
         return Hint(t.STRING, "path")
+    if last == "Table":
+        return Hint(t.array(t.OBJECT))
     return Hint(t.stream(t.ANY)) if last == "Stream" else Hint()
 
 

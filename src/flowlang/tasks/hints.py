@@ -18,6 +18,7 @@ from flowlang.expressions.types import ANY, NULL, STRING, Type
 from flowlang.records import frozen
 from flowlang.tasks.spec import Form
 from flowlang.tasks.stream import Stream
+from flowlang.tasks.table import Table
 from flowlang.tasks.values import Ident, KeptMark, SecretMark, Sql, UrlPathMark
 
 _PLAIN: Mapping[Any, Type] = {
@@ -43,6 +44,7 @@ _PLAIN: Mapping[Any, Type] = {
     Sql: known.SQL,
     Ident: known.IDENTIFIER,
     Stream: Type("stream", items=ANY),
+    Table: known.array(known.OBJECT),
 }
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _LISTS = (
@@ -77,6 +79,7 @@ class Hinted:
     form: Form = "plain"
     secret: bool = False
     keeps: bool = False
+    tables: bool = False
     choices: tuple[object, ...] | None = None
     description: str = ""
 
@@ -91,7 +94,9 @@ def read_hint(hint: Any, depth: int = 0) -> Hinted:
     if depth > _DEEPEST:
         return Hinted()
     if isinstance(hint, collections.abc.Hashable) and hint in _PLAIN:
-        return Hinted(_PLAIN[hint], form="sql" if hint is Sql else "ident" if hint is Ident else "plain")
+        return Hinted(
+            _PLAIN[hint], form="sql" if hint is Sql else "ident" if hint is Ident else "plain", tables=hint is Table
+        )
     origin = get_origin(hint)
     if origin is typing.Annotated:
         return _annotated(hint, depth)
@@ -142,9 +147,15 @@ def _union(members: list[Hinted]) -> Hinted:
         found = known.one_of(*(each.type for each in solid)) if solid else NULL
     if choices is not None and found.kind not in ("any", "null"):
         found = replace(found, enum=choices)
-    secret = any(each.secret for each in members)
-    keeps = any(each.keeps for each in members)
-    return Hinted(found.or_null() if nullable else found, form, secret, keeps, choices)
+    found = found.or_null() if nullable else found
+    return Hinted(
+        found,
+        form,
+        secret=any(each.secret for each in members),
+        keeps=any(each.keeps for each in members),
+        tables=any(each.tables for each in members),
+        choices=choices,
+    )
 
 
 def _generic(origin: Any, arguments: tuple[Any, ...], depth: int) -> Type:

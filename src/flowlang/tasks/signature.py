@@ -151,6 +151,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any, description: str) -> Par
         form=hinted.form,
         secret=hinted.secret,
         keeps=hinted.keeps,
+        tables=hinted.tables,
         choices=hinted.choices,
     )
 

@@ -28,7 +28,7 @@ REQUIRED = _Required()
 @frozen
 class Parameter:
     """One parameter of a task. `default` is `REQUIRED` when there is none. `keeps`: the value is needed whole, so that
-    it is no stream."""
+    it is no stream. `tables`: it may be a `Table`."""
 
     name: str
     type: Type = ANY
@@ -37,6 +37,7 @@ class Parameter:
     form: Form = "plain"
     secret: bool = False
     keeps: bool = False
+    tables: bool = False
     choices: tuple[object, ...] | None = None  # from `Literal[...]`
 
     @property

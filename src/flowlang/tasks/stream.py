@@ -6,20 +6,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.table import Table, joined, objects, part
 
+Batch = list[Any] | Table
 OnClose = Callable[[BaseException | None], Awaitable[None]]
 
 
 class Stream:
     """Rows on their way.
 
-    `source` yields lists of rows. `on_close` runs exactly once: when the stream is exhausted, fails, or is
+    `source` yields lists of rows, or tables. `on_close` runs exactly once: when the stream is exhausted, fails, or is
     closed; a stream from a service gives its lease back there.
     """
 
     __slots__ = ("_source", "_on_close", "_taken", "_closed", "count")
 
-    def __init__(self, source: AsyncIterator[list[Any]], on_close: OnClose | None = None) -> None:
+    def __init__(self, source: AsyncIterator[Batch], on_close: OnClose | None = None) -> None:
         self._source = source
         self._on_close = on_close
         self._taken = False
@@ -28,6 +30,15 @@ class Stream:
 
     async def batches(self, size: int | None = None) -> AsyncGenerator[list[Any], None]:
         """The rows in lists: as they arrive, or regrouped to exactly `size` rows (the last may be shorter)."""
+        tables = self.tables(size)
+        try:
+            async for batch in tables:
+                yield objects(batch)
+        finally:
+            await tables.aclose()
+
+    async def tables(self, size: int | None = None) -> AsyncGenerator[Batch, None]:
+        """As `batches`, but rows that come as tables stay tables: for tasks that hand them on."""
         if self._taken or self._closed:
             taken, closed = "has already been read: a stream has one consumer", "is closed: its block has ended"
             raise FlowExecutionError(f"this stream {taken if self._taken else closed}", error_class="validation")
@@ -58,7 +69,7 @@ class Stream:
         finally:
             await batches.aclose()
 
-    def through(self, pipe: Callable[[AsyncIterator[list[Any]]], AsyncIterator[list[Any]]]) -> None:
+    def through(self, pipe: Callable[[AsyncIterator[Batch]], AsyncIterator[Batch]]) -> None:
         """Let the rows pass `pipe` on their way, which is given what they come from."""
         self._source = pipe(self._source)
 
@@ -85,19 +96,23 @@ class Stream:
         return f"<stream, {self.count} rows read{', closed' if self._closed else ''}>"
 
 
-async def regrouped(source: AsyncIterator[list[Any]], size: int) -> AsyncGenerator[list[Any], None]:
-    """The same rows in lists of exactly `size` (the last may be shorter)."""
-    held: list[Any] = []
+async def regrouped(source: AsyncIterator[Batch], size: int) -> AsyncGenerator[Batch, None]:
+    """The same rows in batches of exactly `size` (the last may be shorter)."""
+    held: list[Batch] = []
+    count = 0
     async for batch in source:
         if not held and len(batch) == size:
             yield batch
             continue
-        held.extend(batch)
-        start = 0
-        while len(held) - start >= size:
-            yield held[start : start + size]
+        held.append(batch)
+        count += len(batch)
+        if count < size:
+            continue
+        whole, start = joined(held), 0
+        while count - start >= size:
+            yield part(whole, start, start + size)
             start += size
-        if start:
-            del held[:start]
+        held = [part(whole, start, count)] if start < count else []
+        count -= start
     if held:
-        yield held
+        yield joined(held)

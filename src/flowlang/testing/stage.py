@@ -16,7 +16,8 @@ from flowlang.exceptions import FlowExecutionError
 from flowlang.masking import MASK
 from flowlang.plan import Call, Operation, Subflow
 from flowlang.tasks.spec import TaskSpec
-from flowlang.tasks.stream import Stream
+from flowlang.tasks.stream import Batch, Stream
+from flowlang.tasks.table import objects
 from flowlang.tasks.values import Ident, Sql
 from flowlang.testing import codes
 from flowlang.testing.model import Case, Mock, Reply, best_mock
@@ -235,7 +236,7 @@ def plainly(kwargs: Mapping[str, Any]) -> dict[str, Any]:
             if value.values and not kwargs.get("params"):
                 found["params"] = [str(each) if isinstance(each, Ident) else each for each in value.values]
         elif name != "params" or name not in found:
-            found[name] = str(value) if isinstance(value, Ident) else value
+            found[name] = str(value) if isinstance(value, Ident) else objects(value)
     return found
 
 
@@ -267,14 +268,14 @@ def _streamed(fiber: Fiber, rows: list[Any]) -> Stream:
 class _Watched:
     """The source of a real stream: time does not jump while a batch is on its way."""
 
-    def __init__(self, source: AsyncIterator[list[Any]], loop: VirtualLoop) -> None:
+    def __init__(self, source: AsyncIterator[Batch], loop: VirtualLoop) -> None:
         self._source = source
         self._loop = loop
 
     def __aiter__(self) -> _Watched:
         return self
 
-    async def __anext__(self) -> list[Any]:
+    async def __anext__(self) -> Batch:
         with self._loop.really():
             return await anext(self._source)
 

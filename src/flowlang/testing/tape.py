@@ -9,7 +9,7 @@ from typing import Any
 from flowlang.engine.failures import OperationError, words
 from flowlang.exceptions import FlowExecutionError
 from flowlang.masking import MASK, WITHHELD, Masker
-from flowlang.tasks.stream import Stream
+from flowlang.tasks.stream import Batch, Stream
 from flowlang.testing.patterns import shown
 from flowlang.testing.recording import Recorded, in_order
 from flowlang.testing.tagged import Untaggable, tagged, untagged
@@ -101,8 +101,8 @@ class Tape:
             return None
 
     async def _copied(
-        self, source: AsyncIterator[list[Any]], rows: list[Any], step: str, masker: Masker
-    ) -> AsyncIterator[list[Any]]:
+        self, source: AsyncIterator[Batch], rows: list[Any], step: str, masker: Masker
+    ) -> AsyncIterator[Batch]:
         async for batch in source:
             rows.extend(self._kept(masker.value(row), step, "rows") for row in batch)
             yield batch

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from typing import Any, ParamSpec, TypeVar
 
-from flowlang.connections._sql import Insert, Row, StatementResult, Update, invalid, unique_columns
+from flowlang.connections._sql import Insert, Records, Row, StatementResult, Update, invalid, unique_columns
 from flowlang.connections._sql_text import SQLITE, leading_word
 from flowlang.connections.sqlite.errors import is_busy, translated
 from flowlang.connections.sqlite.values import checked, encoded, flattened
 from flowlang.connections.sqlite.worker import Worker
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 from flowlang.records import frozen
+from flowlang.tasks.table import Table, part
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -229,8 +230,8 @@ class Handle:
 
     # ── streams ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def batches(self, text: str, values: list[Any], size: int) -> AsyncGenerator[list[Row], None]:
-        """The rows in lists of `size`. While the consumer works on one, the next is fetched."""
+    async def batches(self, text: str, values: list[Any], size: int) -> AsyncGenerator[Table, None]:
+        """The rows in tables of `size`. While the consumer works on one, the next is fetched."""
         cursor, names, batch = await self._call(self._begin_batches, text, values, size)
         worker, ahead = self._worker, None
         try:
@@ -249,9 +250,7 @@ class Handle:
                 await worker.abandon(ahead)
             await worker.run(cursor.close)
 
-    def _begin_batches(
-        self, text: str, values: list[Any], size: int
-    ) -> tuple[sqlite3.Cursor, tuple[str, ...], list[Row]]:
+    def _begin_batches(self, text: str, values: list[Any], size: int) -> tuple[sqlite3.Cursor, tuple[str, ...], Table]:
         cursor = self._author_statement(text, values)
         try:
             names = unique_columns([column[0] for column in cursor.description or ()])
@@ -262,17 +261,17 @@ class Handle:
 
     # ── many records ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def insert(self, insert: Insert, records: list[Row], first: int) -> int:
+    async def insert(self, insert: Insert, records: Records, first: int) -> int:
         """Insert records, batch by batch. Returns the rows inserted or updated."""
         return await self._call(self._insert, insert, records, first)
 
-    def _insert(self, insert: Insert, records: list[Row], first: int) -> int:
+    def _insert(self, insert: Insert, records: Records, first: int) -> int:
         at_once = max(1, min(_ROWS_PER_STATEMENT, self._variables // len(insert.columns)))
         full = insert.statement(at_once)
         count = 0
         for start in range(0, len(records), insert.batch_size):
             self._stop_if_given_up()
-            rows = insert.tuples(records[start : start + insert.batch_size], first + start)
+            rows = insert.tuples(part(records, start, start + insert.batch_size), first + start)
             flat = flattened(rows, insert.columns, first + start)
             try:
                 count += self._insert_values(insert, flat, full, at_once)
@@ -298,16 +297,16 @@ class Handle:
         cursor.close()
         return count
 
-    async def update(self, update: Update, records: list[Row], first: int) -> int:
+    async def update(self, update: Update, records: Records, first: int) -> int:
         """Update records, batch by batch. Returns the rows whose key was found."""
         return await self._call(self._update, update, records, first)
 
-    def _update(self, update: Update, records: list[Row], first: int) -> int:
+    def _update(self, update: Update, records: Records, first: int) -> int:
         assert self._db is not None
         columns, text, count = (*update.columns, update.key_field), update.statement(), 0
         for start in range(0, len(records), update.batch_size):
             self._stop_if_given_up()
-            rows = update.tuples(records[start : start + update.batch_size], first + start)
+            rows = update.tuples(part(records, start, start + update.batch_size), first + start)
             flat = iter(flattened(rows, columns, first + start))
             try:
                 with closing(self._db.cursor()) as cursor:
@@ -372,5 +371,5 @@ class Handle:
             self._statement("ROLLBACK").close()
 
 
-def _batch(cursor: sqlite3.Cursor, names: tuple[str, ...], size: int) -> list[Row]:
-    return [dict(zip(names, row)) for row in cursor.fetchmany(size)]
+def _batch(cursor: sqlite3.Cursor, names: tuple[str, ...], size: int) -> Table:
+    return Table(names, cursor.fetchmany(size))

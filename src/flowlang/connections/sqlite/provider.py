@@ -17,7 +17,7 @@ import os
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from flowlang.connections._sql import Insert, Row, SqlPlugin, StatementResult, Update
+from flowlang.connections._sql import Insert, Records, Row, SqlPlugin, StatementResult, Update
 from flowlang.connections._sql_text import SQLITE
 from flowlang.connections.sqlite.errors import translated, verdict
 from flowlang.exceptions import ConnectionError
@@ -25,6 +25,7 @@ from flowlang.exceptions import ConnectionError
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
     from flowlang.connections.sqlite.handle import Handle, Settings
+    from flowlang.tasks.table import Table
 
 _MEMORY = ":memory:"
 
@@ -169,15 +170,13 @@ class SQLitePlugin(SqlPlugin):
     async def run(self, connection: Handle, text: str, values: list[Any]) -> StatementResult:
         return await connection.run(text, values)
 
-    def batches(
-        self, connection: Handle, text: str, values: list[Any], batch_size: int
-    ) -> AsyncGenerator[list[Row], None]:
+    def batches(self, connection: Handle, text: str, values: list[Any], batch_size: int) -> AsyncGenerator[Table, None]:
         return connection.batches(text, values, batch_size)
 
-    async def insert(self, connection: Handle, insert: Insert, records: list[Row], first: int) -> int:
+    async def insert(self, connection: Handle, insert: Insert, records: Records, first: int) -> int:
         return await connection.insert(insert, records, first)
 
-    async def update(self, connection: Handle, update: Update, records: list[Row], first: int) -> int:
+    async def update(self, connection: Handle, update: Update, records: Records, first: int) -> int:
         return await connection.update(update, records, first)
 
     async def begin(self, connection: Handle) -> str:

@@ -124,7 +124,7 @@ def encoded(values: Sequence[Any]) -> Sequence[Any]:
     return done
 
 
-def flattened(rows: Sequence[tuple[Any, ...]], columns: Sequence[str], first: int) -> list[Any]:
+def flattened(rows: Sequence[Sequence[Any]], columns: Sequence[str], first: int) -> list[Any]:
     """The values of many rows in one list, converted column by column, in C wherever nothing needs converting.
 
     `first` is the number of the first row, for errors.
@@ -165,7 +165,7 @@ def _converted(column: list[Any], name: str, first: int) -> list[Any]:
     return done
 
 
-def checked(rows: Sequence[tuple[Any, ...]], columns: Sequence[str], first: int) -> None:
+def checked(rows: Sequence[Sequence[Any]], columns: Sequence[str], first: int) -> None:
     """Look at every value of rows that the driver refused. Raises for the first that cannot be stored."""
     for number, row in enumerate(rows, first):
         for name, value in zip(columns, row):

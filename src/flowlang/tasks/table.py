@@ -1,0 +1,58 @@
+"""A table: rows as a database hands them over, the names of the columns once for all of them.
+
+Tasks of SQL databases hand batches on as tables and take them, so that rows that only pass through a flow never become
+objects. Whoever looks into a table sees objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+
+class Table:
+    """`rows` hold one value for each of `columns`, in that order. Iterating gives objects; neither list is changed."""
+
+    __slots__ = ("columns", "rows")
+
+    def __init__(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        self.columns = columns
+        self.rows = rows
+
+    def objects(self) -> list[dict[str, Any]]:
+        """One object a row, its keys the names of the columns."""
+        columns = self.columns
+        return [dict(zip(columns, row)) for row in self.rows]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        columns = self.columns
+        return (dict(zip(columns, row)) for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<table, {len(self.rows)} rows of {', '.join(self.columns)}>"
+
+
+def objects(batch: Any) -> Any:
+    """A batch as a list, whatever form it has; anything else is what it is."""
+    return batch.objects() if isinstance(batch, Table) else batch
+
+
+def joined(batches: Sequence[list[Any] | Table]) -> list[Any] | Table:
+    """Several batches as one: a table when all are tables of the same columns."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    if isinstance(first, Table):
+        rows = [each.rows for each in batches if isinstance(each, Table) and each.columns == first.columns]
+        if len(rows) == len(batches):
+            return Table(first.columns, list(chain.from_iterable(rows)))
+    return list(chain.from_iterable(map(objects, batches)))
+
+
+def part(batch: list[Any] | Table, start: int, stop: int) -> list[Any] | Table:
+    """Some rows of a batch, in the form it has."""
+    return Table(batch.columns, batch.rows[start:stop]) if isinstance(batch, Table) else batch[start:stop]
