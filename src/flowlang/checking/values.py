@@ -258,7 +258,8 @@ class Compiler:
 def facts(guard: model.Guard, outcome: bool) -> frozenset[str]:
     """The paths that are there and not null when `guard` came out as `outcome`."""
     if isinstance(guard, model.Condition):
-        return proven(guard.expression.tree, outcome)
+        expression = guard.expression
+        return proven(expression.tree, outcome) if expression.path is None else frozenset()
     inner = outcome if guard.kind != "none" else not outcome
     if inner is (guard.kind == "all"):
         return frozenset().union(*(facts(each, inner) for each in guard.members))

@@ -75,10 +75,8 @@ class _Walk:
 
 
 def _attribute(walk: _Walk, node: ast.Attribute) -> list[ast.AST]:
-    length = len(node.attr)
-    end = walk.expression.span_of(node)[1]
-    offset = walk.expression.offset
-    node.attr = walk.expression.source[end - length - offset : end - offset]
+    end = walk.expression.end_of(node)
+    node.attr = walk.expression.source[end - len(node.attr) : end]
     return [node.value]
 
 

@@ -79,6 +79,9 @@ def _plain_path(expression: Expression, names: Names) -> Inference | None:
 
 def infer_condition(expression: Expression, names: Names, *, present: frozenset[str] = frozenset()) -> Inference:
     """Like `infer`; the expression must be a boolean."""
+    plain = _plain_path(expression, names)
+    if plain is not None and plain.type.kind in ("boolean", "any") and not plain.type.nullable:
+        return replace(plain, type=BOOLEAN)
     walk = Walk(expression, names, present, _RULES)
     walk.test(expression.tree)
     return walk.result(BOOLEAN)
@@ -95,18 +98,25 @@ def infer_template(
     secret = any(each.secret for each in parts)
     return Inference(
         replace(STRING, secret=True) if secret else STRING,
-        tuple(problem for each in parts for problem in each.problems),
-        frozenset[str]().union(*(each.reads for each in parts)),
+        tuple([problem for each in parts for problem in each.problems]),
+        _NOTHING.union(*[each.reads for each in parts]),
         secret,
         parts=tuple(parts),
     )
 
 
+_NOTHING: frozenset[str] = frozenset()
+_NOT_TEXT = frozenset({"null", "bytes", "array", "object", "stream"})
+
+
 def _infer_part(expression: Expression, names: Names, present: frozenset[str]) -> Inference:
+    plain = _plain_path(expression, names)
+    if plain is not None and plain.type.kind not in _NOT_TEXT and not plain.type.nullable:
+        return plain
     walk = Walk(expression, names, present, _RULES)
     found = walk.type_of(expression.tree)
     shown = walk.text(expression.tree)
-    if found.kind in ("null", "bytes", "array", "object", "stream"):
+    if found.kind in _NOT_TEXT:
         fix = None if found.kind in ("stream", "null") else f"did you mean `${{json({shown})}}`?"
         walk.report(codes.NOT_TEXT, expression.tree, f"{_article(found)} cannot be put into text", suggestion=fix)
     elif found.nullable and path_key(expression.tree) not in present:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import cast
 
 from flowlang.expressions import codes, grammar, hints
 from flowlang.expressions.scanner import split
 from flowlang.expressions.syntax import Expression, Problem, Template
 from flowlang.expressions.tokens import MAX_BYTES, MAX_DEPTH, RESERVED, Token, prepared, tokenise
 
-_PATH = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*", re.ASCII)
+_DOTTED = r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*"
+_PATH = re.compile(_DOTTED, re.ASCII)
+_IN_TEXT = re.compile(rf"\$\{{({_DOTTED})\}}", re.ASCII)
 _FOREIGN = re.compile(r"(?<!\$)\{\{-?\s*([A-Za-z]\w*(?:\.\w+)+)\s*-?\}\}")
-_LOAD = ast.Load()
 BROKEN = ...
 """The constant that stands for an expression that could not be parsed, so that its template keeps its shape."""
 
@@ -25,6 +27,9 @@ def parse_template(text: str) -> tuple[Template, list[Problem]]:
     """
     if "${" not in text:
         return Template((text,)), _foreign(text)
+    plain = _paths_in_text(text)
+    if plain is not None:
+        return plain, []
     parts: list[str | Expression] = []
     problems: list[Problem] = []
     for piece in split(text):
@@ -42,6 +47,29 @@ def parse_template(text: str) -> tuple[Template, list[Problem]]:
         problems.extend(found)
         parts.append(expression or _broken(piece.text, piece.start))
     return Template(tuple(parts)), problems
+
+
+def _paths_in_text(text: str) -> Template | None:
+    """The template of a text that has only paths in it, as most have; None when there is more to look at."""
+    if "{{" in text or "$${" in text:
+        return None
+    parts: list[str | Expression] = []
+    opened = at = 0
+    for match in _IN_TEXT.finditer(text):
+        start, end = match.span()
+        expression = _path(match[1], start + 2)
+        if expression is None:
+            return None
+        if start > at:
+            parts.append(text[at:start])
+        parts.append(expression)
+        opened += 1
+        at = end
+    if text.count("${") != opened:
+        return None
+    if at < len(text):
+        parts.append(text[at:])
+    return Template(tuple(parts))
 
 
 def parse_condition(text: str) -> tuple[Expression | None, list[Problem]]:
@@ -85,7 +113,7 @@ def _parse(text: str, offset: int, *, interpolations: bool) -> tuple[Expression 
     if not source:
         return None, [Problem(codes.SYNTAX, "an expression is missing", max(0, offset - 2), offset + len(text) + 1)]
     offset += len(text) - len(text.lstrip())
-    if _PATH.fullmatch(source) and len(source) <= MAX_BYTES:
+    if _PATH.fullmatch(source):
         expression = _path(source, offset)
         if expression is not None:
             return expression, []
@@ -94,28 +122,23 @@ def _parse(text: str, offset: int, *, interpolations: bool) -> tuple[Expression 
         return None, problems
     ready = prepared(source, tokens)
     try:
-        tree = ast.parse(ready, mode="eval").body
+        tree = cast("ast.Expression", compile(ready, "<expression>", "eval", ast.PyCF_ONLY_AST))
     except SyntaxError as error:
         return None, [_not_an_expression(error, source, offset, tokens)]
     except (RecursionError, MemoryError):
         message = f"this expression is nested deeper than {MAX_DEPTH} levels"
         return None, [Problem(codes.LIMIT, message, offset, offset + len(source))]
-    expression = Expression(source, offset, tree, None if ready.isascii() else _columns(ready))
+    expression = Expression(source, offset, tree.body, None if ready.isascii() else _columns(ready))
     problems = grammar.check(expression)
     return (None if problems else expression), problems
 
 
 def _path(source: str, offset: int) -> Expression | None:
     """`a.b.c`, the most frequent expression by far, without tokens and without Python's parser."""
-    root, *keys = source.split(".")
-    if root in RESERVED or len(keys) >= MAX_DEPTH:
+    path = tuple(source.split("."))
+    if path[0] in RESERVED or len(path) > MAX_DEPTH or len(source) > MAX_BYTES:
         return None
-    end = len(root)
-    tree: ast.expr = ast.Name(root, _LOAD, lineno=1, col_offset=0, end_lineno=1, end_col_offset=end)
-    for key in keys:
-        end += len(key) + 1
-        tree = ast.Attribute(tree, key, _LOAD, lineno=1, col_offset=0, end_lineno=1, end_col_offset=end)
-    return Expression(source, offset, tree, None, (root, *keys))
+    return Expression(source, offset, None, None, path)
 
 
 def _columns(source: str) -> tuple[int, ...]:

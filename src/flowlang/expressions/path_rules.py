@@ -149,9 +149,7 @@ def _hyphenated(walk: Walk, node: ast.Name, labels: Mapping[str, str]) -> bool:
 
 
 def attribute(walk: Walk, node: ast.Attribute, soft: bool = False) -> Type:
-    base = base_type(walk, node.value, soft)
-    _, end = walk.expression.span_of(node)
-    return _member(walk, node, base, node.attr, (end - len(node.attr), end), soft)
+    return _member(walk, node, base_type(walk, node.value, soft), node.attr, soft)
 
 
 def base_type(walk: Walk, node: ast.expr, soft: bool) -> Type:
@@ -165,19 +163,26 @@ def base_type(walk: Walk, node: ast.expr, soft: bool) -> Type:
     return walk.type_of(node)
 
 
-def _member(
-    walk: Walk, node: ast.Attribute | ast.Subscript, base: Type, key: str, span: tuple[int, int], soft: bool
-) -> Type:
+def _key_span(walk: Walk, node: ast.Attribute | ast.Subscript) -> tuple[int, int]:
+    """The place of the key of `node`."""
+    if isinstance(node, ast.Subscript):
+        return walk.expression.span_of(node.slice)
+    _, end = walk.expression.span_of(node)
+    return end - len(node.attr), end
+
+
+def _member(walk: Walk, node: ast.Attribute | ast.Subscript, base: Type, key: str, soft: bool) -> Type:
     """The type at `key` of something of type `base`."""
     if base.kind == "any":
         return replace(ANY, secret=True) if base.secret else ANY
     if base.kind == "null" or (base.nullable and not soft and path_key(node.value) not in walk.present):
         shown = walk.text(node.value)
         fix = f"read it as `default({walk.text(node)}, …)`"
-        walk.report_at(codes.NULL_VALUE, *span, f"`{shown}` may be null, then it has no `{key}`", suggestion=fix)
+        message = f"`{shown}` may be null, then it has no `{key}`"
+        walk.report_at(codes.NULL_VALUE, *_key_span(walk, node), message, suggestion=fix)
         return ANY
     if base.kind != "object":
-        _not_an_object(walk, base, walk.text(node.value), key, span)
+        _not_an_object(walk, base, walk.text(node.value), key, _key_span(walk, node))
         return ANY
     found = None if base.fields is None else base.fields.get(key)
     if found is None:
@@ -185,13 +190,13 @@ def _member(
             found = base.items or ANY
         else:
             if not soft or isinstance(node.value, ast.Name):
-                _unknown_field(walk, node.value, base.fields, key, span)
+                _unknown_field(walk, node.value, base.fields, key, _key_span(walk, node))
             found = ANY
     elif key in base.partial and not soft and path_key(node) not in walk.present:
         binding = walk.bindings.get(node.value.id) if isinstance(node.value, ast.Name) else None
         shown = str(binding.label) if binding is not None else f"`{walk.text(node.value)}`"
         fix = f"read it as `default({walk.text(node)}, …)`"
-        walk.report_at(codes.MAY_BE_MISSING, *span, f"{shown} may have no `{key}`", suggestion=fix)
+        walk.report_at(codes.MAY_BE_MISSING, *_key_span(walk, node), f"{shown} may have no `{key}`", suggestion=fix)
     return replace(found, secret=True) if base.secret and not found.secret else found
 
 
@@ -241,7 +246,7 @@ def subscript(walk: Walk, node: ast.Subscript, soft: bool = False) -> Type:
     base = base_type(walk, node.value, soft)
     key = walk.type_of(node.slice)
     if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) and base.kind != "any":
-        return _member(walk, node, base, node.slice.value, walk.expression.span_of(node.slice), soft)
+        return _member(walk, node, base, node.slice.value, soft)
     if base.kind == "any":
         return replace(ANY, secret=True) if base.secret else ANY
     if base.nullable and not soft and path_key(node.value) not in walk.present:

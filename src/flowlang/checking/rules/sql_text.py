@@ -33,7 +33,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.connections._sql_text import Dialect, Hole, shape
+from flowlang.connections._sql_dialect import Dialect
+from flowlang.connections._sql_holes import Hole, statement
 from flowlang.diagnostics import Diagnostic, Span, code
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
@@ -90,8 +91,8 @@ def params(
     query: model.Value, texts: tuple[str, ...], given: model.Value | None, dialect: Dialect
 ) -> Iterator[Diagnostic]:
     """The placeholders of a statement against the values for them, when these are written as a list."""
-    wanted = shape(texts, dialect)
-    if wanted.empty:
+    wanted = statement(texts, dialect)
+    if not wanted.leading:
         yield Diagnostic(PARAMS, "the statement is empty", query.span, suggestion="write what the database is to do")
         return
     if wanted.foreign is not None:
@@ -104,10 +105,10 @@ def params(
         return
     noun = "placeholder" if wanted.expected == 1 else "placeholders"
     values = f"`params` has {number} {'value' if number == 1 else 'values'}" if given else "there are no `params`"
-    message = f"the statement has {wanted.expected} {noun} ({wanted.mark}), and {values}"
+    message = f"the statement has {wanted.expected} {noun} ({dialect.mark}), and {values}"
     help_ = "add `params: […]`, or write `${…}` where the value belongs" if given is None else None
     if wanted.expected == 0:
-        help_ = f"write `{wanted.mark}` in the statement where each value belongs, or take `params` out"
+        help_ = f"write `{dialect.mark}` in the statement where each value belongs, or take `params` out"
     yield Diagnostic(PARAMS, message, (given or query).span, suggestion=help_)
 
 
