@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.http.server import Reply, Request, Server, as_json, until
 
-from flowlang.exceptions import Failure
+from flowlang.exceptions import Failure, FlowExecutionError
 
 Run = Callable[..., Any]
 GET = [{"http_get": {"id": "a", "path": "/x"}}]
@@ -267,6 +267,36 @@ async def test_the_time_between_two_pieces(server: Server, run: Run) -> None:
     told = await failure(run, server, timeout={"read": 0.2, "total": 60})
     assert told.type == "timeout"
     assert time.monotonic() - began < 30
+
+
+async def test_a_limit_of_its_own_may_be_longer(server: Server, opened: Run) -> None:
+    """A request that takes longer than the connection's limit, and is allowed to."""
+
+    async def slowly(request: Request) -> Reply:
+        await asyncio.sleep(0.4)
+        return as_json(1)
+
+    server.routes["/x"] = slowly
+    async with opened(server, timeout=0.1) as api:
+        assert (await api.run("http_get", path="/x", timeout=30))["body"] == 1
+
+
+async def test_ping_tells_the_truth(serve: Any, opened: Run) -> None:
+    """Whether the service answers and takes the credentials; a page that is not there is an answer."""
+    server = serve()
+    async with opened(server) as api:
+        client = await api.plugin.get_connection()
+        await api.plugin.ping(client)
+        assert [each.method for each in server.requests] == ["HEAD"]
+        for status, kind in ((401, "auth"), (503, "unavailable")):
+            server.routes["/"] = Reply(status)
+            with pytest.raises(FlowExecutionError) as failed:
+                await api.plugin.ping(client)
+            assert failed.value.verdict.error_class == kind
+        server.stop()
+        with pytest.raises(FlowExecutionError) as failed:
+            await api.plugin.ping(client)
+        assert failed.value.verdict.error_class == "connect"
 
 
 async def test_an_exhausted_pool_says_so(server: Server, opened: Run) -> None:

@@ -196,9 +196,44 @@ async def test_headers_cannot_smuggle(server: Server, opened: Run) -> None:
     """No line ends, and none of the headers that frame the message."""
     server.routes[""] = echo
     async with opened(server) as api:
-        for headers in ({"X": "a\r\nY: b"}, {"Content-Length": "5"}, {"Host": "evil"}, {"A b": "c"}, {"X": "☃"}):
+        for headers in (
+            {"X": "a\r\nY: b"},
+            {"Content-Length": "5"},
+            {"Host": "evil"},
+            {"A b": "c"},
+            {"X": "☃"},
+            {"X": " a"},
+            {"X": "\x1b"},
+        ):
             with pytest.raises(FlowExecutionError, match="headers"):
                 await api.run("http_get", path="/", headers=headers)
+    assert server.requests == []
+
+
+async def test_the_nearest_header_counts(server: Server, run: Run) -> None:
+    """Step before credentials before connection before defaults; each is sent once."""
+    server.routes["/"] = echo
+    config = {
+        "headers": {"authorization": "c", "X-A": "c", "accept": "c"},
+        "auth": {"type": "bearer", "token": "tok-en"},
+    }
+    steps = [
+        {"http_get": {"id": "a", "path": "/"}},
+        {"http_get": {"id": "b", "path": "/", "headers": {"AUTHORIZATION": "step", "x-a": "step"}}},
+    ]
+    assert (await run(server, steps, **config)).succeeded
+    seen = [(each.headers["authorization"], each.headers["x-a"], each.headers["accept"]) for each in server.requests]
+    assert seen == [("Bearer tok-en", "c", "c"), ("step", "step", "c")]
+    for each in server.requests:
+        names = [name.lower() for name in each.names]
+        assert len(names) == len(set(names))
+
+
+async def test_a_key_that_no_header_can_hold(server: Server, run: Run) -> None:
+    """`validation`, before anything is sent."""
+    result = await run(server, [{"http_post": {"path": "/", "idempotency_key": "a\nb"}}])
+    assert result.failure.type == "validation"
+    assert "`idempotency_key`" in result.failure.detail
     assert server.requests == []
 
 

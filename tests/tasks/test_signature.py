@@ -18,7 +18,7 @@ from flowlang.tasks.decorator import task
 from flowlang.tasks.signature import is_async, spec_of, type_of_hint
 from flowlang.tasks.spec import TaskSpec
 from flowlang.tasks.stream import Stream
-from flowlang.tasks.values import Ident, Secret, Sql
+from flowlang.tasks.values import Ident, Secret, Sql, UrlPath
 
 if TYPE_CHECKING:
     from somewhere import Unknowable  # type: ignore[import-not-found]
@@ -114,6 +114,8 @@ def test_a_hint_says_more_than_the_type() -> None:
         mode: Literal["a", "b"] | None = None,
         level: Level = Level.LOW,
         size: Annotated[int, "bytes"] = 1,
+        path: UrlPath = "/",
+        other: UrlPath | None = None,
     ) -> dict[str, Any]: ...
 
     found = {each.name: each for each in spec(function).parameters}
@@ -123,6 +125,10 @@ def test_a_hint_says_more_than_the_type() -> None:
     assert found["mode"].type.nullable
     assert found["level"].choices == ("low", "high")
     assert found["size"].description == "bytes"
+    assert [(found[name].form, str(found[name].type)) for name in ("path", "other")] == [
+        ("path", "string"),
+        ("path", "string or null"),
+    ]
 
 
 def test_parameters_defaults_and_what_is_injected() -> None:

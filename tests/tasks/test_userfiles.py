@@ -29,7 +29,7 @@ import flowlang.tasks.decorator as fl
 from flowlang.tasks.decorator import task
 from flowlang.tasks.decorator import task as t
 from flowlang.tasks.stream import Stream
-from flowlang.tasks.values import Ident, Secret, Sql
+from flowlang.tasks.values import Ident, Secret, Sql, UrlPath
 
 
 class Base(TypedDict):
@@ -96,7 +96,7 @@ def optional(
 @fl.task()
 def special(
     query: Sql, name: Ident, text: str | Sql, password: Secret[str], rows: Stream, key: Secret[str] | None = None,
-    about: Annotated[int, "words"] = 1, uuid: UUID | None = None, length: timedelta = timedelta(1),
+    about: Annotated[int, "words"] = 1, uuid: UUID | None = None, path: UrlPath = "/", other: UrlPath | None = None, length: timedelta = timedelta(1),
     connection=None, context=None, **more,
 ) -> dict[str, Any]:
     pass

@@ -16,7 +16,7 @@ from flowlang.connections.http.bodies import Body
 from flowlang.connections.http.errors import RequestFailed, class_of
 from flowlang.connections.http.replies import from_json
 
-Fetch = Callable[[urls.Place, list[tuple[str, str]], Body], Awaitable[tuple[int, bytes]]]
+Fetch = Callable[[urls.Place, tuple[tuple[str, str], ...], Body], Awaitable[tuple[int, bytes]]]
 """Sends one POST and gives the status and the content of its reply."""
 
 _LEEWAY = 30.0  # seconds before its end at which a token counts as expired, a tenth of its life at most
@@ -92,10 +92,10 @@ class ClientCredentials(Auth):
     async def _renewed(self) -> str:
         config = self._config
         form = {"grant_type": "client_credentials", "scope": config.get("scope"), "audience": config.get("audience")}
-        headers = [("Accept", "application/json")]
+        headers: tuple[tuple[str, str], ...] = (("Accept", "application/json"),)
         if config.get("send", "header") == "header":
             pair = f"{quote_plus(config['client_id'])}:{quote_plus(config['client_secret'])}"
-            headers.append(("Authorization", _basic(pair)))
+            headers += (("Authorization", _basic(pair)),)
         else:
             form |= {"client_id": config["client_id"], "client_secret": config["client_secret"]}
         content = urls.encoded(form).encode()

@@ -17,11 +17,11 @@ import httpcore2
 from flowlang.connections.http import replies, urls
 from flowlang.connections.http.auth import auth_of, scrubbed
 from flowlang.connections.http.bodies import Body
-from flowlang.connections.http.errors import REPEATABLE, RequestFailed, broken, invalid, refused
+from flowlang.connections.http.calls import Call, Headers, Reply, checked_headers, checked_method, merged, request_maker
+from flowlang.connections.http.errors import RequestFailed, broken, invalid, refused
 from flowlang.connections.http.network import PROGRESS, Backend, Progress
 from flowlang.connections.http.settings import Settings, header_problem
 from flowlang.connections.http.urls import Place
-from flowlang.records import frozen
 
 _IDLE = 15.0  # seconds an unused connection is kept
 _TOKEN_SIZE = 1024 * 1024  # bytes of the reply that brings a token
@@ -33,37 +33,8 @@ ON_THE_WIRE = (  # what the library raises for what goes wrong there
     httpcore2.ProxyError,
     httpcore2.UnsupportedProtocol,
 )
+_ALIVE = frozenset(range(200, 500)) - {401, 403, 407}
 _MOVED = frozenset({301, 302, 303, 307, 308})
-
-
-@frozen
-class Call:
-    """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx."""
-
-    method: str
-    place: Place
-    headers: tuple[tuple[str, str], ...] = ()
-    body: Body | None = None
-    expect: frozenset[int] | None = None
-    timeout: float | None = None
-    key: str | None = None
-
-    @property
-    def repeatable(self) -> bool:
-        return self.method in REPEATABLE or self.key is not None
-
-    def wants(self, status: int) -> bool:
-        return 200 <= status < 300 if self.expect is None else status in self.expect
-
-
-@frozen
-class Reply:
-    """A reply whose content is not read yet. `url`: where it came from, fit to be shown."""
-
-    status: int
-    headers: replies.Headers
-    url: str
-    stream: Any
 
 
 class Client:
@@ -73,7 +44,6 @@ class Client:
         self.settings = settings
         self._pool = pool
         self._auth = auth_of(settings.auth, self._fetch_token)
-        self._base_headers = settings.headers
 
     async def close(self) -> None:
         await self._auth.close()
@@ -93,13 +63,13 @@ class Client:
         key: str | None = None,
     ) -> Call:
         """What a step asks for. Raises RequestFailed (`validation`) for what cannot be sent."""
-        if not method.isascii() or not method.isalpha() or len(method) > 20 or method.upper() in ("CONNECT", "TRACE"):
-            raise invalid(f"`method` is {method!r}; it must be GET, POST or another method of HTTP")
         if timeout is not None and not 0 < timeout <= 86400:
             raise invalid(f"`timeout` is {timeout}: it must be more than 0 and at most 86400 seconds")
+        if key is not None and header_problem("Idempotency-Key", key, "") is not None:
+            raise invalid("the step's `idempotency_key` holds a character that no header may hold")
         place = urls.below(self.settings.base, path, query)
         wanted = None if expect is None else frozenset([expect] if isinstance(expect, int) else expect)
-        return Call(method.upper(), place, self._checked(headers), body, wanted, timeout, key)
+        return Call(checked_method(method), place, checked_headers(headers), body, wanted, timeout, key)
 
     def moved(self, call: Call, place: Place | None) -> Call:
         """`call` at a place that the service named. Raises RequestFailed (`permission`) when it is elsewhere."""
@@ -141,6 +111,12 @@ class Client:
         async with self.reply(call) as reply:
             content = await self.content(call, reply)
         return reply, replies.parse(content, reply.headers)
+
+    async def ping(self) -> None:
+        """Whether the service answers, and takes the credentials. Raises RequestFailed."""
+        call = Call("HEAD", self.settings.base, expect=_ALIVE)
+        async with self.reply(call):
+            pass
 
     async def content(self, call: Call, reply: Reply) -> bytes:
         """The whole content of a reply, at most `max_body` bytes."""
@@ -194,30 +170,23 @@ class Client:
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _sent(
-        self, call: Call, credentials: tuple[tuple[str, str], ...], progress: Progress, *, ours: bool
-    ) -> Reply:
-        place, headers = call.place, [("Host", call.place.authority)]
+    async def _sent(self, call: Call, credentials: Headers, progress: Progress, *, ours: bool) -> Reply:
+        place, headers = call.place, call.headers
         hidden: tuple[str, ...] = ()
         if ours:
             hidden = self._auth.hidden
             if hidden:
                 place = replace(place, query=urls.joined(place.query, self._auth.query))
-            given = {name.lower() for name, _ in call.headers}
-            headers += [each for each in self._base_headers if each[0].lower() not in given]
-            headers += credentials
-        headers += call.headers
+            headers = merged(headers, credentials, self.settings.headers)
         if call.key is not None:
-            headers.append(("Idempotency-Key", call.key))
+            headers = (*headers, ("Idempotency-Key", call.key))
         response = await self._exchanged(call, place, headers, progress)
         return Reply(response.status, replies.Headers(response.headers), urls.shown(place, hidden), response.stream)
 
-    async def _exchanged(
-        self, call: Call, place: Place, headers: list[tuple[str, str]], progress: Progress
-    ) -> httpcore2.Response:
+    async def _exchanged(self, call: Call, place: Place, headers: Headers, progress: Progress) -> httpcore2.Response:
         """One exchange. An idle connection that the service closed while the request was on its way is no failure
         of a request that may be done twice: it is sent again, until a fresh connection says otherwise."""
-        request = _request(call, place, headers, self.settings)
+        request = request_maker(call, place, headers, self.settings)
         PROGRESS.set(progress)
         while True:
             progress.stage, progress.fresh = "waiting", False
@@ -231,13 +200,13 @@ class Client:
                 failed, cause = broken(error, self._named(call), sent=sent)
                 raise failed from cause
 
-    async def _fetch_token(self, place: Place, headers: list[tuple[str, str]], body: Body) -> tuple[int, bytes]:
+    async def _fetch_token(self, place: Place, headers: Headers, body: Body) -> tuple[int, bytes]:
         """One POST to the authorization server, which is sent nothing but this."""
         progress = Progress()
         call = Call("POST", place, body=body, key="token")  # asking twice does no harm
         try:
             async with asyncio.timeout(self.settings.timeout):
-                response = await self._exchanged(call, place, [("Host", place.authority), *headers], progress)
+                response = await self._exchanged(call, place, headers, progress)
                 try:
                     held = replies.Headers(response.headers)
                     found = replies.pieces(response.aiter_stream(), held, _TOKEN_SIZE, limit="the size of a token")
@@ -251,18 +220,6 @@ class Client:
             raise failed from cause
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _checked(self, headers: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
-        found = []
-        for name, value in (headers or {}).items():
-            if value is None:
-                continue
-            text = urls.as_text(value, f"`headers.{name}`")
-            problem = header_problem(str(name), text, "`headers`")
-            if problem is not None:
-                raise invalid(problem)
-            found.append((str(name), text))
-        return tuple(found)
 
     def _named(self, call: Call) -> str:
         """A request in an error: what was asked of whom, without its query, which may hold anything."""
@@ -312,42 +269,6 @@ class Client:
                 if len(found) >= _GIST:
                     break
         return bytes(found[:_GIST])
-
-
-def _request(call: Call, place: Place, headers: list[tuple[str, str]], settings: Settings) -> Any:
-    """Makes the request, afresh for each time it is sent: its content is read as it goes out."""
-    url = httpcore2.URL(
-        scheme=place.scheme.encode(),
-        host=place.host.encode(),
-        port=None if place.port == urls.PORTS[place.scheme] else place.port,
-        target=place.target.encode(),
-    )
-    given = {name.lower() for name, _ in headers}
-    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    for name, value in ((b"Accept", b"*/*"), (b"Accept-Encoding", replies.ACCEPTED.encode()), (b"User-Agent", _AGENT)):
-        if name.decode().lower() not in given:
-            pairs.append((name, value))
-    body, content = call.body, b""
-    if body is not None:
-        pairs.append((b"Content-Length", b"%d" % body.size))
-        if body.content_type is not None and "content-type" not in given:
-            pairs.append((b"Content-Type", body.content_type.encode()))
-        content = body.whole or b""
-    elif call.method in ("POST", "PUT", "PATCH"):
-        pairs.append((b"Content-Length", b"0"))
-    streamed = body is not None and body.whole is None
-    times = {"connect": settings.connect_timeout, "read": settings.read_timeout, "write": settings.read_timeout}
-
-    def made() -> httpcore2.Request:
-        source = body.pieces() if streamed and body is not None else content
-        return httpcore2.Request(
-            call.method.encode(), url, headers=pairs, content=source, extensions={"timeout": times}
-        )
-
-    return made
-
-
-_AGENT = b"FlowLang"
 
 
 def opened(settings: Settings, context: Any) -> Client:

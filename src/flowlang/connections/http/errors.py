@@ -119,7 +119,7 @@ def broken(error: BaseException, what: str, *, sent: bool) -> tuple[RequestFaile
     if getattr(cause, "error_status_hint", None) == 431:
         return RequestFailed(f"{what}: the headers of the reply are too large", "limit"), cause
     if isinstance(error, (core.LocalProtocolError, core.UnsupportedProtocol)):
-        return invalid(f"{what}: this cannot be sent: {error}"), cause
+        return invalid(f"{what}: this is no request that could be sent"), cause
     if isinstance(error, core.RemoteProtocolError):
         return RequestFailed(f"{what}: {_reply(str(error))}", "connection_lost", outcome_unknown=sent), cause
     if isinstance(cause, ssl.SSLError):

@@ -10,7 +10,8 @@ from flowlang.connections.http.errors import RequestFailed
 from flowlang.tasks.places import Replacement, explained, in_thread, located
 
 if TYPE_CHECKING:
-    from flowlang.connections.http.client import Call, Client, Reply
+    from flowlang.connections.http.calls import Call, Reply
+    from flowlang.connections.http.client import Client
 
 _GATHERED = 1024 * 1024  # bytes taken together for one write, which goes to a thread
 

@@ -14,7 +14,8 @@ from flowlang.connections.http.urls import Place
 from flowlang.records import frozen
 
 if TYPE_CHECKING:
-    from flowlang.connections.http.client import Call, Client
+    from flowlang.connections.http.calls import Call
+    from flowlang.connections.http.client import Client
 
 MOST_PAGES = 100_000  # of one stream, when the flow sets no bound of its own
 

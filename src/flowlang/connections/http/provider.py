@@ -80,6 +80,10 @@ class HttpPlugin(RequestTasks, TransferTasks, ConnectionPlugin):
             raise ConnectionError("the HTTP connection is not open")
         return self._client
 
+    async def ping(self, connection: Client) -> None:
+        """Ask for the headers of `base_url`. Any answer will do, but for 5xx and those that refuse the credentials."""
+        await connection.ping()
+
     # ── what it can do ──────────────────────────────────────────────────────────────────────────────────────
 
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:

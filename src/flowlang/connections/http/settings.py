@@ -157,6 +157,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNFIT = re.compile(r"[^\t -~\x80-\xff]")
 _OURS = frozenset(
     "host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade expect".split()
 )
@@ -169,8 +170,8 @@ class Settings:
     base: Place
     auth: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...]
-    connect_timeout: float
-    read_timeout: float
+    connect_timeout: float | None
+    read_timeout: float | None
     timeout: float
     max_connections: int
     retry_after_max: float
@@ -179,6 +180,12 @@ class Settings:
     allow_private: bool
     verify: Any
     proxy: tuple[Place, tuple[str, str] | None] | None
+
+    def times(self, timeout: float | None) -> dict[str, float]:
+        """The limits of one request, which may have a whole one of its own. What is not set apart is that."""
+        whole = timeout or self.timeout
+        between = min(self.read_timeout or whole, whole)
+        return {"connect": min(self.connect_timeout or whole, whole), "read": between, "write": between}
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:
@@ -202,11 +209,10 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
     )
 
 
-def _times(given: Any) -> tuple[float, float, float]:
+def _times(given: Any) -> tuple[float | None, float | None, float]:
     if not isinstance(given, Mapping):
-        return float(given), float(given), float(given)
-    total = float(given.get("total", 30))
-    return min(float(given.get("connect", total)), total), min(float(given.get("read", total)), total), total
+        return None, None, float(given)
+    return given.get("connect"), given.get("read"), float(given.get("total", 30))
 
 
 def _proxy(url: str) -> tuple[Place, tuple[str, str] | None]:
@@ -285,6 +291,6 @@ def header_problem(name: str, value: str, where: str) -> str | None:
         return f"{where}: {name!r} is no name of a header"
     if name.lower() in _OURS:
         return f"{where}: the header `{name}` is made by the connection itself"
-    if any(character in value for character in "\r\n\0") or not all(ord(each) < 256 for each in value):
+    if _UNFIT.search(value) or value != value.strip(" \t"):
         return f"{where}: the value of `{name}` holds a character that no header may hold"
     return None

@@ -14,7 +14,8 @@ from flowlang.tasks.decorator import task
 from flowlang.tasks.values import UrlPath
 
 if TYPE_CHECKING:
-    from flowlang.connections.http.client import Call, Client
+    from flowlang.connections.http.calls import Call
+    from flowlang.connections.http.client import Client
 
 
 class DownloadResult(TypedDict):
