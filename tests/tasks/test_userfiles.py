@@ -96,7 +96,8 @@ def optional(
 @fl.task()
 def special(
     query: Sql, name: Ident, text: str | Sql, password: Secret[str], rows: Stream, key: Secret[str] | None = None,
-    about: Annotated[int, "words"] = 1, uuid: UUID | None = None, path: UrlPath = "/", other: UrlPath | None = None, length: timedelta = timedelta(1),
+    about: Annotated[int, "words"] = 1, uuid: UUID | None = None, length: timedelta = timedelta(1),
+    path: UrlPath = "/", other: UrlPath | None = None,
     connection=None, context=None, **more,
 ) -> dict[str, Any]:
     pass
