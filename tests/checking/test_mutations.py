@@ -80,6 +80,8 @@ class Slip:
 # What stands below these is named by the author, or is data.
 _FREE = {"set", "vars", "connections", "properties", "default", "value", "data", "collect", "enum", "plugins", "entry"}
 _FREE |= {"options", "params", "outputs", "words", "auth", "inputs", "types", "more", "whatever", "you", "tags"}
+_FREE |= {"filter", "update", "keys", "pipeline", "sort", "projection", "operations", "document", "documents"}
+_LISTS = {"outputs", "inputs", "enum", "params", "tags", "pipeline", "operations", "documents"}  # of no steps
 _NAMED = {"connection", "task"}  # their values name something
 _UNTYPED = re.compile(r"\b(?:got|api|r|x|g|item|order|line|row|note|one|each)\.")
 _EXPRESSION = re.compile(r"\$\{(.*?)\}")
@@ -97,7 +99,7 @@ def words(node: Node, free: bool = False) -> Iterator[tuple[int, str]]:
                 yield key.start, key.text
             if key.text in _NAMED and isinstance(value, Scalar) and value.style == "plain" and not free:
                 yield value.start, value.text
-            steps = isinstance(value, Sequence) and key.text not in ("outputs", "inputs", "enum", "params", "tags")
+            steps = isinstance(value, Sequence) and key.text not in _LISTS
             yield from words(value, free=(free or key.text in _FREE) and not steps)
     elif isinstance(node, Sequence):
         for each in node.items:

@@ -227,7 +227,7 @@ def _wanted(name: str, parameter: Parameter | None) -> Wanted:
     if parameter is None:
         return Wanted(name)
     if parameter.form != "ident":
-        return Wanted(name, parameter.type, keeps=parameter.keeps)
+        return Wanted(name, parameter.type, keeps=parameter.keeps, query=parameter.form == "query")
     return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
 
 

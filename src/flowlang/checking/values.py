@@ -23,7 +23,7 @@ from flowlang.expressions.types import ANY, STRING, Type, accepts, array, holds_
 from flowlang.expressions.unit import Code, Recipe, Unit
 from flowlang.plan import Evaluator
 from flowlang.records import frozen
-from flowlang.tasks.values import Sql, url_path
+from flowlang.tasks.values import Sql, as_data, url_path
 
 _OBJECT, _LIST = Type("object"), Type("array")
 
@@ -31,12 +31,14 @@ _OBJECT, _LIST = Type("object"), Type("array")
 @frozen
 class Wanted:
     """What a place in the file wants: `what` names it for messages (`limit`, `output total`). `keeps`: what stands
-    there is kept as a value, so that no stream may. `optional`: null may stand there whatever its type."""
+    there is kept as a value, so that no stream may. `optional`: null may stand there whatever its type. `query`: what
+    expressions give there is marked as data."""
 
     what: str
     type: Type = ANY
     keeps: bool = False
     optional: bool = False
+    query: bool = False
 
 
 def constant(value: object) -> Recipe:
@@ -99,6 +101,8 @@ class Compiler:
             return constant(None), given
         self._check(given, wanted, value)
         template, scalar = value.template, value.scalar
+        if wanted.query:
+            return lambda unit: unit.call(as_data, [unit.template(template, scalar, inference)]), given
         return lambda unit: unit.template(template, scalar, inference), given
 
     def _password(self, value: model.Constant | model.Computed, wanted: Wanted) -> None:
@@ -125,11 +129,12 @@ class Compiler:
 
     def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Recipe, Type]:
         if not self._fits(_LIST, wanted, value):
-            wanted = Wanted(wanted.what)
+            wanted = Wanted(wanted.what, query=wanted.query)
         kind = wanted.type.option("array")
         inner = kind.items if kind.kind in ("array", "stream") and kind.items else ANY
         parts = [
-            self.value(each, Wanted(f"{wanted.what}[{index}]", inner, True)) for index, each in enumerate(value.items)
+            self.value(each, Wanted(f"{wanted.what}[{index}]", inner, True, query=wanted.query))
+            for index, each in enumerate(value.items)
         ]
         given = array(union(*[each for _, each in parts]) if parts else ANY)
         items = [recipe for recipe, _ in parts]
@@ -145,7 +150,7 @@ class Compiler:
         other = kind.items or ANY
         parts = []
         for name, each in value.entries:
-            inner = Wanted(f"{wanted.what}.{name.text}", fields.get(name.text, other), True)
+            inner = Wanted(f"{wanted.what}.{name.text}", fields.get(name.text, other), True, query=wanted.query)
             parts.append((name.text, *self.value(each, inner)))
         if self.dialect is not None and "params" in fields and fields.get("query", ANY).kind == "sql":
             self.checker.add(sql_text.entry(value, self.dialect))

@@ -13,7 +13,7 @@ from flowlang.expressions.runtime import text
 from flowlang.masking import MASK, Masker
 from flowlang.plan import Evaluator, Frame, Plan, Site
 from flowlang.records import frozen
-from flowlang.tasks.values import Sql
+from flowlang.tasks.values import Data, Sql
 
 
 class Story:
@@ -43,6 +43,8 @@ class Story:
 def _plain(value: Any) -> Any:
     if isinstance(value, Sql):
         return BoundSql("?".join(value.texts), [_plain(each) for each in value.values])
+    if isinstance(value, Data):
+        return _plain(value.value)
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

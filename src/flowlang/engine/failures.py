@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.errors import Classified, Phase, cause_lines, classify
-from flowlang.exceptions import Failure, StepError
+from flowlang.exceptions import Failure, FlowLangError, StepError
 from flowlang.plan import Call, Evaluator, Frame, Site
 from flowlang.tasks.values import Sql
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
 
 _LONGEST = 10_000  # characters of a detail
+_MOST_NOTES = 10
 DEFECT = "this is a defect of FlowLang: please report it"
 
 
@@ -123,8 +124,15 @@ def _operation_failure(error: OperationError, site: Site, fiber: Fiber) -> Failu
         retry_after=classified.retry_after,
         outcome_unknown=classified.outcome_unknown,
         cause=cause_lines(cause) if cause is not None else (),
-        notes=error.notes,
+        notes=(*error.notes, *notes_of(cause)),
     )
+
+
+def notes_of(error: BaseException | None) -> tuple[str, ...]:
+    """What a task added to its own error with `add_note`; a driver's notes are for programmers."""
+    if not isinstance(error, FlowLangError):
+        return ()
+    return tuple(each[:_LONGEST] for each in getattr(error, "__notes__", ())[:_MOST_NOTES] if isinstance(each, str))
 
 
 def words(error: BaseException | None) -> str:

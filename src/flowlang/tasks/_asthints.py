@@ -133,6 +133,8 @@ class Hints:
             return replace(inner, type=replace(inner.type, secret=True), secret=True)
         if name.startswith("flowlang") and last == "Kept":
             return replace(self.hint(items[0]), keeps=True)
+        if name.startswith("flowlang") and last == "Query":
+            return replace(self.hint(items[0]), form="query")
         if not _builtin_or_typing(name) or not items:
             return Hint()
         if last == "Literal":

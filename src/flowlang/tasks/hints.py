@@ -19,7 +19,7 @@ from flowlang.records import frozen
 from flowlang.tasks.spec import Form
 from flowlang.tasks.stream import Stream
 from flowlang.tasks.table import Table
-from flowlang.tasks.values import Ident, KeptMark, SecretMark, Sql, UrlPathMark
+from flowlang.tasks.values import Ident, KeptMark, QueryMark, SecretMark, Sql, UrlPathMark
 
 _PLAIN: Mapping[Any, Type] = {
     str: known.STRING,
@@ -120,6 +120,8 @@ def _annotated(hint: Any, depth: int) -> Hinted:
         found = replace(found, keeps=True)
     if any(isinstance(each, UrlPathMark) for each in marks):
         found = replace(found, form="path")
+    if any(isinstance(each, QueryMark) or each is QueryMark for each in marks):
+        found = replace(found, form="query")
     about = next((each for each in marks if isinstance(each, str)), "")
     return replace(found, description=about) if about else found
 

@@ -12,9 +12,10 @@ from flowlang.records import frozen
 
 Effect = Literal["none", "read", "write"]
 
-# How a parameter wants its text: as it is, as a SQL statement whose expressions are bound,
-# as the name of a table or column, or as the path of a URL whose expressions are encoded.
-Form = Literal["plain", "sql", "ident", "path"]
+# How a parameter wants what stands in the flow: as it is, as a SQL statement whose expressions are bound,
+# as the name of a table or column, as the path of a URL whose expressions are encoded, or as a query whose operators
+# are written and whose expressions are data.
+Form = Literal["plain", "sql", "ident", "path", "query"]
 
 
 class _Required:

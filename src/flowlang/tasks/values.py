@@ -1,4 +1,5 @@
-"""Values with a meaning of their own: SQL text with its bound values, identifiers, secrets."""
+"""Values with a meaning of their own: SQL text with its bound values, queries and the data in them, identifiers,
+secrets."""
 
 from __future__ import annotations
 
@@ -34,6 +35,45 @@ class UrlPathMark:
 UrlPath = Annotated[str, UrlPathMark()]
 """On a parameter: the path of a URL. Each expression inside the text is one segment, or a part of one: what would end
 the segment, or the path, is percent-encoded. A path that is one expression and nothing else is taken as it is."""
+
+
+class QueryMark:
+    """The mark inside `Query[T]`."""
+
+
+Query = Annotated[T, QueryMark()]
+"""`Query[dict[str, Any]]` on a parameter: what the flow writes there is a query, whose keys may be operators of the
+service. What expressions give there is not: it arrives as `Data`, at any depth, or as a value that has no keys and is
+no text."""
+
+
+class Data:
+    """A text, list or object that an expression gave inside a query: a value, whatever it looks like."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Data({self.value!r})"
+
+
+_INERT = frozenset({type(None), bool, int, float})
+
+
+def as_data(value: object) -> object:
+    """The value of an expression inside a query, marked unless nothing in it could be taken for an operator."""
+    return value if type(value) in _INERT else Data(value)
+
+
+def without_marks(value: object) -> object:
+    """A query as it reads: with its data in place."""
+    if isinstance(value, Data):
+        return value.value
+    if isinstance(value, dict):
+        return {key: without_marks(each) for key, each in value.items()}
+    return [without_marks(each) for each in value] if isinstance(value, list) else value
 
 
 class Sql:
@@ -75,4 +115,19 @@ def url_path(texts: tuple[str, ...], values: tuple[object, ...]) -> str:
     return "".join(parts)
 
 
-__all__ = ["Ident", "Kept", "KeptMark", "Secret", "SecretMark", "Sql", "UrlPath", "UrlPathMark", "url_path"]
+__all__ = [
+    "Data",
+    "Ident",
+    "Kept",
+    "KeptMark",
+    "Query",
+    "QueryMark",
+    "Secret",
+    "SecretMark",
+    "Sql",
+    "UrlPath",
+    "UrlPathMark",
+    "as_data",
+    "url_path",
+    "without_marks",
+]

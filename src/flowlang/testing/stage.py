@@ -18,7 +18,7 @@ from flowlang.plan import Call, Operation, Subflow
 from flowlang.tasks.spec import TaskSpec
 from flowlang.tasks.stream import Batch, Stream
 from flowlang.tasks.table import objects
-from flowlang.tasks.values import Ident, Sql
+from flowlang.tasks.values import Ident, Sql, without_marks
 from flowlang.testing import codes
 from flowlang.testing.model import Case, Mock, Reply, best_mock
 from flowlang.testing.places import Place, untold
@@ -228,7 +228,7 @@ class Stage:
 
 def plainly(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call as a test sees them: a statement is its text, with `?` for each value that is bound, and
-    the values are its `params`."""
+    the values are its `params`; a query is as it reads."""
     found: dict[str, Any] = {}
     for name, value in kwargs.items():
         if isinstance(value, Sql):
@@ -236,7 +236,7 @@ def plainly(kwargs: Mapping[str, Any]) -> dict[str, Any]:
             if value.values and not kwargs.get("params"):
                 found["params"] = [str(each) if isinstance(each, Ident) else each for each in value.values]
         elif name != "params" or name not in found:
-            found[name] = str(value) if isinstance(value, Ident) else objects(value)
+            found[name] = str(value) if isinstance(value, Ident) else objects(without_marks(value))
     return found
 
 

@@ -13,6 +13,7 @@ _FORMS = {
     "sql": "SQL; expressions in it are bound",
     "ident": "name of a table or column",
     "path": "path of a URL; expressions in it are encoded",
+    "query": "expressions in it are data",
 }
 
 

@@ -16,6 +16,7 @@ _FORMS = {
     "sql": "SQL; expressions in it are bound.",
     "ident": "Name of a table or column.",
     "path": "Path of a URL; expressions in it are encoded.",
+    "query": "Expressions in it are data.",
 }
 
 
