@@ -92,6 +92,15 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.tasks",
         "flowlang.views",
     ),
+    # The conformance kit stands where a plugin meets the engine: it opens plugins itself, and runs flows with them.
+    "conformance": (
+        "flowlang.api",
+        "flowlang.connections",
+        "flowlang.engine",
+        "flowlang.events",
+        "flowlang.expressions",
+        "flowlang.tasks",
+    ),
     "cli": FACES,
     "server": FACES,
     "ui": FACES,
@@ -124,6 +133,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.tasks"): "`explain` shows the file tasks, and values leave as JSON by their map",
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
     ("cli", "flowlang.testing"): "`test` runs the tests of flows",
+    ("testing", "flowlang.conformance"): "`flowlang.testing` is the face of the conformance kit, too",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
     ("views", "flowlang.expressions.syntax"): "the names that expressions read",
