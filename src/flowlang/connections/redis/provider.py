@@ -5,7 +5,8 @@ served. What is stored for a value is said in `values`, what errors mean in `err
 `address`; the tasks stand by topic in `tasks`.
 
 There is no `transaction` block: between MULTI and EXEC the server answers nothing but QUEUED, so the steps of a
-block could not see what they read. `redis_pipeline` runs commands together, all of them or none.
+block could not see what they read, and a command that fails after EXEC undoes nothing. `redis_pipeline` runs
+commands together, with nobody in between.
 """
 
 from __future__ import annotations

@@ -142,6 +142,8 @@ class Keys:
             raise invalid(f"{what} is of type {type(keys).__name__}; it may be a key or a list of keys")
         if not keys:
             raise invalid(f"{what} is empty: name at least one key")
+        if set(map(type, keys)) == {str} and all(keys) and _all_text(keys):  # as nearly always, and quick
+            return [self.prefix + each for each in keys] if self.prefix else list(keys)
         return [self.wire(each, f"item {number} of {what}") for number, each in enumerate(keys, 1)]
 
     def plain(self, key: bytes) -> Key:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowlang.connections.redis.tasks import hashes, keys, strings
+from flowlang.connections.redis.tasks import (
+    bulk,
+    hashes,
+    keys,
+    lists,
+    locks,
+    sets,
+    sorted_sets,
+    streams,
+    strings,
+    together,
+)
 
-TASKS: dict[str, Callable[..., Any]] = {
-    name: function for topic in (strings, keys, hashes) for name, function in topic.TASKS.items()
-}
+_TOPICS = (strings, keys, hashes, lists, sets, sorted_sets, streams, bulk, together, locks)
+TASKS: dict[str, Callable[..., Any]] = {name: each for topic in _TOPICS for name, each in topic.TASKS.items()}
