@@ -1,0 +1,156 @@
+"""A TCP proxy between a client and a server, whose link can be made bad while it is in use.
+
+    client ⇄ proxy ⇄ server
+
+Every switch works on links that stand and on those to come. `heal` makes all well again for new bytes; a link that
+was cut stays cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal
+
+Direction = Literal["to_server", "to_client"]
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Cut:
+    """A link ends after so many more bytes in a direction: with a reset, or with an orderly end."""
+
+    direction: Direction
+    after: int
+    reset: bool
+
+
+class Proxy:
+    """Listens on `host`:`port` and passes bytes on to `target`.
+
+    `delay`: seconds that each piece waits. `rate`: bytes a second, 0 for no limit. `refuse`: new links are closed at
+    once. `stall`: new links are taken, and nothing is passed on. `swallow`: nothing is passed on, either way, and
+    nobody is told (half-open). `mute`: what the server says is dropped, what the client says arrives.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self.host, self.port = "127.0.0.1", 0
+        self.heal()
+        self.passed: dict[Direction, int] = {"to_server": 0, "to_client": 0}
+        self.accepted = 0
+        self._cut: Cut | None = None
+        self._changed = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._links: set[asyncio.Task[None]] = set()
+
+    def heal(self) -> None:
+        """Every switch off; what is held back goes on."""
+        self.delay = 0.0
+        self.rate = 0
+        self.refuse = self.stall = self.swallow = self.mute = False
+        self._cut = None
+        if hasattr(self, "_changed"):
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    def cut(self, direction: Direction, after: int = 0, *, reset: bool = True) -> None:
+        """End the first link that has more than `after` further bytes to pass in a direction, before passing them."""
+        self._cut = Cut(direction, after, reset)
+
+    # ── its life ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._accept, self.host, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for each in self._links:
+            each.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        link = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+
+    # ── a link ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuse:
+            _end(writer, reset=True)
+            return
+        try:
+            while self.stall:
+                await self._changed.wait()
+            far_reader, far_writer = await asyncio.open_connection(*self.target)
+        except (OSError, asyncio.CancelledError):
+            _end(writer, reset=True)
+            return
+        ways = [
+            asyncio.ensure_future(self._pass(reader, far_writer, "to_server")),
+            asyncio.ensure_future(self._pass(far_reader, writer, "to_client")),
+        ]
+        reset = False
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            reset = any(each.result() for each in done)
+        finally:
+            for each in ways:
+                each.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            for each in (writer, far_writer):
+                _end(each, reset=reset)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Direction) -> bool:
+        """Pass bytes on until one side ends. Returns whether the link is to be reset."""
+        try:
+            while data := await reader.read(_CHUNK):
+                while self.swallow:
+                    await self._changed.wait()
+                if self._cut is not None and self._cut.direction == way:
+                    rest = self._cut.after
+                    if len(data) > rest:
+                        reset, self._cut = self._cut.reset, None
+                        writer.write(data[:rest])
+                        await writer.drain()
+                        return reset
+                    self._cut.after -= len(data)
+                if self.mute and way == "to_client":
+                    continue
+                await self._forward(data, writer, way)
+        except OSError:
+            return True
+        return False
+
+    async def _forward(self, data: bytes, writer: asyncio.StreamWriter, way: Direction) -> None:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        while data:
+            piece = data[:1] if self.rate else data
+            writer.write(piece)
+            await writer.drain()
+            self.passed[way] += len(piece)
+            data = data[len(piece) :]
+            if self.rate:
+                await asyncio.sleep(1 / self.rate)
+
+
+def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    """Close one side; a reset throws away what was not sent."""
+    if reset:
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+    else:
+        writer.close()
