@@ -24,7 +24,7 @@ from flowlang.checking.rules import (
     wrong_connection,
 )
 from flowlang.checking.scope import Scope
-from flowlang.checking.steps import Service, Walked, slot_of, walker
+from flowlang.checking.steps import Service, Walked, attempt_limit, slot_of, walker
 from flowlang.checking.values import Compiler, Wanted, constant, evaluator, in_dict, text
 from flowlang.connections._sql_text import Dialect, writes
 from flowlang.diagnostics import Span, nearest
@@ -32,6 +32,7 @@ from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record
 from flowlang.expressions.unit import Recipe
 from flowlang.plan import Caching, Call, Operation, Site, invoker
+from flowlang.records import frozen
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
 
@@ -51,8 +52,11 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     compiler = Compiler(checker, scope, dialect)
     arguments, secret = _arguments(checker, compiler, step, spec)
     spec = as_written(spec, compiler.statements, dialect)
-    checker.add(selected_outputs.check(step, spec))
-    checker.add(retried_write.check(step, spec, step.modifiers.retry or checker.flow.defaults.retry))
+    if step.selected is not None:
+        checker.add(selected_outputs.check(step, spec))
+    retry = step.modifiers.retry or checker.flow.defaults.retry
+    if retry is not None:
+        checker.add(retried_write.check(step, spec, retry))
     outputs, secret_outputs = outputs_of(checker, step, spec)
     name_ = connection.name.text if connection is not None else None
     around = checker.transactions.get(name_) if name_ is not None else None
@@ -64,11 +68,12 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         operation=_operation(checker, known, name_),
         arguments=compiler.function(in_dict(arguments), site.path),
         slot=slot,
-        selected=tuple(each.text for each in step.selected) if step.selected is not None else None,
+        timeout=attempt_limit(checker, step),
+        selected=tuple([each.text for each in step.selected]) if step.selected is not None else None,
         secret_arguments=frozenset(secret),
         secret_outputs=secret_outputs,
         connection=name_,
-        invoke=invoker(tuple(dict.fromkeys(name for name, _ in arguments))),
+        invoke=invoker(tuple(dict.fromkeys([name for name, _ in arguments]))),
     )
     return Walked(planned, outputs, slot, service=service)
 
@@ -178,57 +183,73 @@ def _arguments(
     checker: Checker, compiler: Compiler, step: model.TaskStep, spec: TaskSpec
 ) -> tuple[list[tuple[str, Recipe]], set[str]]:
     """The recipe for each argument, and the names of those that events never show."""
-    checker.add(task_parameters.check(step, spec, checker.flow))
-    parameters = {each.name: each for each in spec.parameters}
+    signature = _signature(checker, spec)
+    given_names = {name.text for name, _ in step.arguments}
+    if not (signature.parameters.keys() >= given_names >= signature.required):
+        checker.add(task_parameters.check(step, spec, checker.flow))
     arguments: list[tuple[str, Recipe]] = []
     secret: set[str] = set()
     for name, value in step.arguments:
-        parameter = parameters.get(name.text)
-        if parameter is None and name.text == task_parameters.FILE:
-            query = parameters.get("query")
-            if query is not None and query.form == "sql":
-                arguments.append(("query", _query_file(checker, compiler, value)))
-                continue
-        wanted = _wanted(name.text, parameter)
+        parameter, wanted = signature.parameters.get(name.text) or (None, Wanted(name.text))
+        if parameter is None and name.text == task_parameters.FILE and signature.takes_statement:
+            arguments.append(("query", _query_file(checker, compiler, value)))
+            continue
         as_path = parameter is not None and parameter.form == "path"
         code, given = compiler.path(value, wanted) if as_path else compiler.value(value, wanted)
         if given.kind == "stream" and (parameter is None or _takes_stream(parameter)):
             checker.add(stream_use.check(value, compiler.scope))
-        checker.add(secret_stored.argument(spec, name.text, value, given))
         if parameter is not None and parameter.secret:
             checker.add(literal_credential.argument(step, parameter, value))
             checker.literals += literal_secrets.in_value(value)
-        if holds_secret(given) or (parameter is not None and parameter.secret):
+            secret.add(name.text)
+        if holds_secret(given):
+            checker.add(secret_stored.argument(spec, name.text, value, given))
             secret.add(name.text)
         if parameter is not None or spec.extra:
             arguments.append((name.text, code))
-    _placeholders(checker, compiler, step, parameters)
+    if signature.takes_statement and "params" in signature.parameters and compiler.dialect is not None:
+        _placeholders(checker, compiler, step, compiler.dialect)
     return arguments, secret
 
 
-def _placeholders(
-    checker: Checker, compiler: Compiler, step: model.TaskStep, parameters: Mapping[str, Parameter]
-) -> None:
+@frozen
+class _Signature:
+    """The parameters of a task by name, each with what it wants, and the names of those that must be given.
+    `takes_statement`: its `query` is a SQL text."""
+
+    parameters: Mapping[str, tuple[Parameter | None, Wanted]]
+    required: frozenset[str]
+    takes_statement: bool
+
+
+def _signature(checker: Checker, spec: TaskSpec) -> _Signature:
+    """Put together once for all steps that run the task."""
+    known: _Signature | None = checker.signatures.get(id(spec))
+    if known is None:
+        parameters = {each.name: (each, _wanted(each)) for each in spec.parameters}
+        required = frozenset(each.name for each in spec.parameters if each.required)
+        query = spec.parameter("query")
+        known = _Signature(parameters, required, query is not None and query.form == "sql")
+        checker.signatures[id(spec)] = known
+    return known
+
+
+def _placeholders(checker: Checker, compiler: Compiler, step: model.TaskStep, dialect: Dialect) -> None:
     """`query` held against `params`, for a task that takes both."""
-    query = parameters.get("query")
     given = {name.text: value for name, value in step.arguments}
-    if query is None or query.form != "sql" or "params" not in parameters or compiler.dialect is None:
-        return
     statement = given.get(task_parameters.FILE) or given.get("query")
     if statement is not None and len(compiler.statements) == 1 and not {"query", task_parameters.FILE} <= given.keys():
-        checker.add(sql_text.params(statement, compiler.statements[0], given.get("params"), compiler.dialect))
+        checker.add(sql_text.params(statement, compiler.statements[0], given.get("params"), dialect))
 
 
 def _takes_stream(parameter: Parameter) -> bool:
     return not parameter.keeps and accepts(parameter.type, Type("stream"))
 
 
-def _wanted(name: str, parameter: Parameter | None) -> Wanted:
-    if parameter is None:
-        return Wanted(name)
+def _wanted(parameter: Parameter) -> Wanted:
     if parameter.form != "ident":
-        return Wanted(name, parameter.type, keeps=parameter.keeps, query=parameter.form == "query")
-    return Wanted(name, STRING.or_null() if parameter.type.nullable else STRING)
+        return Wanted(parameter.name, parameter.type, keeps=parameter.keeps, query=parameter.form == "query")
+    return Wanted(parameter.name, STRING.or_null() if parameter.type.nullable else STRING)
 
 
 def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Recipe:
@@ -266,6 +287,8 @@ def _service(
 ) -> Service:
     repeatable = spec.effect in ("none", "read") or spec.idempotent is True
     cache, key = step.modifiers.cache, step.modifiers.idempotency_key
+    if cache is None and key is None:
+        return _PLAIN_SERVICE[repeatable]
     caching = made = None
     if cache is not None:
         checker.add(cached_step.check(step, spec, around))
@@ -280,6 +303,9 @@ def _service(
             checker.add(idempotency_key.secret(key))
         repeatable = True
     return Service(repeatable, caching, made)
+
+
+_PLAIN_SERVICE = {each: Service(each) for each in (True, False)}
 
 
 def _digest(source: str) -> str:

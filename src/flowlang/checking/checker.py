@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flowlang.checking.catalogue import Catalogue
 from flowlang.checking.facts import Facts
@@ -116,6 +116,7 @@ class Checker:
         self.given: dict[
             int, tuple[Type, bool]
         ] = {}  # by the id of a spec: what its task gives, and whether that is secret
+        self.signatures: dict[int, Any] = {}  # by the id of a spec: what its parameters want, as `calls` puts it
         self.env_names: dict[str, Span] = {}  # variables that must be set, and where they are first named
         self.secret_names: dict[str, Span] = {}
         self.connections: dict[str, model.Connection] = {each.name.text: each for each in flow.connections}

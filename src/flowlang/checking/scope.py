@@ -188,9 +188,11 @@ class Scope:
 
     def slot_for(self, name: str) -> int:
         """The place of a step's outputs: that of the same id in a branch that excludes this one, or a new one."""
-        for scope in self._chain():
+        scope: Scope | None = self
+        while scope is not None:
             if name in scope.reusable and scope.layout is self.layout:
                 return self.layout.again(scope.reusable[name])
+            scope = scope.outer
         return self.layout.place()
 
     def leave(self, entries: Mapping[str, Entry]) -> None:
@@ -202,7 +204,12 @@ class Scope:
 
     def recurs(self, name: str) -> bool:
         """Whether `name` may hold here what an earlier turn of a `while` or `until` left."""
-        return any(name in scope.recurring for scope in self._chain())
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.recurring:
+                return True
+            scope = scope.outer
+        return False
 
     def redefine(self, name: str) -> None:
         """From here on `name` holds something else: what was known of it, and what was known because of it, no

@@ -6,8 +6,8 @@ into `WALKERS` by `walker`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flowlang.checking.checker import Checker
@@ -117,14 +117,16 @@ def block(
 
 def ids(
     steps: Sequence[model.Step], loop: model.ForEachStep | None = None
-) -> Iterator[tuple[model.Name, model.ForEachStep | None]]:
+) -> list[tuple[model.Name, model.ForEachStep | None]]:
     """The ids defined in a block and in the blocks inside it, each with the outermost loop around it."""
+    found: list[tuple[model.Name, model.ForEachStep | None]] = []
     for step in steps:
         if step.modifiers.id is not None:
-            yield step.modifiers.id, loop
+            found.append((step.modifiers.id, loop))
         around = step if loop is None and isinstance(step, model.ForEachStep) else loop
         for word, inner in model.blocks(step):
-            yield from ids(inner, loop if word == "on_error" else around)
+            found += ids(inner, loop if word == "on_error" else around)
+    return found
 
 
 def label(name: model.Name) -> Text:
@@ -154,9 +156,8 @@ def one(checker: Checker, scope: Scope, step: model.Step, prefix: str, number: i
         scope.present = present | facts(modifiers.guard, True)
         scope.holding = holding | held(modifiers.guard, True)
     if modifiers.id is not None:
-        id_ = modifiers.id
-        checker.add(names_taken.step_id(id_, scope))
-        scope.busy = id_.text
+        checker.add(names_taken.step_id(modifiers.id, scope))
+        scope.busy = modifiers.id.text
     site = _site(checker, step, prefix, number)
     slots, names, redefined = len(scope.layout.given), len(scope.added), len(scope.redefined)
     walked = WALKERS[type(step)](checker, scope, step, site)
@@ -265,6 +266,18 @@ def behind(entries: dict[str, Entry], where: Span | model.Located) -> dict[str, 
     return found
 
 
+def attempt_limit(checker: Checker, step: model.TaskStep) -> float:
+    """Seconds for one attempt at a task, 0 for no limit."""
+    defaults = checker.flow.defaults
+    retry = step.modifiers.retry or defaults.retry
+    limit = step.modifiers.timeout if step.modifiers.timeout is not None else defaults.timeout
+    return (limit if retry is None else retry.attempt_timeout) or 0.0
+
+
+_NO_SERVICE = Service(repeatable=False)
+_NOTHING = (None,) * 6
+
+
 def _modified(
     checker: Checker,
     step: model.Step,
@@ -281,15 +294,10 @@ def _modified(
     service = isinstance(step, model.TaskStep)
     timeout = modifiers.timeout if modifiers.timeout is not None or not service else defaults.timeout
     retry = modifiers.retry if modifiers.retry is not None or not service else defaults.retry
-    about = walked.service or Service(repeatable=False)
-    if isinstance(body, Call):
-        limit = retry.attempt_timeout if retry is not None else timeout
-        if limit is not None:
-            body = replace(body, timeout=limit)
-        if retry is None:
-            timeout = None
-    around = (guard, timeout, retry, handled, about.cache, about.key)
-    if all(each is None for each in around) and not modifiers.continue_on_error:
+    about = walked.service or _NO_SERVICE
+    if retry is None and isinstance(body, Call):
+        timeout = None  # that of its only attempt, see `attempt_limit`
+    if (guard, timeout, retry, handled, about.cache, about.key) == _NOTHING and not modifiers.continue_on_error:
         return body
     return Modified(
         site=site,

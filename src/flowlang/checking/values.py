@@ -26,6 +26,7 @@ from flowlang.records import frozen
 from flowlang.tasks.values import Sql, as_data, url_path
 
 _OBJECT, _LIST = Type("object"), Type("array")
+_ROOTS_NOTED = frozenset({"env", "secrets"})
 
 
 @frozen
@@ -83,7 +84,7 @@ class Compiler:
         plain, given = value_type.as_wanted(value.value, wanted.type)
         if isinstance(plain, str) and "://" in plain:
             self._password(value, wanted)
-        if self._fits(given, wanted, value):
+        if self._fits(given, wanted, value) and wanted.type.enum is not None:
             self.checker.add(value_type.choice(wanted.what, wanted.type, value))
         return constant(plain), given
 
@@ -117,14 +118,16 @@ class Compiler:
             inference = infer(whole, self.scope, present=self.scope.present)
         else:
             inference = infer_template(template, self.scope, present=self.scope.present)
-        self.checker.report_problems(inference.problems, scalar)
-        self._note(inference, template.expressions, scalar)
+        if inference.problems:
+            self.checker.report_problems(inference.problems, scalar)
+        if not _ROOTS_NOTED.isdisjoint(inference.reads):
+            self._note(inference, template.expressions, scalar)
         return inference
 
     def _check(self, given: Type, wanted: Wanted, value: model.Computed) -> None:
         if wanted.keeps and holds_stream(given):
             self.checker.add(stream_kept.check(wanted.what, given, value))
-        elif self._fits(given, wanted, value):
+        elif self._fits(given, wanted, value) and wanted.type.enum is not None:
             self.checker.add(value_type.apart(wanted.what, wanted.type, given, value))
 
     def _list(self, value: model.ListValue, wanted: Wanted) -> tuple[Recipe, Type]:
@@ -184,11 +187,13 @@ class Compiler:
             return self.value(value, Wanted(wanted.what, STRING.or_null() if wanted.type.nullable else STRING))
         texts, expressions = sql_text.split(value.template)
         self.statements.append(texts)
+        bound = Wanted(wanted.what, keeps=True)
         recipes, secret = [], False
         for hole, expression in zip(holes(texts, self.dialect), expressions, strict=True):
             part = model.Computed(Template((expression,)), value.at, value.scalar)
-            recipe, given = self._computed(part, Wanted(wanted.what, keeps=True))
-            self.checker.add(sql_text.check(hole, expression, given, value.scalar))
+            recipe, given = self._computed(part, bound)
+            if hole.kind != "value":
+                self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
             if given.secret and given.kind == "identifier":
                 span = value.scalar.locate(*expression.span_of(expression.tree))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Ordered
 from typing import TypeVar, cast
 
@@ -110,7 +110,10 @@ class Context:
         return ObjectValue(self.entries(node), node)
 
     def entries(self, node: Mapping) -> tuple[tuple[Name, Value], ...]:
-        return tuple([(self.key(key), self.value(value)) for key, value in node.entries])
+        return self.pairs(node.entries)
+
+    def pairs(self, entries: Iterable[tuple[Scalar, Node]]) -> tuple[tuple[Name, Value], ...]:
+        return tuple([(self.key(key), self.value(value)) for key, value in entries])
 
     def key(self, key: Scalar) -> Name:
         if "${" in key.text:
@@ -119,21 +122,23 @@ class Context:
         return Name(key.text, key)
 
     def scalar(self, node: Scalar) -> Constant | Computed:
-        value = node.value
-        if value.__class__ is not str or "${" not in node.text and "{{" not in node.text:
+        value, text = node.value, node.text
+        braces = "{{" in text
+        if value.__class__ is not str or ("${" not in text and not braces):
             return Constant(value, node, node)
-        if "{{" not in node.text and "${" not in node.text.replace("$${", " "):
-            return Constant(node.text.replace("$${", "${"), node, node)
-        text = self._current(node.text)
+        if not braces and "$${" in text and "${" not in text.replace("$${", " "):
+            return Constant(text.replace("$${", "${"), node, node)
+        text = self._current(text)
         template = self._templates.get(text)
         if template is None:
             template, problems = parse_template(text)
             self._report(node, problems)
             if not problems:
                 self._templates[text] = template
-        texts = [part for part in template.parts if isinstance(part, str)]
-        if len(texts) == len(template.parts):
-            return Constant("".join(texts), node, node)
+        if braces:
+            texts = [part for part in template.parts if isinstance(part, str)]
+            if len(texts) == len(template.parts):
+                return Constant("".join(texts), node, node)
         return Computed(template, node, node)
 
     def condition(self, node: Scalar) -> Expression:

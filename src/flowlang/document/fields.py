@@ -41,8 +41,12 @@ class Fields:
     """The keys of `mapping`, which stands for `place` (`a flow`, `a retry policy`, …).
 
     Only `known` keys may be there. A mistyped key is reported and then read as the key it was meant to be, so
-    that nothing else is reported because of it.
+    that nothing else is reported because of it. `strangers` are unknown keys that are like no known one, `suggested`
+    what these were most likely meant to be.
     """
+
+    strangers: Ordered[tuple[Scalar, Node]] = ()
+    suggested: Container[str] = ()
 
     def __init__(
         self,
@@ -62,19 +66,22 @@ class Fields:
         self._at = at
         self.known = tuple(known)
         self.entries: dict[str, tuple[Scalar, Node]] = {entry[0].text: entry for entry in mapping.entries}
-        self.strangers: list[tuple[Scalar, Node]] = []  # unknown keys that are like no known one
-        self.suggested: set[str] = set()  # what these were most likely meant to be
         allowed = _set_of(self.known)
-        if allowed.issuperset(self.entries):
-            return
-        for unknown in [name for name in self.entries if name not in allowed]:
+        if not allowed.issuperset(self.entries):
+            self._unknown([name for name in self.entries if name not in allowed], also or {}, elsewhere)
+
+    def _unknown(self, names: list[str], also: dict[str, str], elsewhere: str | None) -> None:
+        strangers: list[tuple[Scalar, Node]] = []
+        suggested: set[str] = set()
+        for unknown in names:
             key, node = self.entries.pop(unknown)
-            meaning = unknown_key(context, key, place, self.known, self.entries, also or {}, elsewhere)
+            meaning = unknown_key(self.context, key, self.place, self.known, self.entries, also, elsewhere)
             if meaning is not None and meaning not in self.entries:
                 self.entries[meaning] = (key, node)
             elif meaning is None:
-                self.strangers.append((key, node))
-                self.suggested.update(filter(None, [self.findings.nearest(unknown, self.known)]))
+                strangers.append((key, node))
+                suggested.update(filter(None, [self.findings.nearest(unknown, self.known)]))
+        self.strangers, self.suggested = strangers, suggested
 
     @property
     def at(self) -> Span:

@@ -396,11 +396,16 @@ Step = (
 )
 
 
+_LEAVES = frozenset({TaskStep, SetStep, LogStep, WaitStep, SubflowStep, ExitStep, RaiseStep})  # no block of their own
+
+
 def blocks(step: Step) -> list[tuple[str, tuple[Step, ...]]]:
     """The lists of steps inside a step, in the order of the text, each with the word its paths and readers know it
     by: `then`, `elif1`, `else`, `case1`, `default`, `do`, `branch1`, `try`, `catch1`, `finally`, `on_error`."""
     found: list[tuple[str, tuple[Step, ...]]] = []
-    if isinstance(step, IfStep):
+    if type(step) in _LEAVES:
+        pass
+    elif isinstance(step, IfStep):
         found += [(f"elif{at}" if at else "then", steps) for at, (_, steps) in enumerate(step.branches)]
         found += [("else", step.otherwise)] if step.otherwise is not None else []
     elif isinstance(step, SwitchStep):

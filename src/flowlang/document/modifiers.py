@@ -12,12 +12,13 @@ from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard
 from flowlang.document.model import Cache, Modifiers, Name, Value
-from flowlang.document.nodes import Scalar
+from flowlang.document.nodes import Node, Scalar
 from flowlang.document.retry import read_retry
 
 COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
 SERVICE = ("connection", "outputs", "cache", "idempotency_key")
 _OF_STEPS = frozenset((*COMMON, *SERVICE))
+_BUT_IF = _OF_STEPS - {"if"}
 LATER = ("exactly_once",)
 ALIASES = {
     "when": "if",
@@ -38,21 +39,24 @@ _CACHE_ALIASES = {"for": "ttl", "expires": "ttl", "duration": "ttl", "max_age": 
 
 
 class KeySpans(Keyed[str, Span]):
-    """Where each of some keys stands."""
+    """Where each key of `entries` stands that is one of `keys`."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_entries", "_keys")
 
-    def __init__(self, keys: dict[str, Scalar]) -> None:
+    def __init__(self, entries: dict[str, tuple[Scalar, Node]], keys: frozenset[str]) -> None:
+        self._entries = entries
         self._keys = keys
 
     def __getitem__(self, key: str) -> Span:
-        return self._keys[key].span
+        if key not in self._keys:
+            raise KeyError(key)
+        return self._entries[key][0].span
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
+        return (each for each in self._entries if each in self._keys)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return sum(1 for _ in self)
 
 
 class StepFields(Fields):
@@ -77,20 +81,17 @@ class StepFields(Fields):
         """The modifiers of the step. `guard`: whether `if` is one (it is not where it is the verb)."""
         from flowlang.document.steps import read_steps
 
-        context = self.context
-        if _RARE.isdisjoint(self.entries):  # most steps have an `id` at most
-            plain = {key: entry[0] for key, entry in self.entries.items() if key in _PLAIN}
-            return Modifiers(self.name, spans=KeySpans(plain))
+        context, entries = self.context, self.entries
+        if _RARE.isdisjoint(entries):  # most steps have an `id` at most
+            return Modifiers(self.name, spans=KeySpans(entries, _PLAIN))
         for key in LATER:
-            if key in self.entries:
-                not_yet(context, key, self.entries[key][0])
+            if key in entries:
+                not_yet(context, key, entries[key][0])
         condition = self.node("if") if guard else None
-        description = self.text("description")
-        retry, timeout = (
-            self.node("retry"),
-            self.limit("timeout", "leave it out for no limit of its own, or write one such as `30s`"),
-        )
-        keys = [each for each in self.entries if each in _OF_STEPS and (guard or each != "if")]
+        description = self.text("description") if "description" in entries else None
+        retry, timeout = self.node("retry"), None
+        if "timeout" in entries:
+            timeout = self.limit("timeout", "leave it out for no limit of its own, or write one such as `30s`")
         return Modifiers(
             id=self.name,
             description=description.text if description else None,
@@ -98,10 +99,10 @@ class StepFields(Fields):
             timeout=timeout,
             retry=read_retry(context, retry, timeout) if retry is not None else None,
             on_error=read_steps(self, "on_error") if "on_error" in self else None,
-            continue_on_error=self.boolean("continue_on_error", False),
-            cache=self._cache(),
-            idempotency_key=self._key(),
-            spans=KeySpans({each: self.entries[each][0] for each in keys}),
+            continue_on_error="continue_on_error" in entries and self.boolean("continue_on_error", False),
+            cache=self._cache() if "cache" in entries else None,
+            idempotency_key=self._key() if "idempotency_key" in entries else None,
+            spans=KeySpans(entries, _OF_STEPS if guard else _BUT_IF),
         )
 
     def _cache(self) -> Cache | None:

@@ -5,7 +5,7 @@ A new verb is a dataclass in `model`, a parse function in `verbs`, and a row in 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from flowlang.document import codes, yaml_codes
 from flowlang.document.context import Context
@@ -51,7 +51,7 @@ def read_steps(fields: Fields, key: str) -> tuple[Step, ...]:
 
 def steps_of(context: Context, key: str, node: Node) -> tuple[Step, ...]:
     if isinstance(node, Sequence):
-        found = (read_step(context, each) for each in node.items)
+        found = [read_step(context, each) for each in node.items]
         return tuple([each for each in found if each is not None])
     if isinstance(node, Mapping) and node.entries:
         wrong_type(context, key, node, "a list of steps", "begin each step with `- `")
@@ -69,27 +69,33 @@ def read_step(context: Context, node: Node) -> Step | None:
     if not isinstance(node, Mapping):
         _not_a_step(context, node)
         return None
+    names = tuple([key.text for key, _ in node.entries])
+    verb, alone = _verb(names)
+    if verb is not None:
+        return _with_verb(context, node, verb, node.entries[names.index(verb)][0], alone)
     keys = {key.text: (key, value) for key, value in node.entries}
-    verb = _verb(keys)
-    if verb is None and _comes_later(context, keys):
+    if _comes_later(context, keys):
         _forget(context, node)
         return None
-    if verb is not None:
-        return _with_verb(context, node, verb)
     task = _task(keys)
     if task is not None:
         return read_named_task(context, node, *keys[task])
     return _mistyped(context, node, keys)
 
 
-def _verb(keys: dict[str, tuple[Scalar, Node]]) -> str | None:
-    """The verb among the keys of a step. `if` is a verb with `then`, and a modifier beside anything else."""
-    if "if" in keys and ("then" in keys or "else" in keys or "elif" in keys):
-        return "if"
+@lru_cache(maxsize=1024)  # a flow has many steps with the same keys
+def _verb(keys: tuple[str, ...]) -> tuple[str | None, bool]:
+    """The verb among the keys of a step, and whether all the others belong to it. `if` is a verb with `then`, and a
+    modifier beside anything else."""
     found = next((key for key in keys if key in VERBS and key != "if"), None)
-    if found is None and "if" in keys and all(key in _MODIFIERS or key in _BESIDE for key in keys):
-        return "if"
-    return found
+    if "if" in keys:
+        chooses = "then" in keys or "else" in keys or "elif" in keys
+        if chooses or (found is None and all(key in _MODIFIERS or key in _BESIDE for key in keys)):
+            found = "if"
+    if found is None:
+        return None, False
+    beside = VERBS[found].keys
+    return found, all(key in beside or key in _MODIFIERS or key in ("if", found) for key in keys)
 
 
 def _task(keys: dict[str, tuple[Scalar, Node]]) -> str | None:
@@ -112,9 +118,8 @@ def _keys_beside(verb: str) -> tuple[str, tuple[str, ...]]:
     return f"{with_article(verb)} step", tuple(dict.fromkeys(known))
 
 
-def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
-    row = VERBS[verb]
-    key = next(key for key, _ in node.entries if key.text == verb)
+def _of_verb(context: Context, node: Mapping, verb: str, key: Scalar) -> Mapping:
+    """The keys of a step less those that are a verb or task of their own, which are reported."""
     entries = []
     for each, value in node.entries:
         if each is not key and _does_more(context, verb, each.text, value):
@@ -122,7 +127,13 @@ def _with_verb(context: Context, node: Mapping, verb: str) -> Step | None:
             context.findings.add(codes.SEVERAL_VERBS, message, each.span, "begin a step of its own with `- `")
         else:
             entries.append((each, value))
-    mapping = node if len(entries) == len(node.entries) else Mapping(tuple(entries), node.source, node.start, node.stop)
+    return node if len(entries) == len(node.entries) else Mapping(tuple(entries), node.source, node.start, node.stop)
+
+
+def _with_verb(context: Context, node: Mapping, verb: str, key: Scalar, alone: bool) -> Step | None:
+    """The step of `verb`, whose key is `key`; `alone` when no other key can be a verb or task of its own."""
+    row = VERBS[verb]
+    mapping = node if alone else _of_verb(context, node, verb, key)
     place, known = _keys_beside(verb)
     elsewhere = "if it is a parameter of the task, put it under `inputs`" if verb == "task" else None
     also = ALIASES if "do" not in row.keys else _BODY_ALIASES
@@ -164,7 +175,7 @@ def _mistyped(context: Context, node: Mapping, keys: dict[str, tuple[Scalar, Nod
             context.findings.add(codes.UNKNOWN_KEY, message, span, meant(verb), fix=replacing(span, verb))
             renamed = Scalar(verb, verb, key.style, key.source, key.start, key.stop)
             entries = tuple((renamed, value) if each is key else (each, value) for each, value in node.entries)
-            return _with_verb(context, Mapping(entries, node.source, node.start, node.stop), verb)
+            return _with_verb(context, Mapping(entries, node.source, node.start, node.stop), verb, renamed, False)
     _forget(context, node)
     for name, (key, value) in keys.items():
         if name not in _MODIFIERS and name not in _BESIDE:

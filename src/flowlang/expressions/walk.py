@@ -62,7 +62,7 @@ class Inference:
     @property
     def usable(self) -> bool:
         """Whether it may be compiled: problems that are only warnings do not stand in the way."""
-        return all(each.severity != "error" for each in self.problems)
+        return not self.problems or all(each.severity != "error" for each in self.problems)
 
 
 Rule = Callable[..., Type]
