@@ -1,5 +1,5 @@
-"""Writes docs/reference/: functions, findings and error classes from the tables that the program itself uses, and the
-picture of an example.
+"""Writes docs/reference/: verbs, functions, findings, error classes, connection types and tasks, from what the program
+itself uses.
 
     python docs/generate.py            write the pages
     python docs/generate.py --check    write nothing; exit code 1 and the names of the pages that are not current
@@ -13,17 +13,25 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from flowlang.cli.catalogue import described
 from flowlang.cli.explain import codes
+from flowlang.connections import plugin_registry
 from flowlang.diagnostics import Code
 from flowlang.exceptions import ERROR_CLASSES, ErrorClass
 from flowlang.expressions import FUNCTIONS, Function
 from flowlang.expressions.functions import lists, numbers, text, values
 from flowlang.expressions.functions.model import Parameter
 from flowlang.expressions.types import Type
+from flowlang.tasks.files import FILE_TASKS
+from flowlang.tasks.signature import spec_of
 from flowlang.views.failures import FAILURES, FailurePage
 from flowlang.views.pages import fix_text, outdented, retried
+from flowlang.views.reference import connection_page, task_page
+from flowlang.views.tasks import task_record
 from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -195,7 +203,42 @@ def _error(error: ErrorClass, failure: FailurePage) -> Iterator[str]:
     yield fenced("yaml", *(["run"] if failure.handled else []), failure.example)
 
 
-GENERATORS: tuple[Callable[[], Pages], ...] = (verb_pages, function_pages, finding_pages, error_pages)
+# ---------------------------------------------------------------- connection types and tasks
+
+
+def connection_pages() -> Pages:
+    """The list of the types that come with FlowLang, and a page for each and for each of their tasks."""
+    known = [described(each) for each in plugin_registry.records() if each.source == "built-in"]
+    yield "connections.md", _connection_list(known)
+    for info in known:
+        example = files("flowlang.connections") / info["type"] / "example.yaml"
+        yield f"connections/{info['type']}.md", connection_page(info, example.read_text("utf-8"))
+        for task in info["tasks"]:
+            yield f"tasks/{task['name']}.md", task_page(task)
+    for name, function in FILE_TASKS.items():
+        yield f"tasks/{name}.md", task_page(task_record(spec_of(function, name=name)))
+
+
+def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield "# Connection types and tasks"
+    yield (
+        "The types that come with FlowLang. [Connections](../connections.md) tells how a flow uses them; "
+        "`flowlang connection list` shows those of other packages, too."
+    )
+    rows = [
+        f"| [`{each['type']}`](connections/{each['type']}.md) | {_cell(each['description'])} | {len(each['tasks'])} |"
+        for each in known
+    ]
+    yield "\n".join(["| type | | tasks |", "|---|---|---|", *rows])
+    yield "## Tasks without a connection"
+    specs = [spec_of(function, name=name) for name, function in FILE_TASKS.items()]
+    rows = [f"| [`{each.name}`](tasks/{each.name}.md) | {_cell(each.summary)} |" for each in specs]
+    yield "\n".join(["| task | |", "|---|---|", *rows])
+
+
+GENERATORS: tuple[Callable[[], Pages], ...] = (
+    verb_pages, function_pages, finding_pages, error_pages, connection_pages,
+)  # fmt: skip
 
 
 def pages() -> dict[str, str]:

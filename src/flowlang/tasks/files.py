@@ -153,7 +153,7 @@ async def json_write(path: str, value: Kept[Any], indent: int | None = 2) -> Wri
     Example:
         - json_write:
             path: out/summary.json
-            value: ${summary}
+            value: ${inputs.summary}
     """
 
     def write() -> int:
@@ -293,7 +293,7 @@ async def csv_write(
     Example:
         - csv_write:
             path: out/orders.csv
-            rows: ${orders.rows}
+            rows: ${inputs.orders}
     """
     from flowlang.tasks.csvtext import CsvWriter
 

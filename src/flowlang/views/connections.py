@@ -63,12 +63,12 @@ def config_lines(fields: Sequence[Record], paint: Paint = plain) -> list[str]:
     rows = []
     for each in fields:
         default = "required" if each["required"] else literal(each["default"]) if "default" in each else ""
-        about = [each["description"], _bounds(each), "secret" if each["secret"] else ""]
+        about = [each["description"], bounds(each), "secret" if each["secret"] else ""]
         rows.append((each["key"], each["type"], default, "; ".join(filter(None, about))))
     return table(rows, ("key", "type", "default", ""), indent="  ", paint=paint) if rows else ["  none"]
 
 
-def _bounds(each: Record) -> str:
+def bounds(each: Record) -> str:
     if "enum" in each:
         return "one of " + ", ".join(map(literal, each["enum"]))
     low, high = each.get("minimum"), each.get("maximum")

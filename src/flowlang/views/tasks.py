@@ -8,8 +8,8 @@ from typing import Any
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.views.text import Paint, page, plain, table, wrapped
 
-_EFFECTS = {"none": "touches nothing", "read": "only reads", "write": "writes", None: "not stated, treated as a write"}
-_FORMS = {
+EFFECTS = {"none": "touches nothing", "read": "only reads", "write": "writes", None: "not stated, treated as a write"}
+FORMS = {
     "sql": "SQL; expressions in it are bound",
     "ident": "name of a table or column",
     "path": "path of a URL; expressions in it are encoded",
@@ -87,7 +87,7 @@ def task_text(task: Mapping[str, Any], paint: Paint = plain) -> str:
     lines += ["", paint("Parameters", "bold")]
     lines += parameter_lines(task["parameters"], paint) or ["  none"]
     lines += ["", paint("Outputs", "bold"), *_output_lines(task), ""]
-    effect = _EFFECTS[task["effect"]] + (", may be repeated safely" if task["idempotent"] else "")
+    effect = EFFECTS[task["effect"]] + (", may be repeated safely" if task["idempotent"] else "")
     lines.append(f"Effect: {effect}")
     if task["example"]:
         lines += ["", paint("Example", "bold"), *("  " + line for line in page(task["example"]).splitlines())]
@@ -99,7 +99,7 @@ def parameter_lines(parameters: Sequence[Mapping[str, Any]], paint: Paint = plai
     for each in parameters:
         about = [
             each["description"],
-            "" if each["description"] else _FORMS.get(each["form"], ""),
+            "" if each["description"] else FORMS.get(each["form"], ""),
             "secret" if each["secret"] else "",
         ]
         if "choices" in each:
