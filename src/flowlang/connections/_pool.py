@@ -29,28 +29,60 @@ Handle = TypeVar("Handle", bound=Pooled)
 class Pool(Generic[Handle]):
     """At most `size` handles. A waiter is handed either an idle handle or the right to open one (None).
 
-    `make(number)` gives an unopened handle; the numbers count from 1, for the names of threads and the like.
+    `make(number)` gives an unopened handle; the numbers count from 1, for the names of threads and the like. An idle
+    handle of which `dead` says so is thrown away. One that has been idle for `idle` seconds, or open for `lifetime`
+    seconds, is closed when the pool is used next, as long as `least` remain. `in_turn`: handles close one after the
+    other.
     """
 
-    def __init__(self, make: Callable[[int], Handle], size: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Handle],
+        size: int,
+        *,
+        dead: Callable[[Handle], bool] | None = None,
+        least: int = 0,
+        idle: float | None = None,
+        lifetime: float | None = None,
+        in_turn: bool = True,
+    ) -> None:
         self._make = make
         self._size = size
-        self._idle: list[Handle] = []
-        self._all: set[Handle] = set()
+        self._dead = dead
+        self._least = least
+        self._idle_limit = idle
+        self._lifetime = lifetime
+        self._idle: deque[tuple[Handle, float]] = deque()  # with the time of the release, the latest last
+        self._all: dict[Handle, float] = {}  # with the time of the opening
         self._opening = 0
         self._waiters: deque[asyncio.Future[Handle | None]] = deque()
         self._closed = False
         self._opened = 0  # ever
         # One closes at a time: the last handle of a SQLite file removes its write-ahead log, and two that close at once
         # would each leave it to the other.
-        self._closing = asyncio.Lock()
+        self._closing = asyncio.Lock() if in_turn else None
+
+    async def fill(self) -> None:
+        """Open handles until there are `least`, at the same time. Raises the driver's error; the others stay open."""
+        missing = max(self._least - len(self._all) - self._opening, 0)
+        self._opening += missing
+        opened = await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
+        errors = [each for each in opened if isinstance(each, BaseException)]
+        for each in opened:
+            if not isinstance(each, BaseException):
+                self._pass_on(each)
+        if errors:
+            raise errors[0]
 
     async def acquire(self) -> Handle:
         """A handle for the caller alone. Waits when all are in use. Raises the driver's error when opening fails."""
         if self._closed:
             raise ConnectionError("the connection is closed")
-        if self._idle:
-            return self._idle.pop()
+        while self._idle:
+            idle = self._idle.pop()[0]
+            if self._dead is None or not self._dead(idle):
+                return idle
+            self._all.pop(idle, None)
         if len(self._all) + self._opening < self._size:
             self._opening += 1
         else:
@@ -84,7 +116,7 @@ class Pool(Generic[Handle]):
         if self._closed:
             await handle.close()
             raise ConnectionError("the connection was closed meanwhile")
-        self._all.add(handle)
+        self._all[handle] = _now()
         return handle
 
     def _pass_on(self, handle: Handle | None) -> None:
@@ -97,7 +129,7 @@ class Pool(Generic[Handle]):
         if handle is None:
             self._opening -= 1
         else:
-            self._idle.append(handle)
+            self._idle.append((handle, _now()))
 
     async def release(self, handle: Handle) -> None:
         """Take a handle back, reset; closed where resetting is not enough."""
@@ -108,37 +140,53 @@ class Pool(Generic[Handle]):
         except BaseException:
             await self.discard(handle)
             raise
-        if clean:
+        opened = self._all.get(handle)
+        if opened is None:
+            return  # the pool was closed meanwhile, and the handle with it
+        if clean and (self._lifetime is None or _now() - opened < self._lifetime):
             self._pass_on(handle)
         else:
             await self.discard(handle)
+        if self._idle_limit is not None:
+            await self._trim(_now() - self._idle_limit)
+
+    async def _trim(self, before: float) -> None:
+        """Close what nobody has used since."""
+        while self._idle and self._idle[0][1] < before and len(self._all) > self._least:
+            await self.discard(self._idle.popleft()[0])
 
     async def discard(self, handle: Handle) -> None:
         """Close a handle and let another be opened in its place."""
-        if handle not in self._all:
+        if self._all.pop(handle, None) is None:
             return
-        self._all.remove(handle)
         self._opening += 1
         try:
-            async with self._closing:
-                await handle.close()
+            await self._close(handle)
         finally:
             self._pass_on(None)
 
+    async def _close(self, handle: Handle) -> None:
+        if self._closing is None:
+            await handle.close()
+        else:
+            async with self._closing:
+                await handle.close()
+
     async def close(self) -> None:
-        """Close every handle, also those that are out. Closing twice does nothing."""
+        """Close every handle, also those that are out. Closing twice does nothing. The first error is raised when all
+        have been closed."""
         self._closed = True
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_exception(ConnectionError("the connection was closed while waiting for a handle"))
         self._idle.clear()
-        errors: list[BaseException] = []
-        while self._all:
-            try:
-                async with self._closing:
-                    await self._all.pop().close()
-            except BaseException as error:  # noqa: BLE001 - the others are closed first, then the first error is raised
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        handles = list(self._all)
+        self._all.clear()
+        for each in await asyncio.gather(*map(self._close, handles), return_exceptions=True):
+            if isinstance(each, BaseException):
+                raise each
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,288 @@
+"""One session with a PostgreSQL server: a connection of asyncpg, the statements it knows, and what is to be undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flowlang.connections._sql import Row, StatementResult
+from flowlang.connections.postgres.config import Settings, tls
+from flowlang.connections.postgres.errors import state_of, translated
+from flowlang.connections.postgres.session import RESET, mark_of
+from flowlang.connections.postgres.statement import Statement, value_refused
+from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
+from flowlang.exceptions import ConnectionError, FlowExecutionError
+
+CLOSE_LIMIT = 2.0  # seconds for a farewell to a server that may be gone
+_KEPT_STATEMENTS = 200
+
+
+async def open_handle(settings: Settings) -> Handle:
+    """Open a session. Raises the driver's own errors; nothing stays open then."""
+    import asyncpg
+
+    driver = await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=settings.password,  # never None: the driver would look for one elsewhere
+        database=settings.database,
+        ssl=tls(settings),
+        direct_tls=False,
+        target_session_attrs="any",
+        timeout=settings.timeout or 60,
+        command_timeout=settings.timeout,
+        statement_cache_size=100 if settings.statement_cache else 0,
+        server_settings={"application_name": settings.application_name},
+    )
+    try:
+        for name in AS_TEXT:
+            await driver.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
+        await driver.set_type_codec(
+            "interval",
+            schema="pg_catalog",
+            encoder=as_interval,
+            decoder=lambda parts: interval_of(*parts),
+            format="tuple",
+        )
+        _keep_alive(driver)
+    except BaseException:
+        driver.terminate()
+        raise
+    return Handle(driver, settings)
+
+
+def _keep_alive(driver: Any) -> None:
+    """Let the system notice a server that is gone without a word. The driver has no option for it."""
+    import socket
+
+    link = getattr(driver, "_transport", None)
+    plug = link.get_extra_info("socket") if link is not None else None
+    if plug is not None and plug.family != getattr(socket, "AF_UNIX", None):
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, name):
+                plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+
+
+class Handle:
+    """What a task gets as its `connection`. Used by one task at a time."""
+
+    def __init__(self, driver: Any, settings: Settings) -> None:
+        self.settings = settings
+        self._driver = driver
+        self._statements: OrderedDict[str, Statement] = OrderedDict()
+        self._marked = settings.always_reset
+        self._spent = False
+        self._depth = 0
+
+    # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._driver.is_closed())
+
+    @property
+    def driver(self) -> Any:
+        """asyncpg's connection, for what has no method here. The session is reset afterwards."""
+        self._marked = True
+        return self._driver
+
+    async def close(self) -> None:
+        """End the session; a statement under way is cancelled at the server first. Closing twice does nothing."""
+        self._statements.clear()
+        if self.closed:
+            return
+        try:
+            await self._driver.close(timeout=CLOSE_LIMIT)
+        except Exception:  # noqa: BLE001 - it is closed the hard way then, which is what was asked for
+            self._driver.terminate()
+
+    async def reset(self) -> bool:
+        """Undo what a task left. Returns whether the session is as good as new."""
+        driver = self._driver
+        if self._spent or driver.is_closed():
+            return False
+        if driver.is_in_transaction():
+            await driver.execute("ROLLBACK")
+        self._depth = 0
+        if self._marked:
+            await driver.execute(RESET)
+            self._marked = self.settings.always_reset
+        return True
+
+    async def ping(self) -> None:
+        """Ask the server for an answer."""
+        with self.told():
+            await self._driver.fetchval("SELECT 1")
+
+    # ── statements ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """The driver's errors as FlowLang's."""
+        import asyncpg
+
+        try:
+            yield
+        except FlowExecutionError:
+            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            raise value_refused(error) or translated(error) from error
+        except (ValueError, OverflowError) as error:
+            raise translated(error) from error
+
+    async def prepared(self, text: str) -> Statement:
+        """The statement, prepared at the server the first time."""
+        if self._driver.is_closed():
+            raise ConnectionError("the session is closed")
+        found = self._statements.get(text)
+        if found is None:
+            mark = mark_of(text)
+            if mark != "clean":
+                self._marked = True
+                self._spent = self._spent or mark == "spent"
+            if not self.settings.statement_cache:
+                return Statement(await self._driver.prepare(text, name=""))
+            found = Statement(await self._driver.prepare(text))
+            self._statements[text] = found
+            if len(self._statements) > _KEPT_STATEMENTS:
+                self._statements.popitem(last=False)
+        elif not self._marked and mark_of(text) != "clean":
+            self._marked = True
+        return found
+
+    async def _with(self, text: str, call: Callable[[Statement], Awaitable[Any]]) -> Any:
+        """Prepare a statement and use it. The server refuses a plan that a change of a table has made useless: that has
+        done nothing, so it is prepared again, once, unless a transaction has failed with it."""
+        with self.told():
+            try:
+                return await call(await self.prepared(text))
+            except Exception as error:
+                if not self._stale(error):
+                    raise
+            return await call(await self.prepared(text))
+
+    def _stale(self, error: Exception) -> bool:
+        """Whether `error` says that the plans are out of date. They are forgotten then."""
+        stale = state_of(error) in ("26000", "0A000") and ("cached plan" in str(error) or state_of(error) == "26000")
+        if stale:
+            self._statements.clear()
+        return stale and not self._driver.is_in_transaction()
+
+    async def fetch(self, text: str, values: Sequence[Any], limit: int | None) -> list[Row]:
+        """The rows of a statement, at most `limit` of them."""
+        if limit is not None:
+            return await self._first(text, values, limit)
+
+        async def call(statement: Statement) -> list[Row]:
+            return statement.rows(await statement.prepared.fetch(*statement.values(values)))
+
+        rows: list[Row] = await self._with(text, call)
+        return rows
+
+    async def _first(self, text: str, values: Sequence[Any], limit: int) -> list[Row]:
+        batches = self.batches(text, values, max(limit, 1))
+        try:
+            async for batch in batches:
+                return batch[:limit]
+        finally:
+            await batches.aclose()
+        return []
+
+    async def run(self, text: str, values: Sequence[Any]) -> StatementResult:
+        """A statement's rows, if it gives any, and how many it changed."""
+
+        async def call(statement: Statement) -> StatementResult:
+            return statement.result(await statement.prepared.fetch(*statement.values(values)))
+
+        result: StatementResult = await self._with(text, call)
+        return result
+
+    # ── streams ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def batches(self, text: str, values: Sequence[Any], size: int) -> AsyncGenerator[list[Row], None]:
+        """The rows in lists of `size`, from a cursor in a transaction. While the consumer works on one the next is
+        fetched, unless somebody else's transaction is open: then its owner may use the session in between."""
+        alone = not self._driver.is_in_transaction()
+        opened = await self.begin() if alone else None
+        ahead: asyncio.Task[Any] | None = None
+        done = False
+        try:
+            statement, cursor = await self._with(text, lambda statement: _cursor(statement, values))
+            rows = await self._more(cursor, size)
+            while rows:
+                if alone and len(rows) == size:
+                    ahead = asyncio.ensure_future(self._more(cursor, size))
+                with self.told():
+                    batch = statement.rows(rows)
+                yield batch
+                if len(rows) < size:
+                    break
+                rows = await (ahead or self._more(cursor, size))
+                ahead = None
+            done = True
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.wait([ahead])
+            if opened is not None:
+                await (self.commit(opened) if done else self.rollback(opened))
+
+    async def _more(self, cursor: Any, size: int) -> Any:
+        with self.told():
+            return await cursor.fetch(size)
+
+    # ── COPY ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def copy_records(self, table: str, schema: str | None, columns: Sequence[str], records: Any) -> str:
+        """COPY records into a table, in the server's binary form. Returns the command tag."""
+        self._marked = True
+        with self.told():
+            status = await self._driver.copy_records_to_table(
+                table, schema_name=schema, columns=columns, records=records
+            )
+            return str(status)
+
+    # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def execute(self, text: str) -> str:
+        """Run statements that take no values. Returns the command tag of the last."""
+        if self._driver.is_closed():
+            raise ConnectionError("the session is closed")
+        with self.told():
+            return str(await self._driver.execute(text))
+
+    async def begin(self) -> str:
+        """Begin a transaction, or a savepoint inside one. Returns the savepoint's name, empty for a transaction."""
+        if self._driver.is_in_transaction():
+            self._depth += 1
+            name = f"flowlang_{self._depth}"
+            await self.execute(f"SAVEPOINT {name}")
+            return name
+        self._depth = 0
+        await self.execute("BEGIN")
+        return ""
+
+    async def commit(self, savepoint: str) -> None:
+        """Keep what was done since `begin`. The server answers ROLLBACK to the COMMIT of a transaction that has failed,
+        and calls that a success."""
+        status = await self.execute(f"RELEASE {savepoint}" if savepoint else "COMMIT")
+        if status == "ROLLBACK":
+            raise FlowExecutionError(
+                "a statement of the transaction failed earlier, so PostgreSQL has rolled it back: nothing is kept",
+                error_class="conflict",
+            )
+
+    async def rollback(self, savepoint: str) -> None:
+        """Undo what was done since `begin`, where the server has not done so already."""
+        if self.closed or not self._driver.is_in_transaction():
+            return
+        await self.execute(f"ROLLBACK TO {savepoint}; RELEASE {savepoint}" if savepoint else "ROLLBACK")
+
+
+async def _cursor(statement: Statement, values: Sequence[Any]) -> tuple[Statement, Any]:
+    return statement, await statement.prepared.cursor(*statement.values(values))

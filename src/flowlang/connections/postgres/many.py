@@ -1,0 +1,184 @@
+"""Many records at once: COPY where nothing can conflict, else one statement for a batch.
+
+| records | way |
+|---|---|
+| `on_conflict: error`, more than a few, an ordinary table | COPY, of at most 10,000 records at a time |
+| all others, and updates | one statement a batch, its records in one array for each column (`unnest`) |
+| with a column that is an array itself | the same with a list of `VALUES` |
+
+Of records with the same key in one batch the last one counts, as if they had been written one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from flowlang.connections._sql import Insert, Row, Update
+from flowlang.connections._sql_text import POSTGRES, quote_column, quote_name
+from flowlang.connections.postgres.handle import Handle
+from flowlang.connections.postgres.statement import affected
+from flowlang.connections.postgres.values import Encoder, converted, encoder, refused
+from flowlang.exceptions import FlowExecutionError
+
+_FEW = 50  # records for which COPY's extra round trips do not pay
+_COPIED = 10_000  # records in one COPY: the event loop gets its turn in between
+_MOST_VALUES = 32_767  # of one statement, by the protocol
+_COPYABLE = """
+SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid)
+  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity = 'a' AND attname = ANY($2)) AS plain
+FROM pg_class c WHERE oid = to_regclass($1)
+"""
+
+
+class Columns:
+    """The columns of a table that records have, with their types as the server tells them."""
+
+    def __init__(self, names: Sequence[str], types: Sequence[Any]) -> None:
+        self.names = names
+        self.types = types
+        self.encoders: list[Encoder] = [encoder(each) for each in types]
+
+    @classmethod
+    async def of(cls, handle: Handle, table: str, names: Sequence[str]) -> Columns:
+        quoted = ", ".join(quote_column(each, POSTGRES) for each in names)
+        text = f"SELECT {quoted} FROM {quote_name(table, POSTGRES)} LIMIT 0"  # noqa: S608 - names are quoted
+        with handle.told():
+            statement = await handle.prepared(text)
+        return cls(names, [each.type for each in statement.prepared.get_attributes()])
+
+    def values(self, rows: Sequence[tuple[Any, ...]], first: int) -> list[Sequence[Any]]:
+        """The columns of `rows`, each value as its type takes it; `first` is the number of the first record."""
+        columns: list[Sequence[Any]] = list(zip(*rows))
+        for place, into in enumerate(self.encoders):
+            if set(map(type, columns[place])) - into.native - _NULL:
+                columns[place] = converted(columns[place], into, self.names[place], first)
+        return columns
+
+    def arguments(self, rows: Sequence[tuple[Any, ...]], first: int) -> tuple[str, list[Any]]:
+        """The records as a relation `v` with the columns c0, c1, … and `nth`, and the values of its placeholders."""
+        names = ", ".join(f"c{place}" for place in range(len(self.names)))
+        columns = self.values(rows, first)
+        if not any(each.kind == "array" for each in self.types):
+            marks = ", ".join(f"${place}::{_written(each)}[]" for place, each in enumerate(self.types, 1))
+            return f"unnest({marks}) WITH ORDINALITY AS v({names}, nth)", columns
+        width = len(self.names)
+        lines = [
+            ", ".join(f"${nth * width + place}::{_written(each)}" for place, each in enumerate(self.types, 1))
+            for nth in range(len(rows))
+        ]
+        values = ", ".join(f"({line}, {nth})" for nth, line in enumerate(lines))
+        return f"(VALUES {values}) AS v({names}, nth)", list(chain.from_iterable(zip(*columns)))
+
+    def at_once(self, batch_size: int) -> int:
+        """How many records one statement can take."""
+        arrays = any(each.kind == "array" for each in self.types)
+        return min(batch_size, _MOST_VALUES // len(self.names)) if arrays else batch_size
+
+
+_NULL = frozenset({type(None)})
+
+
+def _written(type_: Any) -> str:
+    """A type in a statement. Quoted: the bare words `bit` and `char` would mean a length of one."""
+    name, array = (type_.name[:-2], "[]") if type_.kind == "array" else (type_.name, "")
+    return f"{quote_column(type_.schema, POSTGRES)}.{quote_column(name, POSTGRES)}{array}"
+
+
+# ---------------------------------------------------------------- insert
+
+
+async def insert(handle: Handle, plan: Insert, records: list[Row], first: int) -> int:
+    """Insert records inside the open transaction. Returns the rows inserted or updated."""
+    columns = await Columns.of(handle, plan.table, plan.columns)
+    if plan.on_conflict == "error" and len(records) > _FEW and await _copyable(handle, plan, columns):
+        return await _copy(handle, plan, columns, records, first)
+    count, size = 0, columns.at_once(plan.batch_size)
+    for start in range(0, len(records), size):
+        rows = plan.tuples(records[start : start + size], first + start)
+        source, values = columns.arguments(rows, first + start)
+        result = await handle.run(_inserting(plan, source), values)
+        count += result["rows_affected"] if plan.on_conflict != "update" else len(rows)
+    return count
+
+
+def _inserting(plan: Insert, source: str) -> str:
+    names = ", ".join(quote_column(each, POSTGRES) for each in plan.columns)
+    chosen = ", ".join(f"c{place}" for place in range(len(plan.columns)))
+    table = quote_name(plan.table, POSTGRES)
+    if plan.on_conflict == "update":  # of one key the last: the server refuses to update a row twice
+        keys = ", ".join(f"c{plan.columns.index(each)}" for each in plan.key_fields)
+        source = f"(SELECT DISTINCT ON ({keys}) * FROM {source} ORDER BY {keys}, nth DESC) AS v"  # noqa: S608
+    return f"INSERT INTO {table} ({names}) SELECT {chosen} FROM {source} ORDER BY nth{plan.conflict_clause()}"  # noqa: S608
+
+
+async def _copyable(handle: Handle, plan: Insert, columns: Columns) -> bool:
+    """Whether COPY does what INSERT would: not for views, foreign tables and tables with row policies; and it would
+    write columns that are GENERATED ALWAYS AS IDENTITY."""
+    if not all(each.binary for each in columns.encoders):
+        return False
+    rows = await handle.fetch(_COPYABLE, [quote_name(plan.table, POSTGRES), list(plan.columns)], None)
+    return bool(rows and rows[0]["plain"])
+
+
+async def _copy(handle: Handle, plan: Insert, columns: Columns, records: list[Row], first: int) -> int:
+    *schema, table = plan.table.split(".")
+    count = 0
+    for start in range(0, len(records), _COPIED):
+        rows = plan.tuples(records[start : start + _COPIED], first + start)
+        status = await _copied(handle, schema[0] if schema else None, table, columns, rows, first + start)
+        count += affected(status)
+    return count
+
+
+async def _copied(
+    handle: Handle, schema: str | None, table: str, columns: Columns, rows: list[tuple[Any, ...]], first: int
+) -> str:
+    given: Any = rows
+    for place, into in enumerate(columns.encoders):
+        if set(map(type, [row[place] for row in rows])) - into.native - _NULL:
+            given = zip(*columns.values(rows, first))
+            break
+    try:
+        return await handle.copy_records(table, schema, columns.names, given)
+    except FlowExecutionError as error:
+        if error.error_class == "validation" and error.__cause__ is not None and not hasattr(error.__cause__, "detail"):
+            _find(columns, rows, first)
+        raise
+
+
+def _find(columns: Columns, rows: Sequence[tuple[Any, ...]], first: int) -> None:
+    """Look at every value of records that the driver refused, and raise for the first that does not fit."""
+    for number, row in enumerate(rows, first):
+        for name, into, value in zip(columns.names, columns.encoders, row):
+            try:
+                if value is not None:
+                    sent = into.convert(value)
+                    if isinstance(sent, str):
+                        sent.encode()
+            except ValueError as error:
+                raise refused(f"`{name}` of record {number}", error) from error
+
+
+# ---------------------------------------------------------------- update
+
+
+async def update(handle: Handle, plan: Update, records: list[Row], first: int) -> int:
+    """Update records inside the open transaction. Returns the rows whose key was found."""
+    names = (*plan.columns, plan.key_field)
+    columns = await Columns.of(handle, plan.table, names)
+    count, size = 0, columns.at_once(plan.batch_size)
+    for start in range(0, len(records), size):
+        rows = plan.tuples(records[start : start + size], first + start)
+        source, values = columns.arguments(rows, first + start)
+        count += (await handle.run(_updating(plan, source), values))["rows_affected"]
+    return count
+
+
+def _updating(plan: Update, source: str) -> str:
+    table, key = quote_name(plan.table, POSTGRES), f"c{len(plan.columns)}"
+    changes = ", ".join(f"{quote_column(each, POSTGRES)} = v.c{place}" for place, each in enumerate(plan.columns))
+    last = f"(SELECT DISTINCT ON ({key}) * FROM {source} ORDER BY {key}, nth DESC) AS v"  # noqa: S608
+    found = f"t.{quote_column(plan.key_field, POSTGRES)} = v.{key}"
+    return f"UPDATE {table} AS t SET {changes} FROM {last} WHERE {found}"  # noqa: S608

@@ -1,0 +1,421 @@
+"""FlowLang's values in PostgreSQL: what a value becomes depends on the type that the statement or the column wants.
+
+| PostgreSQL | takes | gives |
+|---|---|---|
+| `boolean` | boolean | boolean |
+| `smallint`, `integer`, `bigint`, `oid` | integer; number or decimal without a fraction | integer |
+| `real`, `double precision` | number, decimal; integer that it holds exactly | number, also NaN and infinity |
+| `numeric` | decimal, integer, number, text with digits | decimal, also NaN and infinity |
+| `text`, `varchar`, `char`, `citext`, enums and all types not named here | text; other values as their text | text |
+| `bytea` | bytes | bytes |
+| `uuid` | uuid, text | uuid |
+| `timestamptz` | timestamp with a zone, text in ISO 8601 with one | timestamp in UTC |
+| `timestamp` | timestamp (with a zone: as UTC), date, text in ISO 8601 | timestamp without zone |
+| `date`, `time`, `timetz` | date, time; text in ISO 8601 | date, time |
+| `interval` | duration, text in ISO 8601 (`P1M2DT3H`) | duration; with months text in ISO 8601 |
+| `json`, `jsonb` | any value but null; a text is a JSON text | the value |
+| arrays | list | list |
+| `inet`, `cidr`, `macaddr`, `bit`, `tsvector`, `xml`, `money`, geometric types | text | text |
+| ranges, multiranges | nothing: cast in the statement, `${x}::text::int4range` | text (a list of texts) |
+| composite types | nothing: `ROW(${x}, ${y})` | object |
+
+Null is SQL's NULL everywhere. JSON's `null` is read as null too, and is written in the statement: `'null'::jsonb`.
+`infinity` as a date or timestamp is the last one that there is (year 9999), in both directions. A date before the year
+1 or after 9999, and 24:00 as a time, are refused when read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from flowlang.exceptions import FlowExecutionError
+from flowlang.records import frozen
+from flowlang.tasks.jsontext import duration_text, to_json
+from flowlang.tasks.values import Ident
+
+Convert = Callable[[Any], Any]
+
+AS_TEXT = (
+    "inet cidr bit varbit point line lseg box path polygon circle tid pg_lsn char txid_snapshot pg_snapshot".split()
+)
+"""Types of the server's that travel as text, since the driver's own classes for them are none of FlowLang's."""
+
+
+@frozen
+class Encoder:
+    """How values get into one type: those of a class in `native` as they are, all others by `convert`, which raises
+    ValueError with the reason for a value that does not fit. `binary`: COPY can send it."""
+
+    native: frozenset[type]
+    convert: Convert
+    binary: bool = True
+
+    def one(self, value: Any) -> Any:
+        return value if value is None or type(value) in self.native else self.convert(value)
+
+
+def _wants(what: str, value: object) -> ValueError:
+    return ValueError(f"it expects {what}, not {_called(value)}")
+
+
+_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a number"),
+    (Decimal, "a decimal"),
+    (Ident, "a name made by ident()"),
+    (str, "text"),
+    (datetime.datetime, "a timestamp"),
+    (datetime.date, "a date"),
+    (datetime.time, "a time"),
+    (datetime.timedelta, "a duration"),
+    (UUID, "a uuid"),
+    (Mapping, "an object"),
+    (list, "a list"),
+    (tuple, "a list"),
+    (bytes, "bytes"),
+)
+
+
+def _called(value: object) -> str:
+    return next((name for kind, name in _NAMES if isinstance(value, kind)), type(value).__name__)
+
+
+# ---------------------------------------------------------------- into the database
+
+
+def _integer(low: int, high: int) -> Convert:
+    def convert(value: Any) -> int:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, (float, Decimal)):
+            whole = math.isfinite(value) and value == int(value)
+        if not whole:
+            hint = ": use int(x)" if isinstance(value, str) else ""
+            raise ValueError(f"{_wants('an integer', value)}{hint}")
+        if not low <= value <= high:
+            raise ValueError(f"it is outside of {low} to {high}")
+        return int(value)
+
+    return convert
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        hint = ": use float(x)" if isinstance(value, str) else ""
+        raise ValueError(f"{_wants('a number', value)}{hint}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("it is too large for this type: use a column of type numeric") from None
+    if isinstance(value, int) and number != value:
+        raise ValueError("this integer has more digits than the type holds: use a column of type numeric")
+    return number
+
+
+def _numeric(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)) or isinstance(value, Ident):
+        raise _wants("a decimal", value)
+    try:
+        return Decimal(repr(value) if isinstance(value, float) else value)
+    except InvalidOperation:
+        raise ValueError("this text is no decimal number") from None
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    raise _wants("a boolean", value)
+
+
+def text_of(value: Any) -> str:
+    """The text that a value has in a text column."""
+    if isinstance(value, Ident):
+        raise ValueError("a name made by ident() is no value: put `${ident(…)}` into the statement")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, Decimal, UUID)):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return duration_text(value)
+    if isinstance(value, (Mapping, list, tuple)):
+        return _json(value)
+    raise _wants("text", value)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise _wants("bytes", value)
+
+
+def _uuid(value: Any) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            raise ValueError("this text is no uuid") from None
+    raise _wants("a uuid", value)
+
+
+def _parsed(kind: Any, what: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise _wants(what, value)
+    try:
+        return kind.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"this text is not {what} in ISO 8601") from None
+
+
+def _date(value: Any) -> datetime.date:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value
+    found: datetime.date = _parsed(datetime.date, "a date", value)
+    return found
+
+
+def _time(value: Any) -> datetime.time:
+    found: datetime.time = value if isinstance(value, datetime.time) else _parsed(datetime.time, "a time", value)
+    if found.tzinfo is not None:
+        raise ValueError("it has a zone, and the type `time` has none")
+    return found
+
+
+def _timetz(value: Any) -> datetime.time:
+    found: datetime.time = value if isinstance(value, datetime.time) else _parsed(datetime.time, "a time", value)
+    if found.tzinfo is None:
+        raise ValueError("it has no zone, and the type `timetz` needs one: `12:00+00:00`")
+    return found
+
+
+def _timestamp(value: Any) -> datetime.datetime:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return datetime.datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the type has no zone
+    found = value if isinstance(value, datetime.datetime) else _parsed(datetime.datetime, "a timestamp", value)
+    naive: datetime.datetime = found if found.tzinfo is None else found.astimezone(datetime.UTC).replace(tzinfo=None)
+    return naive
+
+
+def _timestamptz(value: Any) -> datetime.datetime:
+    found: datetime.datetime = (
+        value if isinstance(value, datetime.datetime) else _parsed(datetime.datetime, "a timestamp", value)
+    )
+    if found.tzinfo is None:
+        raise ValueError("it has no zone, and the type `timestamptz` is a moment: write `…Z` or an offset")
+    return found
+
+
+_ISO_INTERVAL = re.compile(
+    r"(?P<sign>-?)P(?:(?P<years>-?\d+)Y)?(?:(?P<months>-?\d+)M)?(?:(?P<weeks>-?\d+)W)?(?:(?P<days>-?\d+)D)?"
+    r"(?:T(?:(?P<hours>-?\d+)H)?(?:(?P<minutes>-?\d+)M)?(?:(?P<seconds>-?\d+(?:\.\d{1,6})?)S)?)?"
+)
+
+
+def _interval(value: Any) -> datetime.timedelta | tuple[int, int, int]:
+    """A duration, or the months, days and microseconds of a text."""
+    if isinstance(value, datetime.timedelta):
+        return value
+    if not isinstance(value, str):
+        raise _wants("a duration", value)
+    match = _ISO_INTERVAL.fullmatch(value)
+    if match is None or not any(match.groups()[1:]):
+        raise ValueError("this text is no duration in ISO 8601 (`P1DT2H`)")
+    part = {name: Decimal(text or 0) for name, text in match.groupdict().items() if name != "sign"}
+    sign = -1 if match["sign"] else 1
+    seconds = part["hours"] * 3600 + part["minutes"] * 60 + part["seconds"]
+    days = part["weeks"] * 7 + part["days"]
+    return sign * int(part["years"] * 12 + part["months"]), sign * int(days), sign * int(seconds * 1_000_000)
+
+
+def _json(value: Any) -> str:
+    try:
+        return to_json(value)
+    except FlowExecutionError as error:
+        raise ValueError(str(error)) from error
+
+
+def _not_taken(what: str, hint: str) -> Convert:
+    def convert(value: Any) -> Any:
+        raise ValueError(f"{what} cannot be bound: {hint}")
+
+    return convert
+
+
+def _enc(convert: Convert, *native: type, binary: bool = True) -> Encoder:
+    return Encoder(frozenset(native), convert, binary)
+
+
+TEXT = _enc(text_of, str)
+_ENCODERS: Mapping[str, Encoder] = {
+    "bool": _enc(_boolean, bool),
+    "int2": _enc(_integer(-(2**15), 2**15 - 1), int),
+    "int4": _enc(_integer(-(2**31), 2**31 - 1), int),
+    "int8": _enc(_integer(-(2**63), 2**63 - 1), int),
+    "oid": _enc(_integer(0, 2**32 - 1), int),
+    "float4": _enc(_float, float),
+    "float8": _enc(_float, float),
+    "numeric": _enc(_numeric, Decimal),
+    "bytea": _enc(_bytes, bytes),
+    "uuid": _enc(_uuid, UUID),
+    "date": _enc(_date, datetime.date),
+    "time": _enc(_time),
+    "timetz": _enc(_timetz),
+    "timestamp": _enc(_timestamp),
+    "timestamptz": _enc(_timestamptz),
+    "interval": _enc(_interval, datetime.timedelta),
+    "json": _enc(_json),
+    "jsonb": _enc(_json),
+    **{name: _enc(text_of, str, binary=False) for name in AS_TEXT},
+}
+_NO_COPY = frozenset("aclitem cid gtsvector jsonpath money refcursor reg tsquery tsvector xid xml".split())
+
+
+def encoder(type_: Any) -> Encoder:
+    """How values get into a type that the server told of (asyncpg's `Type`: `name`, `kind`, `schema`)."""
+    if type_.kind == "array":
+        return _array(_element(type_.name.removesuffix("[]"), type_.schema))
+    if type_.kind in ("range", "multirange"):
+        return _enc(_not_taken("a range", f"cast it in the statement, `${{x}}::text::{type_.name}`"))
+    if type_.kind == "composite":
+        return _enc(_not_taken("a composite value", "write `ROW(${x}, ${y})` in the statement"))
+    return _element(type_.name, type_.schema)
+
+
+def _element(name: str, schema: str) -> Encoder:
+    if schema == "pg_catalog":
+        known = _ENCODERS.get(name)
+        if known is not None:
+            return known
+        return TEXT if not name.startswith("reg") and name not in _NO_COPY else _TEXT_ONLY
+    return TEXT if name == "citext" else _TEXT_ONLY
+
+
+_TEXT_ONLY = _enc(text_of, str, binary=False)
+
+
+def _array(element: Encoder) -> Encoder:
+    def convert(value: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple)):
+            raise _wants("a list", value)
+        return [convert(each) if isinstance(each, (list, tuple)) else element.one(each) for each in value]
+
+    return _enc(convert, binary=element.binary)
+
+
+# ---------------------------------------------------------------- out of the database
+
+
+def interval_of(months: int, days: int, micros: int) -> datetime.timedelta | str:
+    """A duration; with months, which have no fixed length, as text in ISO 8601."""
+    if not months:
+        return datetime.timedelta(days=days, microseconds=micros)
+    years, rest = _truncated(months, 12)
+    date = "".join(f"{number}{unit}" for number, unit in ((years, "Y"), (rest, "M"), (days, "D")) if number)
+    clock = duration_text(datetime.timedelta(microseconds=abs(micros))).removeprefix("P") if micros else ""
+    if micros < 0:
+        clock = re.sub(r"[\d.]+", r"-\g<0>", clock)
+    if "D" in clock:  # days are no hours: both are kept as they stand
+        hours, rest_micros = _truncated(micros, 3_600_000_000)
+        clock = f"T{hours}H" + (f"{Decimal(rest_micros) / 1_000_000}S" if rest_micros else "")
+    return f"P{date}{clock}"
+
+
+def _truncated(number: int, by: int) -> tuple[int, int]:
+    whole = abs(number) // by * (1 if number >= 0 else -1)
+    return whole, number - whole * by
+
+
+def as_interval(value: Any) -> tuple[int, int, int]:
+    """What asyncpg takes for an interval: months, days, microseconds."""
+    if isinstance(value, datetime.timedelta):
+        return 0, value.days, value.seconds * 1_000_000 + value.microseconds
+    months, days, micros = value
+    return months, days, micros
+
+
+def _number(text: str) -> float | Decimal:
+    """A number of a JSON text: as decimal where a float would change it."""
+    number = float(text)
+    return number if Decimal(repr(number)) == Decimal(text) else Decimal(text)
+
+
+def _loaded(text: str) -> Any:
+    return json.loads(text, parse_float=_number)
+
+
+def range_text(value: Any) -> str:
+    """A range as the server writes it."""
+    if value.isempty:
+        return "empty"
+
+    def bound(edge: Any) -> str:
+        if edge is None:
+            return ""
+        text = text_of(edge)
+        return f'"{text}"' if re.search(r"[\s,()\[\]]", text) else text
+
+    opening, closing = "[" if value.lower_inc else "(", "]" if value.upper_inc else ")"
+    return f"{opening}{bound(value.lower)},{bound(value.upper)}{closing}"
+
+
+def _plain(value: Any) -> Any:
+    """What composite types hold: objects, with the names of their parts where they have names."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "isempty"):
+        return range_text(value)
+    if hasattr(value, "items") and not isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+def _each(convert: Convert) -> Convert:
+    def converted(value: Any) -> Any:
+        if isinstance(value, list):
+            return [converted(each) for each in value]
+        return None if value is None else convert(value)
+
+    return converted
+
+
+_DECODED = ("json", "jsonb")
+
+
+def decoder(type_: Any) -> Convert | None:
+    """What makes a value of FlowLang out of the driver's; None where it is one already."""
+    name = type_.name.removesuffix("[]")
+    if name in _DECODED and type_.schema == "pg_catalog":
+        return _each(_loaded) if type_.kind == "array" else _loaded
+    plain = type_.kind == "scalar" or (type_.kind == "array" and type_.schema == "pg_catalog" and name != "record")
+    return None if plain and not name.endswith("range") else _plain
+
+
+def converted(column: Sequence[Any], into: Encoder, name: str, first: int) -> list[Any]:
+    """A column of records, each value converted. Raises FlowExecutionError (`validation`) that names the record."""
+    done = []
+    for number, value in enumerate(column, first):
+        try:
+            done.append(into.one(value))
+        except ValueError as error:
+            raise refused(f"`{name}` of record {number}", error) from error
+    return done
+
+
+def refused(what: str, error: ValueError) -> FlowExecutionError:
+    if isinstance(error, UnicodeEncodeError):
+        error = ValueError("no valid Unicode text: it holds half a character")
+    return FlowExecutionError(f"{what}: {error}", error_class="validation")
