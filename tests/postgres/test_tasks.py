@@ -89,9 +89,14 @@ async def test_execute_counts_rows(db: Database) -> None:
     assert await db.call("execute", query="SELECT a FROM u") == {"rows_affected": 0}
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-async def test_hostile_texts_come_back_equal(db: Database, text: str) -> None:
+async def test_hostile_texts_come_back_equal(db: Database) -> None:
     """Through every task that takes values, none of it is ever read as SQL, or as the text of a COPY."""
+    for text in HOSTILE:
+        await db.call("execute", query="TRUNCATE t")
+        await hostile(db, text)
+
+
+async def hostile(db: Database, text: str) -> None:
     await db.call("execute", query=Sql(("INSERT INTO t VALUES (1, ", ")"), (text,)))
     await db.call("execute", query="INSERT INTO t VALUES (2, $1)", params=[text])
     await db.call("batch_insert", table="t", records=[{"id": 3, "v": text}, {"id": 4, "v": text}])
@@ -103,9 +108,17 @@ async def test_hostile_texts_come_back_equal(db: Database, text: str) -> None:
     assert [row["v"] for row in rows] == [text] * (6 + MANY)
 
 
-@pytest.mark.parametrize("name", ["order", "a b", "semi;colon", "quo`te", 'dou"ble', "[x]", "ünï", "--", "a.b", "nth"])
-async def test_hostile_column_names_are_quoted(db: Database, name: str) -> None:
+NAMES = ["order", "a b", "semi;colon", "quo`te", 'dou"ble', "[x]", "ünï", "--", "a.b", "nth", "c0"]
+
+
+async def test_hostile_column_names_are_quoted(db: Database) -> None:
     """Names of columns come from the keys of records."""
+    for name in NAMES:
+        await named(db, name)
+        await db.call("execute", query="DROP TABLE u")
+
+
+async def named(db: Database, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     await db.call("execute", query=f"CREATE TABLE u (id integer PRIMARY KEY, {quoted} text)")
     await db.call("batch_insert", table="u", records=[{"id": n, name: "x"} for n in range(MANY)])

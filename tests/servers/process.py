@@ -8,7 +8,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +53,9 @@ class Server(ABC):
     """The account it runs under when the tests run as root."""
 
     def __init__(self, folder: Path) -> None:
+        if self.user() is not None:
+            # Another account has to get there, and each new run of pytest shuts its folders to all others again.
+            folder = Path(tempfile.gettempdir()) / f"flowlang-{self.kind}-{uuid.uuid4().hex[:12]}"
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()

@@ -97,7 +97,7 @@ def _by_state(state: str, text: str) -> Classified:
     name = TABLE.get(state) or TABLE.get(state[:2]) or _OTHER
     if state == "57014" and "timeout" not in text:
         return Classified("unavailable", retryable=False)  # somebody cancelled it on purpose
-    if state == "0A000" and "cached plan" in text:
+    if state == "0A000" and "cached" in text:
         name = TRANSIENT
     return _classified(name, never=state.startswith(_NO_RETRY))
 

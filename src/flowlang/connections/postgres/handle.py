@@ -168,7 +168,7 @@ class Handle:
 
     def _stale(self, error: Exception) -> bool:
         """Whether `error` says that the plans are out of date. They are forgotten then."""
-        stale = state_of(error) in ("26000", "0A000") and ("cached plan" in str(error) or state_of(error) == "26000")
+        stale = state_of(error) == "26000" or (state_of(error) == "0A000" and "cached" in str(error))
         if stale:
             self._statements.clear()
         return stale and not self._driver.is_in_transaction()
@@ -185,19 +185,23 @@ class Handle:
         return rows
 
     async def _first(self, text: str, values: Sequence[Any], limit: int) -> list[Row]:
-        batches = self.batches(text, values, max(limit, 1))
+        """From a cursor, so that no more than these rows are sent; what the statement writes is kept whole."""
+        opened = await self.begin()
         try:
-            async for batch in batches:
-                return batch[:limit]
-        finally:
-            await batches.aclose()
-        return []
+            statement, cursor = await self._with(text, lambda statement: _cursor(statement, values))
+            rows: list[Row] = statement.rows(await self._more(cursor, max(limit, 1)))
+            await self.commit(opened)
+        except BaseException:
+            await self.rollback(opened)
+            raise
+        return rows[:limit]
 
-    async def run(self, text: str, values: Sequence[Any]) -> StatementResult:
-        """A statement's rows, if it gives any, and how many it changed."""
+    async def run(self, text: str, values: Sequence[Any], *, ready: bool = False) -> StatementResult:
+        """A statement's rows, if it gives any, and how many it changed. `ready`: the values need no conversion."""
 
         async def call(statement: Statement) -> StatementResult:
-            return statement.result(await statement.prepared.fetch(*statement.values(values)))
+            sent = values if ready else statement.values(values)
+            return statement.result(await statement.prepared.fetch(*sent))
 
         result: StatementResult = await self._with(text, call)
         return result

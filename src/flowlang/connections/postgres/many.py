@@ -98,7 +98,7 @@ async def insert(handle: Handle, plan: Insert, records: list[Row], first: int) -
     for start in range(0, len(records), size):
         rows = plan.tuples(records[start : start + size], first + start)
         source, values = columns.arguments(rows, first + start)
-        result = await handle.run(_inserting(plan, source), values)
+        result = await handle.run(_inserting(plan, source), values, ready=True)
         count += result["rows_affected"] if plan.on_conflict != "update" else len(rows)
     return count
 
@@ -172,7 +172,7 @@ async def update(handle: Handle, plan: Update, records: list[Row], first: int) -
     for start in range(0, len(records), size):
         rows = plan.tuples(records[start : start + size], first + start)
         source, values = columns.arguments(rows, first + start)
-        count += (await handle.run(_updating(plan, source), values))["rows_affected"]
+        count += (await handle.run(_updating(plan, source), values, ready=True))["rows_affected"]
     return count
 
 

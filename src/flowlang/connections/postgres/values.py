@@ -42,9 +42,7 @@ from flowlang.tasks.values import Ident
 
 Convert = Callable[[Any], Any]
 
-AS_TEXT = (
-    "inet cidr bit varbit point line lseg box path polygon circle tid pg_lsn char txid_snapshot pg_snapshot".split()
-)
+AS_TEXT = "inet cidr bit varbit point line lseg box path polygon circle tid pg_lsn txid_snapshot pg_snapshot".split()
 """Types of the server's that travel as text, since the driver's own classes for them are none of FlowLang's."""
 
 
@@ -259,8 +257,21 @@ def _enc(convert: Convert, *native: type, binary: bool = True) -> Encoder:
     return Encoder(frozenset(native), convert, binary)
 
 
-TEXT = _enc(text_of, str)
+def _char(value: Any) -> bytes:
+    text = text_of(value)
+    if len(text) > 1 or not text.isascii():
+        raise ValueError("the type `char` with quotes holds one ASCII character")
+    return text.encode()
+
+
+_TEXT = _enc(text_of, str)
+_TEXT_ONLY = _enc(text_of, str, binary=False)
 _ENCODERS: Mapping[str, Encoder] = {
+    "text": _TEXT,
+    "varchar": _TEXT,
+    "bpchar": _TEXT,
+    "name": _TEXT,
+    "char": _enc(_char),
     "bool": _enc(_boolean, bool),
     "int2": _enc(_integer(-(2**15), 2**15 - 1), int),
     "int4": _enc(_integer(-(2**31), 2**31 - 1), int),
@@ -279,15 +290,14 @@ _ENCODERS: Mapping[str, Encoder] = {
     "interval": _enc(_interval, datetime.timedelta),
     "json": _enc(_json),
     "jsonb": _enc(_json),
-    **{name: _enc(text_of, str, binary=False) for name in AS_TEXT},
 }
-_NO_COPY = frozenset("aclitem cid gtsvector jsonpath money refcursor reg tsquery tsvector xid xml".split())
 
 
 def encoder(type_: Any) -> Encoder:
     """How values get into a type that the server told of (asyncpg's `Type`: `name`, `kind`, `schema`)."""
     if type_.kind == "array":
-        return _array(_element(type_.name.removesuffix("[]"), type_.schema))
+        name = type_.name.removesuffix("[]")
+        return _array(_element(name, type_.schema), flat=name in _DECODED)
     if type_.kind in ("range", "multirange"):
         return _enc(_not_taken("a range", f"cast it in the statement, `${{x}}::text::{type_.name}`"))
     if type_.kind == "composite":
@@ -296,22 +306,16 @@ def encoder(type_: Any) -> Encoder:
 
 
 def _element(name: str, schema: str) -> Encoder:
-    if schema == "pg_catalog":
-        known = _ENCODERS.get(name)
-        if known is not None:
-            return known
-        return TEXT if not name.startswith("reg") and name not in _NO_COPY else _TEXT_ONLY
-    return TEXT if name == "citext" else _TEXT_ONLY
+    return _ENCODERS.get(name, _TEXT_ONLY) if schema == "pg_catalog" else _TEXT_ONLY
 
 
-_TEXT_ONLY = _enc(text_of, str, binary=False)
+def _array(element: Encoder, *, flat: bool) -> Encoder:
+    """`flat`: a list inside the list is an item, not another dimension."""
 
-
-def _array(element: Encoder) -> Encoder:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, (list, tuple)):
             raise _wants("a list", value)
-        return [convert(each) if isinstance(each, (list, tuple)) else element.one(each) for each in value]
+        return [convert(each) if isinstance(each, (list, tuple)) and not flat else element.one(each) for each in value]
 
     return _enc(convert, binary=element.binary)
 
@@ -395,11 +399,24 @@ def _each(convert: Convert) -> Convert:
 _DECODED = ("json", "jsonb")
 
 
+def _moment(value: datetime.datetime) -> datetime.datetime:
+    """Infinity comes without a zone."""
+    return value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
+
+
+_BUILT_IN: Mapping[str, Convert] = {
+    "json": _loaded,
+    "jsonb": _loaded,
+    "timestamptz": _moment,
+    "char": bytes.decode,
+}
+
+
 def decoder(type_: Any) -> Convert | None:
     """What makes a value of FlowLang out of the driver's; None where it is one already."""
     name = type_.name.removesuffix("[]")
-    if name in _DECODED and type_.schema == "pg_catalog":
-        return _each(_loaded) if type_.kind == "array" else _loaded
+    if name in _BUILT_IN and type_.schema == "pg_catalog":
+        return _each(_BUILT_IN[name]) if type_.kind == "array" else _BUILT_IN[name]
     plain = type_.kind == "scalar" or (type_.kind == "array" and type_.schema == "pg_catalog" and name != "record")
     return None if plain and not name.endswith("range") else _plain
 
