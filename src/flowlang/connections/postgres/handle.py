@@ -9,19 +9,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from flowlang.connections._sql import Row, StatementResult
+from flowlang.connections._sql_text import POSTGRES, leading_word
 from flowlang.connections.postgres.config import Settings, tls
 from flowlang.connections.postgres.errors import state_of, translated
 from flowlang.connections.postgres.session import RESET, mark_of
 from flowlang.connections.postgres.statement import Statement, value_refused
 from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
 from flowlang.exceptions import ConnectionError, FlowExecutionError
+from flowlang.tasks.table import Table
 
 CLOSE_LIMIT = 2.0  # seconds for a farewell to a server that may be gone
 _KEPT_STATEMENTS = 200
+_DEFINES = frozenset({"CREATE", "ALTER", "DROP"})  # they change what other statements mean
 
 
-async def open_handle(settings: Settings) -> Handle:
-    """Open a session. Raises the driver's own errors; nothing stays open then."""
+async def _opened(settings: Settings) -> Any:
+    """A connection of asyncpg. Raises its errors; nothing stays open then."""
     import asyncpg
 
     driver = await asyncpg.connect(
@@ -52,7 +55,7 @@ async def open_handle(settings: Settings) -> Handle:
     except BaseException:
         driver.terminate()
         raise
-    return Handle(driver, settings)
+    return driver
 
 
 def _keep_alive(driver: Any) -> None:
@@ -71,9 +74,9 @@ def _keep_alive(driver: Any) -> None:
 class Handle:
     """What a task gets as its `connection`. Used by one task at a time."""
 
-    def __init__(self, driver: Any, settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._driver = driver
+        self._driver: Any = None
         self._statements: OrderedDict[str, Statement] = OrderedDict()
         self._marked = settings.always_reset
         self._spent = False
@@ -81,9 +84,13 @@ class Handle:
 
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
 
+    async def open(self) -> None:
+        """Log in. Raises the driver's own errors; nothing stays open then."""
+        self._driver = await _opened(self.settings)
+
     @property
     def closed(self) -> bool:
-        return bool(self._driver.is_closed())
+        return self._driver is None or bool(self._driver.is_closed())
 
     @property
     def driver(self) -> Any:
@@ -142,6 +149,8 @@ class Handle:
         found = self._statements.get(text)
         if found is None:
             mark = mark_of(text)
+            if leading_word(text, POSTGRES) in _DEFINES:
+                self._statements.clear()
             if mark != "clean":
                 self._marked = True
                 self._spent = self._spent or mark == "spent"
@@ -156,19 +165,23 @@ class Handle:
         return found
 
     async def _with(self, text: str, call: Callable[[Statement], Awaitable[Any]]) -> Any:
-        """Prepare a statement and use it. The server refuses a plan that a change of a table has made useless: that has
-        done nothing, so it is prepared again, once, unless a transaction has failed with it."""
+        """Prepare a statement and use it. One prepared before a table was changed is refused, by the server or by us.
+        That has done nothing, so it is prepared again, once, unless a transaction has failed with it."""
+        known = text in self._statements
         with self.told():
             try:
                 return await call(await self.prepared(text))
             except Exception as error:
-                if not self._stale(error):
+                if not known or not self._stale(error):
                     raise
             return await call(await self.prepared(text))
 
     def _stale(self, error: Exception) -> bool:
-        """Whether `error` says that the plans are out of date. They are forgotten then."""
-        stale = state_of(error) == "26000" or (state_of(error) == "0A000" and "cached" in str(error))
+        """Whether `error` says, or may mean, that the statements are out of date: a value that does not fit, where the
+        type of the column has changed. They are forgotten then."""
+        state = state_of(error)
+        refused = isinstance(error, FlowExecutionError) and error.error_class == "validation"
+        stale = state in ("26000", "42804") or (state == "0A000" and "cached" in str(error)) or refused
         if stale:
             self._statements.clear()
         return stale and not self._driver.is_in_transaction()
@@ -208,8 +221,8 @@ class Handle:
 
     # ── streams ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def batches(self, text: str, values: Sequence[Any], size: int) -> AsyncGenerator[list[Row], None]:
-        """The rows in lists of `size`, from a cursor in a transaction. While the consumer works on one the next is
+    async def batches(self, text: str, values: Sequence[Any], size: int) -> AsyncGenerator[Table, None]:
+        """The rows in tables of `size`, from a cursor in a transaction. While the consumer works on one the next is
         fetched, unless somebody else's transaction is open: then its owner may use the session in between."""
         alone = not self._driver.is_in_transaction()
         opened = await self.begin() if alone else None
@@ -222,7 +235,7 @@ class Handle:
                 if alone and len(rows) == size:
                     ahead = asyncio.ensure_future(self._more(cursor, size))
                 with self.told():
-                    batch = statement.rows(rows)
+                    batch = statement.table(rows)
                 yield batch
                 if len(rows) < size:
                     break

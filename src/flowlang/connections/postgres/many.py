@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from flowlang.connections._sql import Insert, Row, Update
+from flowlang.connections._sql import Insert, Records, Update
 from flowlang.connections._sql_text import POSTGRES, quote_column, quote_name
 from flowlang.connections.postgres.handle import Handle
 from flowlang.connections.postgres.statement import affected
 from flowlang.connections.postgres.values import Encoder, converted, encoder, refused
 from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.table import part
 
 _FEW = 50  # records for which COPY's extra round trips do not pay
 _COPIED = 10_000  # records in one COPY: the event loop gets its turn in between
@@ -48,7 +49,7 @@ class Columns:
             statement = await handle.prepared(text)
         return cls(names, [each.type for each in statement.prepared.get_attributes()])
 
-    def values(self, rows: Sequence[tuple[Any, ...]], first: int) -> list[Sequence[Any]]:
+    def values(self, rows: Sequence[Sequence[Any]], first: int) -> list[Sequence[Any]]:
         """The columns of `rows`, each value as its type takes it; `first` is the number of the first record."""
         columns: list[Sequence[Any]] = list(zip(*rows))
         for place, into in enumerate(self.encoders):
@@ -56,7 +57,7 @@ class Columns:
                 columns[place] = converted(columns[place], into, self.names[place], first)
         return columns
 
-    def arguments(self, rows: Sequence[tuple[Any, ...]], first: int) -> tuple[str, list[Any]]:
+    def arguments(self, rows: Sequence[Sequence[Any]], first: int) -> tuple[str, list[Any]]:
         """The records as a relation `v` with the columns c0, c1, … and `nth`, and the values of its placeholders."""
         names = ", ".join(f"c{place}" for place in range(len(self.names)))
         columns = self.values(rows, first)
@@ -89,14 +90,14 @@ def _written(type_: Any) -> str:
 # ---------------------------------------------------------------- insert
 
 
-async def insert(handle: Handle, plan: Insert, records: list[Row], first: int) -> int:
+async def insert(handle: Handle, plan: Insert, records: Records, first: int) -> int:
     """Insert records inside the open transaction. Returns the rows inserted or updated."""
     columns = await Columns.of(handle, plan.table, plan.columns)
     if plan.on_conflict == "error" and len(records) > _FEW and await _copyable(handle, plan, columns):
         return await _copy(handle, plan, columns, records, first)
     count, size = 0, columns.at_once(plan.batch_size)
     for start in range(0, len(records), size):
-        rows = plan.tuples(records[start : start + size], first + start)
+        rows = plan.tuples(part(records, start, start + size), first + start)
         source, values = columns.arguments(rows, first + start)
         result = await handle.run(_inserting(plan, source), values, ready=True)
         count += result["rows_affected"] if plan.on_conflict != "update" else len(rows)
@@ -122,18 +123,18 @@ async def _copyable(handle: Handle, plan: Insert, columns: Columns) -> bool:
     return bool(rows and rows[0]["plain"])
 
 
-async def _copy(handle: Handle, plan: Insert, columns: Columns, records: list[Row], first: int) -> int:
+async def _copy(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
     *schema, table = plan.table.split(".")
     count = 0
     for start in range(0, len(records), _COPIED):
-        rows = plan.tuples(records[start : start + _COPIED], first + start)
+        rows = plan.tuples(part(records, start, start + _COPIED), first + start)
         status = await _copied(handle, schema[0] if schema else None, table, columns, rows, first + start)
         count += affected(status)
     return count
 
 
 async def _copied(
-    handle: Handle, schema: str | None, table: str, columns: Columns, rows: list[tuple[Any, ...]], first: int
+    handle: Handle, schema: str | None, table: str, columns: Columns, rows: Sequence[Sequence[Any]], first: int
 ) -> str:
     given: Any = rows
     for place, into in enumerate(columns.encoders):
@@ -148,7 +149,7 @@ async def _copied(
         raise
 
 
-def _find(columns: Columns, rows: Sequence[tuple[Any, ...]], first: int) -> None:
+def _find(columns: Columns, rows: Sequence[Sequence[Any]], first: int) -> None:
     """Look at every value of records that the driver refused, and raise for the first that does not fit."""
     for number, row in enumerate(rows, first):
         for name, into, value in zip(columns.names, columns.encoders, row):
@@ -164,13 +165,13 @@ def _find(columns: Columns, rows: Sequence[tuple[Any, ...]], first: int) -> None
 # ---------------------------------------------------------------- update
 
 
-async def update(handle: Handle, plan: Update, records: list[Row], first: int) -> int:
+async def update(handle: Handle, plan: Update, records: Records, first: int) -> int:
     """Update records inside the open transaction. Returns the rows whose key was found."""
     names = (*plan.columns, plan.key_field)
     columns = await Columns.of(handle, plan.table, names)
     count, size = 0, columns.at_once(plan.batch_size)
     for start in range(0, len(records), size):
-        rows = plan.tuples(records[start : start + size], first + start)
+        rows = plan.tuples(part(records, start, start + size), first + start)
         source, values = columns.arguments(rows, first + start)
         count += (await handle.run(_updating(plan, source), values, ready=True))["rows_affected"]
     return count

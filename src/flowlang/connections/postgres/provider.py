@@ -11,15 +11,16 @@ from collections.abc import AsyncGenerator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from flowlang.connections._sql import Insert, Row, SqlPlugin, StatementResult, Update
+from flowlang.connections._sql import Insert, Records, Row, SqlPlugin, StatementResult, Update
 from flowlang.connections._sql_text import POSTGRES
 from flowlang.connections.postgres.config import SCHEMA, Refused, settings_of
 from flowlang.connections.postgres.errors import of_opening, verdict
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 
 if TYPE_CHECKING:
-    from flowlang.connections._pool import HandlePool
+    from flowlang.connections._pool import Pool
     from flowlang.connections.postgres.handle import Handle
+    from flowlang.tasks.table import Table
 
 
 class PostgresPlugin(SqlPlugin):
@@ -35,7 +36,7 @@ class PostgresPlugin(SqlPlugin):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pool: HandlePool[Handle] | None = None
+        self._pool: Pool[Handle] | None = None
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
@@ -57,24 +58,22 @@ class PostgresPlugin(SqlPlugin):
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def connect(self, config: dict[str, Any]) -> HandlePool[Handle]:
+    async def connect(self, config: dict[str, Any]) -> Pool[Handle]:
         """Open the first sessions of the pool.
 
         Raises FlowExecutionError: `connect`, `auth`, `not_found` (the database), `permission`, `timeout`,
         `unavailable` (no session left).
         """
-        from flowlang.connections._pool import HandlePool
-        from flowlang.connections.postgres.handle import open_handle
+        from flowlang.connections._pool import Pool
+        from flowlang.connections.postgres.handle import Handle
 
         settings = settings_of(config)
         size = config["pool_size"]
-
-        async def opened() -> Handle:
-            return await open_handle(settings)
-
-        self._pool = HandlePool(
-            opened,
+        self._pool = Pool(
+            lambda _: Handle(settings),
             size,
+            dead=lambda handle: handle.closed,
+            in_turn=False,
             least=config["min_pool_size"],
             idle=config["idle_timeout"],
             lifetime=config["max_lifetime"],
@@ -131,17 +130,15 @@ class PostgresPlugin(SqlPlugin):
     async def run(self, connection: Handle, text: str, values: list[Any]) -> StatementResult:
         return await connection.run(text, values)
 
-    def batches(
-        self, connection: Handle, text: str, values: list[Any], batch_size: int
-    ) -> AsyncGenerator[list[Row], None]:
+    def batches(self, connection: Handle, text: str, values: list[Any], batch_size: int) -> AsyncGenerator[Table, None]:
         return connection.batches(text, values, batch_size)
 
-    async def insert(self, connection: Handle, insert: Insert, records: list[Row], first: int) -> int:
+    async def insert(self, connection: Handle, insert: Insert, records: Records, first: int) -> int:
         from flowlang.connections.postgres import many
 
         return await many.insert(connection, insert, records, first)
 
-    async def update(self, connection: Handle, update: Update, records: list[Row], first: int) -> int:
+    async def update(self, connection: Handle, update: Update, records: Records, first: int) -> int:
         from flowlang.connections.postgres import many
 
         return await many.update(connection, update, records, first)

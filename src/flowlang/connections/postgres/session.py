@@ -12,7 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from flowlang.connections._sql_text import POSTGRES, scan
+from flowlang.connections._sql_dialect import POSTGRES
+from flowlang.connections._sql_holes import tokens
 
 Mark = Literal["clean", "dirty", "spent"]
 
@@ -52,23 +53,26 @@ _HARMLESS = frozenset(
 )
 
 
+_WORDS = ("word", "rest")  # the two kinds of token that are words
+
+
 @lru_cache(maxsize=2048)
 def mark_of(text: str) -> Mark:
     """What a statement does to its session: nothing; something that `RESET` undoes; or something that goes only with
     the session."""
     words = [("", "")]  # kind and text of each token but comments
-    words += [(each.kind, each.text) for each in scan(text, POSTGRES) if each.kind != "comment"]
+    words += [(kind, word) for kind, word, _ in tokens(text, POSTGRES) if kind != "comment"]
     leading = words[1][1].upper() if len(words) > 1 else ""
     if leading in _SPENT:
         return "spent"
     if leading not in _READS and leading != "(":
         return "dirty"
-    upper = [word.upper() if kind == "word" else word for kind, word in words]
+    upper = [word.upper() if kind in _WORDS else word for kind, word in words]
     if not _WRITES.isdisjoint(upper):
         return "dirty"
     for place in range(1, len(words) - 1):
         kind = words[place][0]
-        if upper[place + 1] != "(" or kind not in ("word", "name"):
+        if upper[place + 1] != "(" or kind not in (*_WORDS, "name"):
             continue
         if kind == "name" or upper[place - 1] == "." or upper[place] not in _HARMLESS:
             return "dirty"

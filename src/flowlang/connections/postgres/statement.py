@@ -9,6 +9,7 @@ from typing import Any
 from flowlang.connections._sql import Row, StatementResult, invalid, unique_columns
 from flowlang.connections.postgres.values import Convert, decoder, encoder, refused
 from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.table import Table
 
 _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY"})
 _ARGUMENT = re.compile(r"query argument \$(\d+)")
@@ -55,6 +56,18 @@ class Statement:
                 if row[name] is not None:
                     row[name] = convert(row[name])
         return rows
+
+    def table(self, records: Sequence[Any]) -> Table:
+        """The same as a table; records stay the driver's where nothing is to be converted."""
+        if not self._decoders:
+            return Table(self.columns, list(map(tuple, records)))
+        places = [(self.columns.index(name), convert) for name, convert in self._decoders]
+        rows = list(map(list, records))
+        for row in rows:
+            for place, convert in places:
+                if row[place] is not None:
+                    row[place] = convert(row[place])
+        return Table(self.columns, list(map(tuple, rows)))
 
     def result(self, records: Sequence[Any]) -> StatementResult:
         return {"rows": self.rows(records), "rows_affected": affected(self.prepared.get_statusmsg())}
