@@ -38,7 +38,8 @@ async def _opened(settings: Settings) -> Any:
         target_session_attrs="any",
         timeout=settings.timeout or 60,
         command_timeout=settings.timeout,
-        statement_cache_size=100 if settings.statement_cache else 0,
+        # Its cache would not see that a table has other columns by now, and COPY would send the old ones.
+        statement_cache_size=0,
         server_settings={"application_name": settings.application_name},
     )
     try:
@@ -163,6 +164,12 @@ class Handle:
         elif not self._marked and mark_of(text) != "clean":
             self._marked = True
         return found
+
+    async def described(self, text: str) -> list[Any]:
+        """The columns that a statement gives now, as asyncpg's attributes (`name`, `type`)."""
+        with self.told():
+            prepared = await self._driver.prepare(text, name="")
+            return list(prepared.get_attributes())
 
     async def _with(self, text: str, call: Callable[[Statement], Awaitable[Any]]) -> Any:
         """Prepare a statement and use it. One prepared before a table was changed is refused, by the server or by us.

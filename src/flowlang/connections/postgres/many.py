@@ -45,9 +45,7 @@ class Columns:
     async def of(cls, handle: Handle, table: str, names: Sequence[str]) -> Columns:
         quoted = ", ".join(quote_column(each, POSTGRES) for each in names)
         text = f"SELECT {quoted} FROM {quote_name(table, POSTGRES)} LIMIT 0"  # noqa: S608 - names are quoted
-        with handle.told():
-            statement = await handle.prepared(text)
-        return cls(names, [each.type for each in statement.prepared.get_attributes()])
+        return cls(names, [each.type for each in await handle.described(text)])
 
     def values(self, rows: Sequence[Sequence[Any]], first: int) -> list[Sequence[Any]]:
         """The columns of `rows`, each value as its type takes it; `first` is the number of the first record."""
