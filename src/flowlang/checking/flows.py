@@ -55,7 +55,7 @@ def check_text(
     """Check one flow. `path` is where it lies (for what it reaches), `file` what findings call it; `unit` compiles its
     expressions. `tainted` inputs are given a secret by the flow that calls this one: they are looked at as if they
     declared it. `facts` is filled with what an editor wants to know besides."""
-    flow, findings = parse_flow(text, file, limits)
+    flow, findings = parse_flow(text, file, limits, facts.pause if facts is not None else None)
     if flow is not None and tainted:
         flow = replace(flow, inputs=tuple(_as_secret(each, tainted) for each in flow.inputs))
     source = (text if isinstance(text, str) else text.decode("utf-8", "replace")).removeprefix("\ufeff")

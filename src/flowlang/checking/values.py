@@ -26,6 +26,7 @@ from flowlang.records import frozen
 from flowlang.tasks.values import Sql, as_data, url_path
 
 _OBJECT, _LIST = Type("object"), Type("array")
+_PARTED = frozenset({"array", "object", "stream"})  # kinds of types that may hold a stream
 _ROOTS_NOTED = frozenset({"env", "secrets"})
 
 
@@ -190,8 +191,7 @@ class Compiler:
         bound = Wanted(wanted.what, keeps=True)
         recipes, secret = [], False
         for hole, expression in zip(holes(texts, self.dialect), expressions, strict=True):
-            part = model.Computed(Template((expression,)), value.at, value.scalar)
-            recipe, given = self._computed(part, bound)
+            recipe, given = self._bound(expression, value, bound)
             if hole.kind != "value":
                 self.checker.add(sql_text.check(hole, expression, given, value.scalar))
             secret = secret or given.secret
@@ -221,6 +221,17 @@ class Compiler:
             return unit.call(url_path, [unit.shared(texts), unit.tuple_of([each(unit) for each in recipes])])
 
         return made, replace(STRING, secret=True) if secret else STRING
+
+    def _bound(self, expression: Expression, value: model.Computed, wanted: Wanted) -> tuple[Recipe, Type]:
+        """An expression in a statement. Most are paths to a plain value, of which there is nothing to say."""
+        scalar = value.scalar
+        inference = infer(expression, self.scope, present=self.scope.present)
+        given = inference.type
+        if inference.problems or given.nullable or given.kind in _PARTED or self.checker.unparsed:
+            return self._computed(model.Computed(Template((expression,)), value.at, scalar), wanted)
+        if not _ROOTS_NOTED.isdisjoint(inference.reads):
+            self._note(inference, (expression,), scalar)
+        return lambda unit: unit.template(Template((expression,)), scalar, inference), given
 
     # ------------------------------------------------------------ conditions
 

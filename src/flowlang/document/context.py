@@ -28,8 +28,9 @@ _EXPRESSION = re.compile(r"\$\{[^}\n]*")
 class Context:
     """One file while it is read."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, pause: Callable[[], None] | None = None) -> None:
         self.source = source
+        self.pause = pause
         self.findings = Findings()
         self.patterns = 0  # how many were compiled
         self.unread: set[str] = set()  # ids of steps that could not be made

@@ -14,7 +14,7 @@ from flowlang.document.source import LIMITS, Limits
 from flowlang.document.steps import read_steps
 from flowlang.document.texts import shown
 from flowlang.document.triggers import read_concurrency, read_triggers
-from flowlang.document.yaml_reader import read_yaml
+from flowlang.document.yaml_reader import Pause, read_yaml
 
 KEYS = (
     "flow",
@@ -50,16 +50,19 @@ _HOST_KEYS = ("lazy", "connect_timeout", "acquire_timeout")
 _TIMEOUT = 30.0  # seconds, of opening and of leasing a connection
 
 
-def parse_flow(text: str | bytes, file: str, limits: Limits = LIMITS) -> tuple[Flow | None, list[Diagnostic]]:
+def parse_flow(
+    text: str | bytes, file: str, limits: Limits = LIMITS, pause: Pause | None = None
+) -> tuple[Flow | None, list[Diagnostic]]:
     """The flow in `text`, and all that is wrong with the file, in order.
 
     The flow is None when the text is not YAML or not an object. Otherwise it holds what could be made: with a
-    finding of severity "error" it may be checked further, and must not be run.
+    finding of severity "error" it may be checked further, and must not be run. `pause` is called at each object and
+    each step.
     """
-    node, found = read_yaml(text, file, limits)
+    node, found = read_yaml(text, file, limits, pause)
     if not isinstance(node, Mapping):
         return None, ordered(found)
-    context = Context(node.source)
+    context = Context(node.source, pause)
     flow = _flow(context, node)
     return flow, ordered([*found, *context.findings.all])
 

@@ -63,6 +63,8 @@ def steps_of(context: Context, key: str, node: Node) -> tuple[Step, ...]:
 
 def read_step(context: Context, node: Node) -> Step | None:
     """A step; None, and a finding, when it is not known what it does."""
+    if context.pause is not None:
+        context.pause()
     if isinstance(node, Scalar) and node.text == "exit":  # the one verb that says all there is to say
         nothing = Scalar(None, "", "plain", node.source, node.stop, node.stop)
         node = Mapping(((node, nothing),), node.source, node.start, node.stop)
