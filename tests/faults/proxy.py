@@ -41,7 +41,10 @@ class Proxy:
         self.host, self.port = "127.0.0.1", 0
         self.heal()
         self.passed: dict[Direction, int] = {"to_server": 0, "to_client": 0}
+        self.pieces: list[int] = []  # the sizes of what the servers sent, as it came
         self.accepted = 0
+        self.most = 0  # links that stood at once
+        self.held = asyncio.Event()  # something has been swallowed
         self._cut: Cut | None = None
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -60,6 +63,18 @@ class Proxy:
     def cut(self, direction: Direction, after: int = 0, *, reset: bool = True) -> None:
         """End the first link that has more than `after` further bytes to pass in a direction, before passing them."""
         self._cut = Cut(direction, after, reset)
+
+    async def sever(self) -> None:
+        """Reset every link that stands; they are gone afterwards."""
+        links = tuple(self._links)
+        for each in links:
+            each.cancel()
+        await asyncio.gather(*links, return_exceptions=True)
+
+    @property
+    def links(self) -> int:
+        """How many links stand."""
+        return len(self._links)
 
     # ── its life ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,6 +97,7 @@ class Proxy:
         self.accepted += 1
         link = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._links.add(link)
+        self.most = max(self.most, len(self._links))
         link.add_done_callback(self._links.discard)
 
     # ── a link ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,7 +117,7 @@ class Proxy:
             asyncio.ensure_future(self._pass(reader, far_writer, "to_server")),
             asyncio.ensure_future(self._pass(far_reader, writer, "to_client")),
         ]
-        reset = False
+        reset = True
         try:
             done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             reset = any(each.result() for each in done)
@@ -116,7 +132,10 @@ class Proxy:
         """Pass bytes on until one side ends. Returns whether the link is to be reset."""
         try:
             while data := await reader.read(_CHUNK):
+                if way == "to_client":
+                    self.pieces.append(len(data))
                 while self.swallow:
+                    self.held.set()
                     await self._changed.wait()
                 if self._cut is not None and self._cut.direction == way:
                     rest = self._cut.after

@@ -1,145 +1,170 @@
-"""Bad links between a connection and its server: the class of the failure, its retryable flag, and nothing left."""
+"""Bad links between a flow and a service: the class of the failure, whether it may be repeated, and nothing left."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from flowlang.connections import opened
-from flowlang.connections.errors import Classified, classify
+import flowlang
 
-from .conftest import Place
+from .conftest import FAULT, Place
 
 pytestmark = pytest.mark.skipif(
-    "not __import__('os').path.isdir('/proc/self/fd')", reason="sockets are counted in /proc"
+    "not __import__('os').path.isdir('/proc/self/fd')", reason="descriptors are counted in /proc"
 )
+RETRIED = {"retry": {"max_attempts": 3, "delay": "1ms"}}
+LIMITED = {"timeout": "400ms"}
+Seen = Callable[[str, Any], None]
 
 
-async def failing(connection: Any, step: tuple[str, Any]) -> Classified:
-    """The class of the failure of a step that has to fail."""
-    task, arguments = step
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - its class is what the test looks at
-        await connection.run(task, **arguments)
-    return classify(caught.value, connection.plugin, "task")
+@pytest.fixture
+def seen(record_property: Callable[[str, object], None], service: Any) -> Seen:
+    """Notes the verdict on a failure for the table of faults and services."""
 
+    def note(fault: str, failure: flowlang.Failure) -> None:
+        marks = ("retryable" if failure.retryable else "final") + (", unknown" if failure.outcome_unknown else "")
+        record_property("fault", f"{fault}|{service.kind}|{failure.type} ({marks})")
 
-async def running(connection: Any, step: tuple[str, Any]) -> dict[str, Any]:
-    task, arguments = step
-    found: dict[str, Any] = await connection.run(task, **arguments)
-    return found
+    return note
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "end"])
-async def test_a_reply_lost_after_the_write(place: Place, reset: bool) -> None:
-    """Threat 32: it was done, nobody knows, and it is not done again; the next step gets a link that stands."""
+async def test_a_reply_lost_after_the_write(place: Place, seen: Seen, reset: bool) -> None:
+    """Threat 32: it was done, nobody knows, and a `retry` does not do it again."""
     service = place.service
-    async with opened(service.kind, service.config(place.url)) as connection:
-        await running(connection, service.read)
+
+    def cut() -> None:
         place.proxy.cut("to_client", reset=reset)
-        verdict = await failing(connection, service.write)
-        assert (verdict.error_class, verdict.outcome_unknown) == ("connection_lost", True)
-        await running(connection, service.read)
-        assert await service.writes(place.direct) == 1
+
+    failure = await place.failed(service.write, FAULT, service.write | RETRIED, fault=cut)
+    seen("reply lost after a write", failure)
+    assert (failure.type, failure.retryable, failure.outcome_unknown) == ("connection_lost", True, True)
+    assert failure.attempt == 1
+    assert await place.writes == 2
 
 
-async def test_a_reply_that_is_dropped(place: Place) -> None:
-    """Threat 32, without a sign: the limit ends the wait, and the outcome is unknown."""
+async def test_a_reply_lost_after_a_write_with_a_key(place: Place) -> None:
+    """Threat 32: a service that knows keys is asked again, and has done it once. Where it knows none, a key is refused,
+    since it would protect nothing."""
     service = place.service
-    async with opened(service.kind, service.config(place.url)) as connection:
+    keyed = service.write | RETRIED | {"idempotency_key": "order 1"}
+    result = await place.run(service.read, FAULT, keyed, fault=lambda: place.proxy.cut("to_client"))
+    if service.kind == "http":
+        assert result.status == "succeeded", result.failure
+    else:
+        assert [each.code for each in result.findings] == ["key-without-effect"]
+    assert await place.writes == (1 if service.kind == "http" else 0)
+
+
+async def test_a_reply_that_never_comes(place: Place, seen: Seen) -> None:
+    """Threat 32, without a sign: the limit of the step ends the wait, the outcome is unknown, nothing is repeated."""
+    service = place.service
+
+    def mute() -> None:
         place.proxy.mute = True
-        verdict = await failing(connection, service.write)
-        assert (verdict.error_class, verdict.outcome_unknown) == ("timeout", True)
-        place.proxy.heal()
-        await running(connection, service.read)
-        assert await service.writes(place.direct) == 1
+
+    failure = await place.failed(service.write, FAULT, service.write | LIMITED | RETRIED, fault=mute)
+    seen("reply swallowed after a write", failure)
+    assert (failure.type, failure.outcome_unknown, failure.attempt) == ("timeout", True, 1)
+    assert await place.writes == 2
 
 
-async def test_a_half_open_link(place: Place) -> None:
-    """Threat 33: nobody answers, nobody says so; the limit fires, and closing does not wait for the server."""
+@pytest.mark.parametrize(("switch", "value"), [("swallow", True), ("rate", 1)], ids=["half-open", "a byte a second"])
+async def test_a_link_that_stands_and_does_not_carry(place: Place, seen: Seen, switch: str, value: Any) -> None:
+    """Threats 33, 34: nobody answers in time and nobody says so; the limit fires, and the run ends soon."""
     service = place.service
-    async with asyncio.timeout(20):
-        async with opened(service.kind, service.config(place.url)) as connection:
-            place.proxy.swallow = True
-            assert (await failing(connection, service.read)).error_class == "timeout"
-
-
-async def test_a_byte_a_second(place: Place) -> None:
-    """Threat 34: what trickles in does not move the limit."""
-    service = place.service
-    async with opened(service.kind, service.config(place.url)) as connection:
-        place.proxy.rate = 1
-        assert (await failing(connection, service.read)).error_class == "timeout"
+    failure = await place.failed(
+        service.read, FAULT, service.read | LIMITED, fault=lambda: setattr(place.proxy, switch, value)
+    )
+    seen({"swallow": "half-open", "rate": "a byte a second"}[switch], failure)
+    assert (failure.type, failure.retryable) == ("timeout", True)
 
 
 async def test_a_slow_link_is_only_slow(place: Place) -> None:
-    """Threat 34: latency below the limit changes nothing."""
-    service = place.service
+    """Threat 34: latency below the limits changes nothing."""
     place.proxy.delay = 0.02
-    async with opened(service.kind, service.config(place.url)) as connection:
-        await running(connection, service.write)
-    assert await service.writes(place.direct) == 1
+    await place.ok(place.service.write)
+    assert await place.writes == 1
 
 
 @pytest.mark.parametrize("switch", ["refuse", "stall", "swallow"])
-async def test_a_link_that_does_not_come_about(place: Place, switch: str) -> None:
-    """Threats 33, 34: opening fails in time, is worth a retry, and leaves nothing open."""
-    service = place.service
+async def test_a_link_that_does_not_come_about(place: Place, seen: Seen, switch: str) -> None:
+    """Threats 33, 34: opening fails in time, and is worth a retry."""
     setattr(place.proxy, switch, True)
-    plugin = _plugin(service.kind)
-    async with asyncio.timeout(20):
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - its class is what the test looks at
-            await plugin.connect(service.config(place.url))
-        await plugin.disconnect()
-    verdict = classify(caught.value, plugin, "connect")
-    assert verdict.error_class in ("connect", "connection_lost", "timeout")
-    assert verdict.retryable
+    failure = await place.failed(place.service.read | LIMITED, connect_timeout="400ms")
+    seen({"refuse": "closed at once", "stall": "never greeted", "swallow": "greeting swallowed"}[switch], failure)
+    assert failure.type in ("connect", "connection_lost", "timeout")
+    assert failure.retryable
+    assert not failure.outcome_unknown or failure.type == "timeout"
 
 
-async def test_a_reset_at_each_byte_of_the_handshake(place: Place) -> None:
-    """Threat 34: opening fails, is worth a retry, and leaves nothing open."""
+async def test_an_end_in_each_state_of_the_handshake(place: Place, seen: Seen) -> None:
+    """Threats 13, 34: before, inside and after each piece that the server sends until the first answer is there."""
     service = place.service
-    for after in range(service.handshake):
-        for reset in (True, False):
-            place.proxy.cut("to_client", after, reset=reset)
-            plugin = _plugin(service.kind)
-            with pytest.raises(Exception) as caught:  # noqa: PT011 - its class is what the test looks at
-                await plugin.connect(service.config(place.url))
-            await plugin.disconnect()
-            verdict = classify(caught.value, plugin, "connect")
-            assert (verdict.error_class in ("connect", "connection_lost"), verdict.retryable) == (True, True), after
-    place.proxy.heal()
+    place.proxy.pieces.clear()
+    await place.ok(service.read)
+    marks, end = {0}, 0
+    for size in place.proxy.pieces[:12]:
+        marks |= {end + size // 2, end + size - 1}
+        end += size
+    for number, after in enumerate(sorted(marks)[:24]):
+        place.proxy.cut("to_client", after, reset=number % 2 == 0)
+        result = await place.run(service.read | LIMITED, connect_timeout="2s")
+        place.proxy.heal()
+        if result.failure is None:  # what was cut off was a farewell, or came on another link
+            continue
+        seen("cut in the handshake", result.failure)
+        assert result.failure.type in ("connect", "connection_lost", "timeout"), (after, result.failure)
+        assert result.failure.retryable, (after, result.failure)
 
 
 async def test_a_pool_of_one_with_fifty_branches(place: Place) -> None:
     """Threat 35: all get their turn, over one link."""
     service = place.service
-    config = service.config(place.url) | {service.pool_key: 1}
-    async with opened(service.kind, config) as connection:
-        await asyncio.gather(*(running(connection, service.write) for _ in range(50)))
-        assert place.proxy.accepted == 1
-    assert await service.writes(place.direct) == 50
+    before = place.proxy.accepted
+    branches = {"parallel": [service.write] * 50}
+    await place.ok(branches, **{service.pool_key: 1})
+    assert await place.writes == 50
+    assert place.proxy.accepted - before <= 1 + service.watchers
 
 
-async def test_links_that_all_break_while_in_use(place: Place) -> None:
-    """Threat 31: whoever was at work fails, and the pool serves as before."""
+async def test_links_that_all_break_while_nobody_uses_them(place: Place) -> None:
+    """Threat 31: a pool full of broken links serves a step that may be repeated, and a write never twice."""
     service = place.service
-    config = service.config(place.url) | {service.pool_key: 4}
-    async with opened(service.kind, config) as connection:
+    config = {service.pool_key: 4}
+    await place.ok({"parallel": [service.read] * 8}, FAULT, service.read | RETRIED, fault=place.proxy.sever, **config)
+    result = await place.run({"parallel": [service.read] * 8}, FAULT, service.write, fault=place.proxy.sever, **config)
+    if result.failure is not None:
+        assert (result.failure.type, result.failure.retryable) == ("connection_lost", True)
+    assert await place.writes == (0 if result.failure else 1)
+
+
+async def test_links_that_break_in_use_break_nothing_else(place: Place, seen: Seen) -> None:
+    """Threat 31: whoever was at work fails, and the pool serves as before, with no more links than it may have."""
+    service = place.service
+    failures: list[flowlang.Failure] = []
+
+    async def breaks() -> None:
         place.proxy.swallow = True
-        jobs = [asyncio.create_task(failing(connection, service.read)) for _ in range(4)]
-        assert {each.error_class for each in await asyncio.gather(*jobs)} <= {
-            "timeout",
-            "connection_lost",
-            "connect",
-            "task",
-        }
+        await place.proxy.held.wait()
+        await place.proxy.sever()
         place.proxy.heal()
-        await asyncio.gather(*(running(connection, service.read) for _ in range(20)))
 
+    def note(event: Any) -> None:
+        if type(event).__name__ == "StepFailed":
+            failures.append(event.failure)
 
-def _plugin(kind: str) -> Any:
-    from flowlang.connections import plugin_registry
-
-    return plugin_registry.new(kind)
+    guarded = {"try": [service.read], "catch": [{"do": [{"log": "${error.type}"}]}]}
+    steps = [
+        {"parallel": [service.read] * 4},
+        {"parallel": [FAULT, *[guarded] * 4]},
+        {"parallel": [service.read | RETRIED] * 20},
+    ]
+    await place.ok(*steps, fault=breaks, on_event=note, **{service.pool_key: 4})
+    assert failures or service.kind == "http"  # whose client asks once more for what may be repeated
+    for each in failures:
+        seen("link broke in use", each)
+        assert (each.type in ("connection_lost", "connect"), each.retryable) == (True, True), each
+    assert place.proxy.most <= 4 + service.watchers

@@ -149,12 +149,17 @@ async def ferretdb_url(shared_server: Shared, worker_id: str) -> AsyncIterator[s
         yield url
 
 
-def _own(kind: str, folder: Path) -> Iterator[Server]:
-    require(kind)
-    server = KINDS[kind](folder / f"own-{kind}")
+def own_server(kind: type[Server], folder: Path) -> Iterator[Server]:
+    """A server of the test's own; removed when the test ends."""
+    server = kind(folder / f"own-{kind.kind}")
     server.start()
     yield server
     server.remove()
+
+
+def _own(kind: str, folder: Path) -> Iterator[Server]:
+    require(kind)
+    yield from own_server(KINDS[kind], folder)
 
 
 @pytest.fixture

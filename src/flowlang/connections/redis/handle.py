@@ -67,6 +67,9 @@ class Handle:
         """Whether the link still stands, as far as this side knows, with nothing unread on it."""
         if self._engaged or self._link is None or not self._link.is_connected:
             return False
+        # The driver looks for an orderly end only; a link that was reset is one whose transport is closing.
+        if self._link._writer.is_closing():  # noqa: SLF001 - what it offers leaves this out
+            return False
         unread = getattr(self._link, "can_read", None) or self._link.can_read_destructive  # the name before 8.0
         try:
             return not await unread()
