@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,13 @@ from tests.servers.fixtures import own_server
 from tests.servers.process import Server
 
 import flowlang
+from flowlang.exceptions import Failure
 
 Fault = Callable[[], Awaitable[None] | None]
+Seen = Callable[[str, Failure], None]
+FAULT: dict[str, Any] = {"fault": {}}
+LIMITED = {"timeout": "400ms"}
+RETRIED = {"retry": {"max_attempts": 3, "delay": "1ms"}}
 # PyMongo leaves a socket whose connecting is cancelled to the garbage collector. Only such a one is let pass: it has no
 # address at the other end. All descriptors are counted below.
 _PYMONGO = pytest.mark.filterwarnings(
@@ -50,13 +55,14 @@ class Place:
         return self.service.config(through(self.direct, self.proxy.port))
 
     async def run(
-        self, *steps: Mapping[str, Any], fault: Fault | None = None, on_event: Any = None, **config: Any
+        self, *steps: Mapping[str, Any], fault: Sequence[Fault] = (), on_event: Any = None, **config: Any
     ) -> flowlang.RunResult:
-        """Run a flow of these steps through the proxy. A step `FAULT` calls `fault`."""
+        """Run a flow of these steps through the proxy. Each step `FAULT` calls the next of `fault`."""
+        faults = iter(fault)
 
         @flowlang.task(name="fault", effect="none")
         async def happens() -> None:
-            happened = fault() if fault is not None else None
+            happened = next(faults)()
             if happened is not None:
                 await happened
 
@@ -70,18 +76,26 @@ class Place:
         assert result.status == "succeeded", (result.failure, result.findings)
         return result
 
-    async def failed(self, *steps: Mapping[str, Any], **more: Any) -> flowlang.Failure:
+    async def failed(self, *steps: Mapping[str, Any], **more: Any) -> Failure:
         result = await self.run(*steps, **more)
         assert result.failure is not None, (result.status, result.findings)
         return result.failure
 
 
-FAULT = {"fault": {}}
-
-
 @pytest.fixture(params=_ALL)
 def service(request: pytest.FixtureRequest) -> Service:
     return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def seen(record_property: Callable[[str, object], None], service: Service) -> Seen:
+    """Notes the verdict on a failure, for a table of faults and services (`-o junit_family=xunit1 --junitxml=…`)."""
+
+    def note(fault: str, failure: Failure) -> None:
+        marks = ("retryable" if failure.retryable else "final") + (", unknown" if failure.outcome_unknown else "")
+        record_property("fault", f"{fault}|{service.kind}|{failure.type} ({marks})")
+
+    return note
 
 
 @pytest.fixture
@@ -136,7 +150,7 @@ async def behind(service: Service, direct: str) -> AsyncIterator[Place]:
         await _until(lambda: descriptors() <= before[0], lambda: f"{descriptors()} descriptors, {before[0]} before")
         assert len(asyncio.all_tasks()) <= before[1], asyncio.all_tasks()
         async with asyncio.timeout(20):
-            while await _links(service, direct) > before[2]:
+            while await _links(service, direct) > before[2]:  # noqa: ASYNC110 - the server does not tell
                 await asyncio.sleep(0.02)
 
 
@@ -146,7 +160,7 @@ async def _links(service: Service, direct: str) -> int:
 
 def descriptors() -> int:
     """How many descriptors this process has open."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a Path would be made for each
+    return len(os.listdir("/proc/self/fd"))
 
 
 async def _until(condition: Callable[[], bool], told: Callable[[], str]) -> None:

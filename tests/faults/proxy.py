@@ -45,6 +45,7 @@ class Proxy:
         self.accepted = 0
         self.most = 0  # links that stood at once
         self.held = asyncio.Event()  # something has been swallowed
+        self.said = asyncio.Event()  # a client has said something
         self._cut: Cut | None = None
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -134,6 +135,8 @@ class Proxy:
             while data := await reader.read(_CHUNK):
                 if way == "to_client":
                     self.pieces.append(len(data))
+                else:
+                    self.said.set()
                 while self.swallow:
                     self.held.set()
                     await self._changed.wait()

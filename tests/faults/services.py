@@ -158,7 +158,8 @@ SERVICES = [
         writes=lambda url: postgres_value(url, "SELECT count(*) FROM writes"),
         links=lambda url: postgres_value(
             url,
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'flowlang'",
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'flowlang'",
         ),
         pool_key="pool_size",
         prepare=lambda url: postgres_value(url, _TABLE),

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import flowlang
+from flowlang.exceptions import Failure
 
-from .conftest import FAULT, Place
+from .conftest import FAULT, LIMITED, RETRIED, Place, Seen
 
 pytestmark = pytest.mark.skipif(
     "not __import__('os').path.isdir('/proc/self/fd')", reason="descriptors are counted in /proc"
 )
-RETRIED = {"retry": {"max_attempts": 3, "delay": "1ms"}}
-LIMITED = {"timeout": "400ms"}
-Seen = Callable[[str, Any], None]
-
-
-@pytest.fixture
-def seen(record_property: Callable[[str, object], None], service: Any) -> Seen:
-    """Notes the verdict on a failure for the table of faults and services."""
-
-    def note(fault: str, failure: flowlang.Failure) -> None:
-        marks = ("retryable" if failure.retryable else "final") + (", unknown" if failure.outcome_unknown else "")
-        record_property("fault", f"{fault}|{service.kind}|{failure.type} ({marks})")
-
-    return note
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "end"])
@@ -38,7 +23,7 @@ async def test_a_reply_lost_after_the_write(place: Place, seen: Seen, reset: boo
     def cut() -> None:
         place.proxy.cut("to_client", reset=reset)
 
-    failure = await place.failed(service.write, FAULT, service.write | RETRIED, fault=cut)
+    failure = await place.failed(service.write, FAULT, service.write | RETRIED, fault=[cut])
     seen("reply lost after a write", failure)
     assert (failure.type, failure.retryable, failure.outcome_unknown) == ("connection_lost", True, True)
     assert failure.attempt == 1
@@ -50,7 +35,7 @@ async def test_a_reply_lost_after_a_write_with_a_key(place: Place) -> None:
     since it would protect nothing."""
     service = place.service
     keyed = service.write | RETRIED | {"idempotency_key": "order 1"}
-    result = await place.run(service.read, FAULT, keyed, fault=lambda: place.proxy.cut("to_client"))
+    result = await place.run(service.read, FAULT, keyed, fault=[lambda: place.proxy.cut("to_client")])
     if service.kind == "http":
         assert result.status == "succeeded", result.failure
     else:
@@ -65,7 +50,7 @@ async def test_a_reply_that_never_comes(place: Place, seen: Seen) -> None:
     def mute() -> None:
         place.proxy.mute = True
 
-    failure = await place.failed(service.write, FAULT, service.write | LIMITED | RETRIED, fault=mute)
+    failure = await place.failed(service.write, FAULT, service.write | LIMITED | RETRIED, fault=[mute])
     seen("reply swallowed after a write", failure)
     assert (failure.type, failure.outcome_unknown, failure.attempt) == ("timeout", True, 1)
     assert await place.writes == 2
@@ -76,7 +61,7 @@ async def test_a_link_that_stands_and_does_not_carry(place: Place, seen: Seen, s
     """Threats 33, 34: nobody answers in time and nobody says so; the limit fires, and the run ends soon."""
     service = place.service
     failure = await place.failed(
-        service.read, FAULT, service.read | LIMITED, fault=lambda: setattr(place.proxy, switch, value)
+        service.read, FAULT, service.read | LIMITED, fault=[lambda: setattr(place.proxy, switch, value)]
     )
     seen({"swallow": "half-open", "rate": "a byte a second"}[switch], failure)
     assert (failure.type, failure.retryable) == ("timeout", True)
@@ -134,8 +119,10 @@ async def test_links_that_all_break_while_nobody_uses_them(place: Place) -> None
     """Threat 31: a pool full of broken links serves a step that may be repeated, and a write never twice."""
     service = place.service
     config = {service.pool_key: 4}
-    await place.ok({"parallel": [service.read] * 8}, FAULT, service.read | RETRIED, fault=place.proxy.sever, **config)
-    result = await place.run({"parallel": [service.read] * 8}, FAULT, service.write, fault=place.proxy.sever, **config)
+    await place.ok({"parallel": [service.read] * 8}, FAULT, service.read | RETRIED, fault=[place.proxy.sever], **config)
+    result = await place.run(
+        {"parallel": [service.read] * 8}, FAULT, service.write, fault=[place.proxy.sever], **config
+    )
     if result.failure is not None:
         assert (result.failure.type, result.failure.retryable) == ("connection_lost", True)
     assert await place.writes == (0 if result.failure else 1)
@@ -144,7 +131,7 @@ async def test_links_that_all_break_while_nobody_uses_them(place: Place) -> None
 async def test_links_that_break_in_use_break_nothing_else(place: Place, seen: Seen) -> None:
     """Threat 31: whoever was at work fails, and the pool serves as before, with no more links than it may have."""
     service = place.service
-    failures: list[flowlang.Failure] = []
+    failures: list[Failure] = []
 
     async def breaks() -> None:
         place.proxy.swallow = True
@@ -162,7 +149,7 @@ async def test_links_that_break_in_use_break_nothing_else(place: Place, seen: Se
         {"parallel": [FAULT, *[guarded] * 4]},
         {"parallel": [service.read | RETRIED] * 20},
     ]
-    await place.ok(*steps, fault=breaks, on_event=note, **{service.pool_key: 4})
+    await place.ok(*steps, fault=[breaks], on_event=note, **{service.pool_key: 4})
     assert failures or service.kind == "http"  # whose client asks once more for what may be repeated
     for each in failures:
         seen("link broke in use", each)

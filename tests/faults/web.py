@@ -2,8 +2,8 @@
 
     python web.py PORT FOLDER
 
-`GET /read` reads, `POST /write` writes one line into a file, once for each `Idempotency-Key`, `GET /slow` never answers,
-`GET /writes` and `GET /links` count, the latter without itself.
+`GET /read` reads, `POST /write` writes one line into a file, once for each `Idempotency-Key`, `GET /slow` never
+answers, `GET /writes` and `GET /links` count, the latter without itself.
 """
 
 from __future__ import annotations
