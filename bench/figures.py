@@ -15,6 +15,7 @@ import yaml
 
 import flowlang
 from control import cancel, turns
+from databases import databases
 from documents import documents
 from editor import figures as keys_in_an_editor
 from flowlang import api
@@ -393,6 +394,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
-    web, documents,
+    web, documents, databases,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

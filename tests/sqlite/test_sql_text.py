@@ -114,7 +114,7 @@ def test_percent_signs_are_text_where_s_placeholders_are_used() -> None:
         "SELECT '%%s', a %% 2 WHERE b LIKE '10%%' AND c = %s",
         [5],
     )
-    assert render("SELECT '10%'", None, MYSQL) == ("SELECT '10%'", [])
+    assert render("SELECT '10%'", None, MYSQL) == ("SELECT '10%%'", []), "also where nothing is bound"
 
 
 @pytest.mark.parametrize(

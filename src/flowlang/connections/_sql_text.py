@@ -66,7 +66,7 @@ def _template(texts: tuple[str, ...], dialect: Dialect) -> _Template:
         position = end
     pieces.append(found.joined[position:])
     sources = tuple([source for _, _, source in found.fills])
-    if dialect.paramstyle == "format" and sources:
+    if dialect.paramstyle == "format":
         pieces = [_percent_signs(piece) for piece in pieces]
     text = _joined(pieces, sources, found.expected, dialect)
     return _Template(

@@ -1,0 +1,217 @@
+"""Databases through flows, beside their drivers alone, on private servers that live for one figure.
+
+A `Service` is its connection and tasks in the words of a flow, and a `Bare`: the fastest way by hand. To measure
+another one, write both and add it to `SERVICES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Protocol
+
+import flowlang
+from harness import ROOT, Figure, in_turn, run, seconds
+
+QUERIES = 1000
+AT_ONCE = 16
+ROWS = 100_000
+RECORDS = [{"id": n, "name": f"name {n}", "amount": n / 7, "note": None if n % 3 else "x"} for n in range(ROWS)]
+
+
+class Bare(Protocol):
+    """The same by hand, on one connection."""
+
+    async def query(self, number: int) -> Any: ...
+    async def clear(self) -> None: ...
+    async def insert(self, records: list[dict[str, Any]]) -> None: ...
+    async def fetch(self) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`kind`: of `tests.servers.kinds`, which is also the connection type. `bare(url)` opens the driver alone.
+
+    The texts are steps of a flow: one query that reads `${n}`, the insert of `${inputs.records}` into the table that
+    `clear` has emptied, and the fetch of all its rows.
+    """
+
+    kind: str
+    called: str
+    bare: Callable[[str], AbstractAsyncContextManager[Bare]]
+    query: str
+    insert: str
+    fetch: str
+    fast: str
+    """The fastest way to insert, in words."""
+
+
+# ---------------------------------------------------------------- PostgreSQL
+
+
+class BarePostgres:
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def query(self, number: int) -> Any:
+        return [dict(row) for row in await self.connection.fetch("SELECT $1::int AS n", number)]
+
+    async def clear(self) -> None:
+        await self.connection.execute("DROP TABLE IF EXISTS t")
+        await self.connection.execute("CREATE TABLE t (id int PRIMARY KEY, name text, amount float8, note text)")
+
+    async def insert(self, records: list[dict[str, Any]]) -> None:
+        names = ("id", "name", "amount", "note")
+        async with self.connection.transaction():
+            await self.connection.copy_records_to_table("t", columns=names, records=map(itemgetter(*names), records))
+
+    async def fetch(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self.connection.fetch("SELECT id, name, amount, note FROM t")]
+
+
+@asynccontextmanager
+async def bare_postgres(url: str) -> AsyncIterator[BarePostgres]:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        yield BarePostgres(connection)
+    finally:
+        await connection.close()
+
+
+POSTGRES = Service(
+    "postgres",
+    "asyncpg",
+    bare_postgres,
+    query='pg_query: {id: got, query: "SELECT ${N}::int AS n"}',
+    insert='pg_batch_insert: {id: done, table: t, records: "${inputs.records}"}',
+    fetch='pg_query: {id: all, query: "SELECT id, name, amount, note FROM t"}',
+    fast="COPY",
+)
+SERVICES = (POSTGRES,)
+
+# ---------------------------------------------------------------- the figures
+
+
+@contextmanager
+def server(kind: str) -> Iterator[str]:
+    """A private server; gives its URL."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    from tests.servers.kinds import KINDS
+
+    with tempfile.TemporaryDirectory() as folder:
+        started = KINDS[kind](Path(folder, kind))
+        started.start()
+        try:
+            yield started.url
+        finally:
+            started.remove()
+
+
+def databases() -> list[Figure]:
+    """Queries one by one, in a loop and side by side; many rows in, many rows out."""
+    found: list[Figure] = []
+    for service in SERVICES:
+        with server(service.kind) as url:
+            found += [_steps(service, url), _loop(service, url, 1), _loop(service, url, AT_ONCE)]
+            found += [_insert(service, url), _fetch(service, url)]
+    return found
+
+
+def _flow(service: Service, url: str, steps: str, more: str = "") -> flowlang.Flow:
+    connection = f"{{type: {service.kind}, url: '{url}', pool_size: {AT_ONCE}}}"
+    return flowlang.load(text=f"flow: bench\nconnections: {{db: {connection}}}\n{more}steps:\n{steps}")
+
+
+async def _by_hand(service: Service, url: str, at_once: int) -> None:
+    """So many workers, each with a connection of its own, share the queries."""
+    numbers = iter(range(QUERIES))
+
+    async def worker() -> None:
+        async with service.bare(url) as bare:
+            for number in numbers:
+                await bare.query(number)
+
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+
+
+def _steps(service: Service, url: str) -> Figure:
+    each = service.query.replace("{id: got, ", "{id: sNN, ")
+    lines = [f"  - {each.replace('NN', str(n)).replace('${N}', '${' + str(n) + '}')}\n" for n in range(QUERIES)]
+    flow = _flow(service, url, "".join(lines))
+
+    async def floor() -> None:
+        await _by_hand(service, url, 1)
+
+    async def ours() -> None:
+        await run(flow)
+
+    measured = in_turn(7, floor, ours)
+    how = f"{QUERIES:,} steps with one query each, one connection each run; whole run / queries; 7 rounds"
+    floor_text, own = (seconds(measured.of(place) / QUERIES) for place in (0, 1))
+    what = f"{service.kind}, one query in a step"
+    return Figure(what, f"{service.called}: {floor_text}", own, measured.ratio(1), "×", 1.3, how)
+
+
+def _loop(service: Service, url: str, at_once: int) -> Figure:
+    body = service.query.replace("${N}", "${n}")
+    steps = (
+        f'  - for_each: "${{range({QUERIES})}}"\n    as: n\n    max_concurrency: {at_once}\n    do:\n      - {body}\n'
+    )
+    flow = _flow(service, url, steps)
+
+    async def floor() -> None:
+        await _by_hand(service, url, at_once)
+
+    async def ours() -> None:
+        await run(flow)
+
+    measured = in_turn(7, floor, ours)
+    side = f"{at_once} side by side" if at_once > 1 else "one after the other"
+    how = f"`for_each` over {QUERIES:,} numbers, by hand as many workers with a connection each; whole run; 7 rounds"
+    floor_text, own = (seconds(measured.of(place) / QUERIES) for place in (0, 1))
+    what, target = f"{service.kind}, {QUERIES:,} queries, {side}", 1.2 if at_once > 1 else 1.3
+    return Figure(what, f"{service.called}: {floor_text}", own, measured.ratio(1), "×", target, how)
+
+
+def _insert(service: Service, url: str) -> Figure:
+    flow = _flow(service, url, f"  - {service.insert}\n", "inputs: [{name: records, type: array, required: true}]\n")
+
+    async def floor() -> None:
+        async with service.bare(url) as bare:
+            await bare.clear()
+            await bare.insert(RECORDS)
+
+    async def ours() -> None:
+        async with service.bare(url) as bare:
+            await bare.clear()
+        await run(flow, inputs={"records": RECORDS})
+
+    measured = in_turn(7, floor, ours)
+    how = f"one list of dicts into an empty table, in one transaction; by hand {service.fast}; whole run; 7 rounds"
+    floor_text, own = f"{service.fast} by hand: {seconds(measured.of(0))}", seconds(measured.of(1))
+    return Figure(f"{service.kind}, insert of {ROWS:,} rows", floor_text, own, measured.ratio(1), "×", 1.2, how)
+
+
+def _fetch(service: Service, url: str) -> Figure:
+    flow = _flow(service, url, f"  - {service.fetch}\n")
+
+    async def floor() -> None:
+        async with service.bare(url) as bare:
+            assert len(await bare.fetch()) == ROWS
+
+    async def ours() -> None:
+        await run(flow)
+
+    measured = in_turn(7, floor, ours)
+    how = "the rows of that table as a list of dicts; whole run; 7 rounds"
+    floor_text, own = f"{service.called}: {seconds(measured.of(0))}", seconds(measured.of(1))
+    return Figure(f"{service.kind}, fetch of {ROWS:,} rows", floor_text, own, measured.ratio(1), "×", 1.15, how)

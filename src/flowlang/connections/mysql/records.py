@@ -1,0 +1,188 @@
+"""Many records at once, in as few packets as the server takes.
+
+MariaDB binds the rows of a whole batch to one prepared statement (COM_STMT_BULK_EXECUTE), which is twice as fast as
+an INSERT with many VALUES and needs no literals. It wants one type a column, so what mixes types goes as text, as
+all does on MySQL. See `docs/design/019-many-rows-to-mysql.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from flowlang.connections._sql_records import Insert, Records, Update
+from flowlang.connections._sql_text import quote_column, quote_name
+from flowlang.connections.mysql.errors import number_of
+from flowlang.connections.mysql.handle import Handle
+from flowlang.connections.mysql.values import column_binary, column_literals
+from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.table import part
+
+_DUPLICATE_KEY = 1062
+_DUPLICATES = re.compile(rb"Duplicates: (\d+)")
+_BYTES_OF_A_CHARACTER = 4
+_BYTES_OF_A_NUMBER = 32  # more than any value that is neither text nor bytes takes
+
+
+async def insert(handle: Handle, job: Insert, records: Records, first: int) -> int:
+    """Insert records, batch by batch. Returns the rows inserted or updated."""
+    names = ", ".join(quote_column(each, job.dialect) for each in job.columns)
+    head = f"INSERT INTO {quote_name(job.table, job.dialect)} ({names}) VALUES "  # noqa: S608 - names are quoted
+    conflict, written = _conflict_clause(job), _inserted if job.on_conflict == "ignore" else _affected
+    marks = ", ".join("?" * len(job.columns))
+    count = 0
+    async with _Bulk(handle, f"{head}({marks}){conflict}", written) as bulk:
+        for start in range(0, len(records), job.batch_size):
+            rows = job.tuples(part(records, start, start + job.batch_size), first + start)
+            changed = await bulk.send(rows, job.columns, first + start)
+            if changed is None:
+                lines = _lines(handle, rows, job.columns, first + start, "(", ")")
+                changed = await _in_packets(handle, head, lines, ", ", conflict, written)
+            count += len(rows) if job.on_conflict == "update" else changed
+    return count
+
+
+def _conflict_clause(job: Insert) -> str:
+    if job.on_conflict == "error":
+        return ""
+    if job.on_conflict == "ignore":  # INSERT IGNORE would pass over every other fault, too
+        same = quote_column((job.key_fields or job.columns)[0], job.dialect)
+        return f" ON DUPLICATE KEY UPDATE {same} = {same}"
+    changed = [column for column in job.columns if column not in job.key_fields] or list(job.key_fields)
+    quoted = (quote_column(column, job.dialect) for column in changed)
+    return f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = VALUES({name})' for name in quoted)}"
+
+
+def _affected(result: Any) -> int:
+    return int(result.affected_rows)
+
+
+def _inserted(result: Any) -> int:
+    """Without the rows that were there: "Records: 3  Duplicates: 2  Warnings: 0", said of more than one row."""
+    duplicates = _DUPLICATES.search(result.message or b"")
+    return int(result.affected_rows) - (int(duplicates[1]) if duplicates else 0)
+
+
+async def _alone(handle: Handle, data: bytes) -> int:
+    """Insert one row unless it is there. Of a single row the server does not say whether it was."""
+    try:
+        return await handle.send_all(data, _affected)
+    except FlowExecutionError as error:
+        if error.__cause__ is None or number_of(error.__cause__) != _DUPLICATE_KEY:
+            raise
+        return 0
+
+
+async def update(handle: Handle, job: Update, records: Records, first: int) -> int:
+    """Update records, batch by batch. Returns the rows whose key was found."""
+    columns = (*job.columns, job.key_field)
+    count = 0
+    async with _Bulk(handle, job.statement(lambda _: "?"), _affected) as bulk:
+        for start in range(0, len(records), job.batch_size):
+            rows = job.tuples(part(records, start, start + job.batch_size), first + start)
+            found = await bulk.send(rows, columns, first + start)
+            if found is None:
+                async with handle.session.several_statements():
+                    lines = _lines(handle, rows, columns, first + start, *_around(job))
+                    found = await _in_packets(handle, "", lines, "; ", "", _affected)
+            count += found
+    return count
+
+
+def _around(job: Update) -> tuple[str, ...]:
+    """The pieces of an UPDATE between which its values stand."""
+    return (*job.statement(lambda _: "\0").split("\0"),)
+
+
+class _Bulk:
+    """One statement that takes many rows, prepared when it is first used and freed at the end."""
+
+    def __init__(self, handle: Handle, text: str, count: Callable[[Any], int]) -> None:
+        self._handle = handle
+        self._count = count
+        self._text = text
+        self._statement: Any = None
+
+    async def __aenter__(self) -> _Bulk:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._statement is not None:
+            await self._handle.session.forget(self._statement)
+
+    async def send(self, rows: Sequence[Sequence[Any]], names: Sequence[str], first: int) -> int | None:
+        """How many rows it changed or found; None when these rows, or this server, do not go this way."""
+        session = self._handle.session
+        if not session.takes_bulk or len(rows) == 1:
+            return None
+        columns = [column_binary(column, name, first) for column, name in zip(zip(*rows), names)]
+        if None in columns or _weight(columns, len(rows)) >= session.max_packet:
+            return None
+        self._handle.still_there()
+        try:
+            async with self._handle.told():
+                if self._statement is None:
+                    self._statement = await session.prepare(self._text)
+                return self._count(await self._statement.execute_bulk(list(zip(*columns))))
+        except FlowExecutionError as error:
+            if isinstance(error.__cause__, UnicodeEncodeError):
+                raise _half_a_character(columns, names, first) from error
+            raise
+
+
+def _weight(columns: Sequence[Sequence[Any] | None], rows: int) -> int:
+    """No fewer bytes than a packet with these columns has."""
+    return 64 + rows * sum(_longest(column or ()) for column in columns)
+
+
+def _longest(column: Sequence[Any]) -> int:
+    if set(map(type, column)).isdisjoint((str, bytes)):
+        return _BYTES_OF_A_NUMBER
+    return _BYTES_OF_A_NUMBER + _BYTES_OF_A_CHARACTER * max(len(value) for value in column if value is not None)
+
+
+def _half_a_character(columns: Sequence[Any], names: Sequence[str], first: int) -> FlowExecutionError:
+    for name, column in zip(names, columns):
+        for number, value in enumerate(column, first):
+            try:
+                if isinstance(value, str):
+                    value.encode()
+            except UnicodeEncodeError:
+                text = f"`{name}` of record {number}: no valid Unicode text: it holds half a character"
+                return FlowExecutionError(text, error_class="validation")
+    return FlowExecutionError("a text has no place in the connection's charset", error_class="validation")
+
+
+def _lines(
+    handle: Handle, rows: Sequence[Sequence[Any]], names: Sequence[str], first: int, *around: str
+) -> Iterator[bytes]:
+    """Each row as SQL. `around`: the texts before, between and after its values; two when a comma is between."""
+    columns = [column_literals(column, name, first) for column, name in zip(zip(*rows), names)]
+    if len(around) == 2 and len(names) != 1:
+        around = (around[0], *[", "] * (len(names) - 1), around[1])
+    pattern = "%s".join(piece.replace("%", "%%") for piece in around)
+    return (handle.encoded(pattern % tuple(line)) for line in zip(*columns))
+
+
+async def _in_packets(
+    handle: Handle, head: str, lines: Iterator[bytes], between: str, tail: str, written: Callable[[Any], int]
+) -> int:
+    """Send `lines` in as few statements as the server takes. Returns the rows they changed or found."""
+
+    async def send(some: list[bytes]) -> int:
+        if written is _inserted and len(some) == 1:
+            return await _alone(handle, begin + some[0])
+        return await handle.send_all(begin + glue.join(some) + end, written)
+
+    waiting: list[bytes]
+    begin, glue, end = handle.encoded(head), handle.encoded(between), handle.encoded(tail)
+    room = handle.session.max_packet - len(begin) - len(end) - 1
+    count, waiting, size = 0, [], 0
+    for line in lines:
+        if waiting and size + len(line) > room:
+            count += await send(waiting)
+            waiting, size = [], 0
+        waiting.append(line)
+        size += len(line) + len(glue)
+    return count + await send(waiting)
