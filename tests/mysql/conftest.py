@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -34,8 +35,11 @@ class Database:
         handle = await self.plugin.get_connection()
         try:
             yield handle
-        except BaseException:
+        except asyncio.CancelledError:
             await self.plugin.discard_connection(handle)
+            raise
+        except BaseException:
+            await self.plugin.release_connection(handle)
             raise
         await self.plugin.release_connection(handle)
 

@@ -45,7 +45,7 @@ class MySQLPlugin(SqlPlugin):
         return SCHEMA
 
     def get_dependencies(self) -> list[str]:
-        return ["asyncmy>=0.2.13"]  # before, a cancelled caller's rows could reach another
+        return ["asyncmy>=0.2.18"]  # `session` builds on its inside; before 0.2.13 a caller could get another's rows
 
     def validate_config(self, config: dict[str, Any]) -> tuple[bool, str | None]:
         valid, reason = super().validate_config(config)

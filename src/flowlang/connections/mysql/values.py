@@ -204,7 +204,7 @@ def column_binary(column: Sequence[Any], name: str, first: int) -> Sequence[Any]
         present = column if None not in column else [value for value in column if value is not None]
         return column if min(present) >= _SMALLEST and max(present) <= _LARGEST else None
     if kind is float:
-        return column if math.isfinite(math.fsum(value for value in column if value is not None)) else None
+        return column if all(map(math.isfinite, (value for value in column if value is not None))) else None
     if kind is datetime.datetime:
         return [value if value is None else _utc(value) for value in column]
     if kind in _BINARY:
