@@ -105,7 +105,7 @@ class CollectionTasks:
         """
         with told():
             async with await connection.collection(collection).list_indexes(session=connection.session) as found:
-                indexes = [_described(dict(each)) for each in await found.to_list()]
+                indexes = [_described(connection.read(each)) for each in await found.to_list()]
         return {"indexes": indexes, "count": len(indexes)}
 
     @task(effect="write", idempotent=True)

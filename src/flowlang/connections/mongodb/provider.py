@@ -24,9 +24,10 @@ from flowlang.exceptions import ConnectionError, FlowExecutionError
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient
+    from pymongo.asynchronous.collection import AsyncCollection
 
+    from flowlang.connections.mongodb.answers import Answers
     from flowlang.connections.mongodb.handle import Handle
-    from flowlang.connections.mongodb.values import Readers
 
 
 def _milliseconds(about: str, default: int, least: int = 0) -> dict[str, Any]:
@@ -48,7 +49,8 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
         super().__init__()
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
         self._database: Any = None
-        self._readers: Readers = {}
+        self._answers: Answers | None = None
+        self._collections: dict[str, AsyncCollection[dict[str, Any]]] = {}
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
@@ -126,12 +128,13 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
     async def connect(self, config: dict[str, Any]) -> Any:
         from pymongo import AsyncMongoClient
 
-        from flowlang.connections.mongodb.values import codec, readers
+        from flowlang.connections.mongodb.answers import Answers, codec
 
         with told():
             self._client = AsyncMongoClient(config["url"], **client_options(config))
-            self._readers = readers(extended=config.get("object_ids") == "extended")
-            self._database = self._client.get_database(config["database"], codec_options=codec(self._readers))
+            self._collections = {}
+            self._answers = Answers(extended=config.get("object_ids") == "extended")
+            self._database = self._client.get_database(config["database"], codec_options=codec())
             await self._client.admin.command("ping")
         return self._client
 
@@ -143,9 +146,9 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
     async def get_connection(self) -> Handle:
         from flowlang.connections.mongodb.handle import Handle
 
-        if self._client is None:
+        if self._client is None or self._answers is None:
             raise ConnectionError("the MongoDB connection is not open")
-        return Handle(self._database, self._readers)
+        return Handle(self._database, self._answers, self._collections)
 
     async def discard_connection(self, connection: Handle) -> None:
         """The socket of what failed is closed already; a session may be left."""

@@ -91,7 +91,7 @@ class ReadingTasks:
         """
         with told():
             async with _cursor(connection, collection, filter, projection, sort, limit, skip, allow_operators) as found:
-                documents = await found.to_list()
+                documents = connection.documents(await found.to_list())
         return {"documents": documents, "count": len(documents)}
 
     @task(effect="read", idempotent=True)
@@ -130,7 +130,7 @@ class ReadingTasks:
         """
         with told():
             async with _cursor(connection, collection, filter, projection, sort, -1, 0, allow_operators) as found:
-                documents = await found.to_list()
+                documents = connection.documents(await found.to_list())
         return {"document": documents[0] if documents else None, "found": bool(documents)}
 
     @task(effect="read", idempotent=True)
@@ -202,6 +202,7 @@ class ReadingTasks:
         wanted = Reader(operators=allow_operators).filter(filter)
         with told():
             values = await connection.collection(collection).distinct(field, wanted, session=connection.session)
+            values = connection.read(values)
         return {"values": values, "count": len(values)}
 
     @task(effect="read", idempotent=True)
@@ -242,7 +243,7 @@ class ReadingTasks:
                 raise refused(f"`{name}` writes a collection: use `mongo_aggregate_into`")
         with told():
             async with await connection.collection(collection).aggregate(stages, session=connection.session) as found:
-                documents = await found.to_list()
+                documents = connection.documents(await found.to_list())
         return {"documents": documents, "count": len(documents)}
 
     @task(effect="read", idempotent=True, stream="documents")
@@ -287,7 +288,7 @@ class ReadingTasks:
         async with opened.batch_size(batch_size) as found:
             while True:
                 with told():
-                    batch = await found.to_list(batch_size)
+                    batch = connection.documents(await found.to_list(batch_size))
                 if not batch:
                     return
                 yield batch

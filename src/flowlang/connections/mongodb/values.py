@@ -23,9 +23,11 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.jsontext import duration_text
@@ -33,69 +35,18 @@ from flowlang.tasks.values import Ident
 
 if TYPE_CHECKING:
     from bson import ObjectId
-    from bson.codec_options import CodecOptions
 
 OID = "$oid"
 _HEX = re.compile(r"[0-9a-fA-F]{24}\Z")
-_NESTED = (dict, list, tuple)
+_MOST_SHAPES = 1000
+_FLAT: frozenset[type] = frozenset(  # types whose values hold no others, and are what they seem
+    {type(None), bool, int, float, str, bytes, Decimal, UUID}
+    | {datetime.datetime, datetime.date, datetime.time, datetime.timedelta}
+)
 
 
-Readers = Mapping[type, Callable[[Any], Any]]
-
-
-def readers(*, extended: bool) -> Readers:
-    """How the driver's own types are read. `extended`: ObjectIds become `{$oid: …}`, not text."""
-    from bson import Binary, Code, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
-    from bson.datetime_ms import DatetimeMS
-    from bson.dbref import DBRef
-    from bson.decimal128 import Decimal128
-
-    return {
-        ObjectId: (lambda value: {OID: str(value)}) if extended else str,
-        Decimal128: Decimal128.to_decimal,
-        Int64: int,
-        Binary: bytes,
-        Code: str.__str__,
-        Regex: _regex,
-        Timestamp: lambda value: {"t": value.time, "i": value.inc},
-        MinKey: lambda _: "MinKey",
-        MaxKey: lambda _: "MaxKey",
-        DBRef: lambda value: dict(value.as_doc()),
-        DatetimeMS: _no_date,
-    }
-
-
-def codec(known: Readers) -> CodecOptions[dict[str, Any]]:
-    """How the driver reads and writes values: by itself wherever it can, for that is quickest."""
-    from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
-
-    def decoder(kind: type, read: Callable[[Any], Any]) -> TypeDecoder:
-        members = {"bson_type": kind, "transform_bson": lambda _, value: read(value)}
-        made: TypeDecoder = type(f"{kind.__name__}Reader", (TypeDecoder,), members)()
-        return made
-
-    registry = TypeRegistry([decoder(kind, read) for kind, read in known.items()], fallback_encoder=_written)
-    return CodecOptions(
-        document_class=dict,
-        tz_aware=True,
-        tzinfo=datetime.UTC,
-        uuid_representation=4,  # bson.binary.UuidRepresentation.STANDARD
-        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-        type_registry=registry,
-    )
-
-
-def _regex(value: Any) -> str:
-    letters = zip("ilmsux", (2, 4, 8, 16, 32, 64), strict=True)  # the flags of Python's `re`
-    return f"/{value.pattern}/{''.join(letter for letter, flag in letters if value.flags & flag)}"
-
-
-def _no_date(value: Any) -> Any:
-    raise ValueError(f"a date of {int(value)} ms lies outside of the years 1 to 9999: leave its field out")
-
-
-def _written(value: Any) -> Any:
-    """What the driver writes for a value that it does not know. Raises ValueError or TypeError."""
+def unknown_to_the_driver(value: Any) -> Any:
+    """What the driver writes for a value that it has no type for. Raises ValueError or TypeError."""
     if isinstance(value, Decimal):
         return _decimal(value)
     if isinstance(value, (datetime.date, datetime.time)):
@@ -125,9 +76,11 @@ def _decimal(value: Decimal) -> Any:
 
 def object_id(value: object) -> ObjectId | None:
     """The ObjectId that a text of 24 hexadecimal digits stands for; None for everything else."""
+    if not isinstance(value, str) or not _HEX.match(value):
+        return None
     from bson import ObjectId
 
-    return ObjectId(value) if isinstance(value, str) and _HEX.match(value) else None
+    return ObjectId(value)
 
 
 def as_id(value: object) -> object:
@@ -154,13 +107,29 @@ def of_oid(value: dict[str, Any], where: str) -> ObjectId:
 class Plain:
     """Makes documents of data: objects whose keys are names of fields and nothing else.
 
-    It remembers the keys that it has seen, for documents of one collection look alike. `operators`: keys of operators
-    and dotted paths are let through.
+    It remembers the shapes (the keys of an object) that it has seen, for documents of one collection look alike.
+    `operators`: keys of operators and dotted paths are let through.
     """
+
+    __slots__ = ("_known", "_operators")
 
     def __init__(self, *, operators: bool = False) -> None:
         self._operators = operators
         self._known: set[tuple[str, ...]] = set()
+
+    def alike(self, values: list[Any]) -> list[dict[str, Any]] | None:
+        """The documents of many values at once, if all have shapes that were seen before and flat values; else None."""
+        if set(map(type, values)) != {dict}:
+            return None
+        shapes = set(map(tuple, values))
+        if not shapes <= self._known or not _FLAT.issuperset(map(type, chain.from_iterable(map(dict.values, values)))):
+            return None
+        made = list(map(dict.copy, values))
+        if any("_id" in shape for shape in shapes):
+            for each in made:
+                if type(each.get("_id")) is str:
+                    each["_id"] = as_id(each["_id"])
+        return made
 
     def document(self, value: Any, where: str) -> dict[str, Any]:
         """A document as the driver takes it: a new dict, since the driver adds `_id` to the one that it gets."""
@@ -179,13 +148,15 @@ class Plain:
         return value
 
     def _object(self, value: dict[str, Any], where: str) -> dict[str, Any]:
-        keys = tuple(value)
-        if keys not in self._known:
-            self._check(keys, where)
-            self._known.add(keys)
+        shape = tuple(value)
+        if shape not in self._known:
+            self._check(shape, where)
+            if len(self._known) >= _MOST_SHAPES:
+                self._known.clear()
+            self._known.add(shape)
         made = dict(value)
         for key, each in value.items():
-            if isinstance(each, (*_NESTED, Ident)):
+            if type(each) not in _FLAT:
                 made[key] = self.value(each, f"{where}.{key}")
         if isinstance(made.get("_id"), str):
             made["_id"] = as_id(made["_id"])

@@ -330,6 +330,7 @@ class WritingTasks:
                 return_document=give == "after",
                 session=connection.session,
             )
+            document = connection.read(document)
         return {"document": document, "found": document is not None}
 
     @task(effect="write", idempotent=False)
@@ -432,6 +433,9 @@ class WritingTasks:
 
 def _documents(given: list[Any], first: int, plain: Plain) -> list[dict[str, Any]]:
     """Documents as the driver takes them; `first` is the number of the first, for errors."""
+    alike = plain.alike(given)
+    if alike is not None:
+        return alike
     made = []
     for number, each in enumerate(given, first):
         try:
