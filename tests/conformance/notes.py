@@ -58,6 +58,9 @@ def _handler(notes: Notes) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._serve(self._read)
 
+        def do_HEAD(self) -> None:
+            self._serve(lambda key, query, body: (200, None))
+
         def do_PUT(self) -> None:
             self._serve(self._keep)
 
@@ -124,7 +127,8 @@ def _handler(notes: Notes) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if self.command != "HEAD":
+                    self.wfile.write(content)
             except OSError:
                 self.close_connection = True
 

@@ -35,7 +35,9 @@ class Stated:
 # ---------------------------------------------------------------- SQL
 
 
-def sql(prefix: str, text: str, *, fill: Callable[[int], list[Any]], put: str, fails: Mapping[str, str], **more: Any) -> Operations:
+def sql(
+    prefix: str, text: str, *, fill: Callable[[int], list[Any]], put: str, fails: Mapping[str, str], **more: Any
+) -> Operations:
     """What the SQL services have in common, with a table `it` of an `id` and a text `v` of type `text`."""
 
     def query(words: str) -> Call:
@@ -49,7 +51,9 @@ def sql(prefix: str, text: str, *, fill: Callable[[int], list[Any]], put: str, f
 
     return Operations(
         prepare=(
-            call(f"{prefix}_execute", query=f"CREATE TABLE IF NOT EXISTS it (id INTEGER PRIMARY KEY, v {text} NOT NULL)"),
+            call(
+                f"{prefix}_execute", query=f"CREATE TABLE IF NOT EXISTS it (id INTEGER PRIMARY KEY, v {text} NOT NULL)"
+            ),
             insert(1, "one"),
         ),
         read=query("SELECT v FROM it WHERE id = 1"),
@@ -179,14 +183,13 @@ REDIS = Stated(
         "rate_limited": NO_RATE,
     },
     lambda url: {"url": url},
+    {"tls_config": lambda subject: {"url": subject.config["url"].replace("redis:", "rediss:")}},
 )
 
 MONGODB = Stated(
     "mongodb",
     Operations(
-        prepare=(
-            call("mongo_replace", collection="it", filter={"_id": 1}, document={"v": "one"}, upsert=True),
-        ),
+        prepare=(call("mongo_replace", collection="it", filter={"_id": 1}, document={"v": "one"}, upsert=True),),
         read=call("mongo_find_one", collection="it", filter={"_id": 1}),
         write=call("mongo_update", collection="it", filter={"_id": 1}, update={"$set": {"v": "two"}}),
         state=call("mongo_find", collection="it", sort={"_id": 1}),
@@ -248,6 +251,7 @@ HTTP = Stated(
     ),
     {"sessions": "requests have no session"},
     lambda url: {"base_url": url, "allow_private": True, "timeout": 20, "auth": {"type": "bearer", "token": TOKEN}},
+    {"tls_config": lambda subject: {"base_url": subject.config["base_url"].replace("http:", "https:")}},
 )
 
 ALL = (SQLITE, POSTGRES, MYSQL, REDIS, MONGODB, HTTP)

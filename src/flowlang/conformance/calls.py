@@ -67,7 +67,7 @@ class Operations:
     slow: Call | None = None
     """Takes two seconds or more at the service, unless it is cancelled there."""
     running: Call | None = None
-    """Gives how many `slow` calls are running at the service, as a number somewhere in its outputs."""
+    """Gives how many `slow` calls are running at the service, as a number under `n` or `count` in its outputs."""
     stream: Call | None = None
     """Streams what `fill` put there, in batches of at most 1,000."""
     fill: Callable[[int], Call] | None = None

@@ -187,7 +187,7 @@ async def settings_apart(subject: Subject) -> None:
             wrong = with_wrong_secret(subject, CANARY)
         except Absent:
             return
-        if await subject.failure_of_opening(wrong) is None and not await takes_any_credential(subject, wrong):
+        if await subject.failure_of_use(wrong) == (None, "task") and not await takes_any_credential(subject, wrong):
             raise Failed("a connection with a wrong credential shares the link of one with the right credential")
 
 

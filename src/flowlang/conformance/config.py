@@ -13,13 +13,22 @@ from flowlang.connections import _schema as reading
 from flowlang.connections.config import ConfigProblem, prepare
 from flowlang.connections.errors import cause_lines
 
-_WRONG: Mapping[str, Any] = {
-    "string": {"a": [1]}, "integer": "not a number", "number": "not a number", "boolean": "not a truth value",
-    "array": "not a list", "object": "not an object",
-}  # fmt: skip
 _CANARY = "zq-canary-41"  # a text that is no number and no truth value
 # What a config that was not looked at makes a program raise.
 _CARELESS = (LookupError, TypeError, AttributeError, UnboundLocalError)
+
+
+def _wrong_for(kinds: frozenset[str]) -> Any:
+    """A value that is of none of these kinds."""
+    values: tuple[tuple[Any, set[str]], ...] = (
+        ("not what is wanted", {"string"}),
+        ({"a": [1]}, {"object"}),
+        ([{"a": 1}], {"array"}),
+        (4.5, {"number"}),
+    )
+    if not kinds:
+        return {"a": [1]}
+    return next(value for value, own in values if not own & kinds)
 
 
 def _refusals(subject: Subject, config: Mapping[str, Any]) -> tuple[ConfigProblem, ...]:
@@ -61,7 +70,7 @@ async def missing_refused(subject: Subject) -> None:
             raise Failed(f"without `{name}` it is refused, and no finding names it: {problems[0].message}")
         if problems:
             continue
-        error = await subject.failure_of_opening(config)
+        error, _ = await subject.failure_of_use(config)
         cause = error
         while cause is not None:
             if isinstance(cause, _CARELESS):
@@ -77,7 +86,7 @@ async def wrong_type_refused(subject: Subject) -> None:
     watched, seen = subject.watched()
     tried = 0
     for name, _, kinds in _fields(subject):
-        wrong = next((_WRONG[each] for each in sorted(kinds) if each in _WRONG), {"a": [1]})
+        wrong = _wrong_for(kinds)
         config = {**subject.config, name: wrong}
         ran = await watched.run(flow_text(subject.plugin.name, config, Steps(NAME)))
         if ran.result.status != "invalid" or seen:
@@ -93,7 +102,7 @@ async def wrong_type_refused(subject: Subject) -> None:
 async def range_refused(subject: Subject) -> None:
     """Every number has a lower bound in the schema; a value beyond a bound, or beside an enum, is refused."""
     for name, each, kinds in _fields(subject):
-        parts = list(reading.parts(each, subject.schema))
+        parts = list(reading.parts(each, subject.schema, alternatives=True))
         bounds = {key for part in parts for key in ("minimum", "exclusiveMinimum", "enum", "const") if key in part}
         if kinds & {"integer", "number"} and not bounds:
             raise Failed(f"`{name}` is a number without `minimum`")
@@ -123,7 +132,8 @@ async def env_coerced(subject: Subject) -> None:
     watched, seen = subject.watched()
     given = subject.ready()
     typed = {name: kinds for name, _, kinds in _fields(subject) if kinds & {"integer", "number", "boolean"}}
-    typed = {name: kinds for name, kinds in typed.items() if given.get(name) is not None}
+    typed = {name: kinds for name, kinds in typed.items() if isinstance(given.get(name), (bool, int, float))}
+    typed = {name: kinds for name, kinds in typed.items() if not kinds >= {"boolean", "string"}}  # text has a meaning
     if not typed:
         raise Absent("all of its settings are texts")
     names = {name: f"CONFORMANCE_{name.upper()}" for name in typed}
@@ -149,7 +159,7 @@ async def problems_together(subject: Subject) -> None:
     """All that is wrong with a config is told at once, not one thing after the other."""
     wrong = {}
     for name, _, kinds in _fields(subject):
-        wrong[name] = next((_WRONG[each] for each in sorted(kinds) if each in _WRONG), {"a": [1]})
+        wrong[name] = _wrong_for(kinds)
     if len(wrong) < 2:
         raise Absent("it has less than two settings")
     problems = _refusals(subject, wrong)

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from flowlang.records import frozen
 
 if TYPE_CHECKING:
+    from flowlang.conformance.calls import Steps
     from flowlang.conformance.subject import Subject
     from flowlang.connections.base import ConnectionPlugin
 
@@ -71,7 +72,6 @@ def _environment() -> dict[str, str]:
 
 
 def _question(subject: Subject) -> dict[str, Any]:
-    from flowlang.conformance.calls import Steps
     from flowlang.conformance.subject import flow_text
 
     kind = subject.plugin
@@ -85,8 +85,19 @@ def _question(subject: Subject) -> dict[str, Any]:
         "class": kind.__qualname__,
         "absent": subject.prototype.get_dependencies(),
         "blocked": driver_modules(subject.prototype.get_dependencies()),
-        "flow": flow_text(kind.name, subject.config, Steps("subject")),
+        "flow": flow_text(kind.name, subject.config, _first_step(subject)),
     }
+
+
+def _first_step(subject: Subject) -> Steps:
+    """A call, where the author stated one: some plugins need their driver only then."""
+    from flowlang.conformance.calls import Steps
+    from flowlang.conformance.subject import NAME
+
+    steps = Steps(NAME)
+    if subject.operations.read is not None:
+        steps.add(subject.operations.read)
+    return steps
 
 
 def driver_modules(dependencies: Sequence[str]) -> list[str]:

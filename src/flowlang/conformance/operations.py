@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowlang.conformance.calls import Call
@@ -31,8 +31,8 @@ async def outputs_match(subject: Subject) -> None:
     for call, given in await _given(subject):
         spec = subject.specs[call.task]
         if spec.streams:
-            if not all(isinstance(batch, list) for batch in given):
-                raise Failed(f"`{call.task}` streams something other than lists")
+            if not all(hasattr(batch, "__len__") and not isinstance(batch, (str, bytes, dict)) for batch in given):
+                raise Failed(f"`{call.task}` streams something other than batches of items")
         elif not isinstance(given, dict):
             raise Failed(f"`{call.task}` gives {type(given).__name__}, not a dict")
         elif spec.outputs is not None and given.keys() != spec.outputs.keys():
@@ -212,12 +212,23 @@ async def _until(opened: Opened, running: Call, wanted: int, otherwise: str) -> 
 
 
 def _number(there: Any) -> int | None:
-    """The first whole number in some outputs; in their rows, when there are some."""
+    """The number under `n`, or else under `count`, wherever it stands in some outputs."""
+    for name in ("n", "count"):
+        found = next(_under(name, there), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _under(name: str, there: Any) -> Iterator[int]:
     if isinstance(there, Mapping):
-        return _number(list(there["rows"] if there.get("rows") else there.values()))
-    if isinstance(there, (list, tuple)):
-        return next((number for each in there if (number := _number(each)) is not None), None)
-    return there if isinstance(there, int) and not isinstance(there, bool) else None
+        if isinstance(there.get(name), int):
+            yield there[name]
+        for each in there.values():
+            yield from _under(name, each)
+    elif isinstance(there, (list, tuple)):
+        for each in there:
+            yield from _under(name, each)
 
 
 # ---------------------------------------------------------------- effects

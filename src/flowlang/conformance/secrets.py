@@ -143,12 +143,12 @@ async def pickle_clean(subject: Subject) -> None:
 async def _failures(subject: Subject, secret: str) -> Iterator[BaseException]:
     """What opening raises with a wrong credential, and without a service."""
     config = with_wrong_secret(subject, secret)
-    found = [await subject.failure_of_opening(config)]
+    found = [(await subject.failure_of_use(config))[0]]
     try:
         with subject.wire() as (proxy, moved):
             proxy.refuse()
             address = subject.address
-            found.append(await subject.failure_of_opening(address.moved(config, "127.0.0.1", proxy.port)))
+            found.append((await subject.failure_of_use(address.moved(config, HOST, proxy.port)))[0])
             assert moved
     except Absent:
         pass
@@ -212,7 +212,7 @@ async def url_clean(subject: Subject) -> None:
     if not fields:
         raise Absent("its config holds no URL with a password")
     config = {**subject.config, **{name: with_password(str(subject.config[name]), CANARY) for name in fields}}
-    error = await subject.failure_of_opening(config)
+    error, _ = await subject.failure_of_use(config)
     told = "".join(traceback.format_exception(error)) if error is not None else ""
     ran = await subject.flow(config=config)
     _refuse("a failure to open", f"{told} {ran.events!r} {ran.result.to_record()!r}", [CANARY])
@@ -229,7 +229,7 @@ async def short_secrets(subject: Subject) -> None:
 
 
 async def _told_with(subject: Subject, secret: str) -> str:
-    error = await subject.failure_of_opening(with_wrong_secret(subject, secret))
+    error, _ = await subject.failure_of_use(with_wrong_secret(subject, secret))
     return " ".join(str(each) for each in _chain(error))
 
 
@@ -266,12 +266,12 @@ async def rotated(subject: Subject) -> None:
     one opens after a wrong one failed."""
     wrong = with_wrong_secret(subject, CANARY)
     async with subject.opened():
-        refused = await subject.failure_of_opening(wrong)
+        refused, _ = await subject.failure_of_use(wrong)
     if refused is None and await takes_any_credential(subject, wrong):
         raise Absent("the service at hand takes any credential")
     if refused is None:
         raise Failed("a wrong credential opens after a right one did: the right one is remembered")
-    error = await subject.failure_of_opening(subject.config)
+    error, _ = await subject.failure_of_use(subject.config)
     if error is not None:
         raise Failed(f"after a wrong credential failed the right one fails too: {error}")
 
@@ -282,4 +282,4 @@ async def takes_any_credential(subject: Subject, wrong: Mapping[str, Any]) -> bo
     if address is None:
         return True
     with Proxy((address.host, address.port)) as proxy:
-        return await subject.failure_of_opening(address.moved(wrong, HOST, proxy.port)) is None
+        return await subject.failure_of_use(address.moved(wrong, HOST, proxy.port)) == (None, "task")

@@ -62,13 +62,13 @@ async def properties_described(subject: Subject) -> None:
 
 @check("quality")
 async def properties_settled(subject: Subject) -> None:
-    """Every setting has a default, is required (perhaps one of several), is a secret, or may be null: so it is known
-    what holds when it is left out."""
+    """Every number and truth value has a default, is required (perhaps one of several) or may be null: so it is known
+    what holds when it is left out. A text that is left out is not there."""
     schema = subject.schema
     wanted = set(_ever_required(schema))
     for name, each in _properties(schema).items():
-        nullable = "null" in reading.kinds(each, schema)
-        if not ("default" in each or name in wanted or nullable or reading.is_secret(name, each, schema)):
+        kinds = reading.kinds(each, schema)
+        if not ("default" in each or name in wanted or kinds & {"null", "string"}):
             raise Failed(f"`{name}` has no `default` and is not required: what holds when it is left out?")
 
 

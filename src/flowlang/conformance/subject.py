@@ -15,6 +15,7 @@ from flowlang.conformance.model import Absent, Failed, Unproven
 from flowlang.conformance.proxy import HOST, Proxy
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import prepare, schema_of
+from flowlang.connections.errors import Phase
 from flowlang.connections.registry import PluginRegistry
 from flowlang.events import Event
 from flowlang.records import frozen
@@ -90,7 +91,7 @@ class Subject:
         """Settings that make opening fail, for plugins that are not reached over a network."""
         self.other_config: Config = {}
         """Settings that lead to another place of the same service."""
-        self.tls_config: Config = {}
+        self.tls_config: Config | Callable[[Subject], Config] = {}
         """Settings that make the plugin ask for an encrypted link."""
         self.registry = PluginRegistry(discover=False)
         self.registry.register(plugin)
@@ -168,6 +169,19 @@ class Subject:
             yield Opened(plugin, client, self.specs)
         finally:
             await plugin.disconnect()
+
+    async def failure_of_use(self, config: Config) -> tuple[BaseException | None, Phase]:
+        """What opening with `config`, and then a call, raises, and which of them did; None when both succeed."""
+        call = await self.reading() if self.specs else None
+        phase: Phase = "connect"
+        try:
+            async with self.opened(config) as opened:
+                phase = "task"
+                if call is not None:
+                    await opened.call(call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the check looks at
+            return error, phase
+        return None, phase
 
     async def failure_of_opening(self, config: Config) -> BaseException | None:
         """What opening with `config` raises; None when it opens. Closed either way."""

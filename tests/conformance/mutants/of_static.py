@@ -38,7 +38,7 @@ class Undescribed(LineKVPlugin):
 @catches("static/properties-settled")
 class Unsettled(LineKVPlugin):
     def get_config_schema(self) -> dict[str, Any]:
-        return altered(super().get_config_schema(), label={"type": "string", "description": "For the log"})
+        return altered(super().get_config_schema(), depth={"type": "integer", "minimum": 0, "description": "How deep"})
 
 
 @catches("static/defaults-fit")
