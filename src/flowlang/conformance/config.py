@@ -175,7 +175,7 @@ async def config_owned(subject: Subject) -> None:
     watched, seen = subject.watched()
     changed: dict[str, Any] = {}
     for name, each, kinds in _fields(subject):
-        if kinds & {"integer"} and isinstance(each.get("default"), int) and name != "port":
+        if kinds & {"integer"} and isinstance(each.get("default"), int) and each["default"] > 0 and name != "port":
             changed[name] = each["default"] + 1
     fitting = {
         name: value for name, value in changed.items() if not _refusals(subject, {**subject.config, name: value})

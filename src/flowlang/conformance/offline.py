@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -101,18 +101,13 @@ def _first_step(subject: Subject) -> Steps:
 
 
 def driver_modules(dependencies: Sequence[str]) -> list[str]:
-    """The top-level modules of the distributions that a plugin needs and FlowLang itself does not."""
+    """The top-level modules of the distributions that a plugin needs, or gets by them, and FlowLang itself does not."""
     from importlib import metadata
 
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    names = set()
-    for each in dependencies:
-        try:
-            names.add(canonicalize_name(Requirement(each).name))
-        except InvalidRequirement:
-            continue  # another check tells of it
+    names = {canonicalize_name(each) for each in _brought(dependencies)}
     own = {
         canonicalize_name(Requirement(each).name) for each in metadata.requires("flowlang") or () if "extra" not in each
     }
@@ -121,6 +116,21 @@ def driver_modules(dependencies: Sequence[str]) -> list[str]:
         for module, distributions in metadata.packages_distributions().items()
         if any(canonicalize_name(each) in names - own for each in distributions)
     )
+
+
+def _brought(requirements: Sequence[str]) -> Iterator[str]:
+    """The distributions that are asked for, and those that each brings along."""
+    from importlib import metadata
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for each in requirements:
+        try:
+            name = Requirement(each).name
+            yield name
+            yield from (Requirement(other).name for other in metadata.requires(name) or () if "extra" not in other)
+        except (InvalidRequirement, metadata.PackageNotFoundError):
+            continue  # another check tells of it
 
 
 # ---------------------------------------------------------------- in the fresh process

@@ -10,6 +10,7 @@ of attempts would multiply. An operation that is cancelled closes its socket, so
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,12 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
     async def disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            closing = asyncio.ensure_future(client.close())
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                await closing  # cut short it would leave its sockets and tasks
+                raise
 
     async def get_connection(self) -> Handle:
         from flowlang.connections.mongodb.handle import Handle

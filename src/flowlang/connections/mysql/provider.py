@@ -54,6 +54,11 @@ class MySQLPlugin(SqlPlugin):
         wrong = problem(config)
         return wrong is None, wrong
 
+    def scaffold_connection_config(self, name: str = "api", **kwargs: Any) -> str:
+        """By URL, unless `kwargs` say where the server is in fields of its own."""
+        by_fields = not {"url", "host"}.isdisjoint(kwargs)
+        return super().scaffold_connection_config(name, **({} if by_fields else {"url": "${env.MYSQL_URL}"}), **kwargs)
+
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
     async def connect(self, config: dict[str, Any]) -> Pool[Handle]:

@@ -71,8 +71,13 @@ class Handle:
         if self._link._writer.is_closing():  # noqa: SLF001 - what it offers leaves this out
             return False
         unread = getattr(self._link, "can_read", None) or self._link.can_read_destructive  # the name before 8.0
+        task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
         try:
-            return not await unread()
+            idle = not await unread()
+            if task is not None and task.cancelling() > asked:
+                raise asyncio.CancelledError  # which the driver took for the end of its own time limit of zero
+            return idle
         except OSError:
             return False
         except Exception as error:
