@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class TestMysql(OfStated, stated=subjects.MYSQL):
 
 class TestRedis(OfStated, stated=subjects.REDIS):
     @pytest.fixture
-    async def config(self, redis_url: str) -> AsyncIterator[dict[str, Any]]:
-        yield subjects.REDIS.configured(await subjects.redis_account(redis_url))
+    async def config(self, redis_url: str) -> dict[str, Any]:
+        return subjects.REDIS.configured(await subjects.redis_account(redis_url))
 
 
 class TestMongodb(OfStated, stated=subjects.MONGODB):

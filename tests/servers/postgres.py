@@ -25,6 +25,8 @@ class Postgres(Server):
     def prepare(self) -> None:
         initdb = program("initdb", *FOLDERS) or "initdb"
         self.tool(initdb, "-D", str(self.data), "-U", "flow", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        rules = self.data / "pg_hba.conf"  # roles in the group `guarded` need their password, all others need none
+        rules.write_text("host all +guarded all scram-sha-256\n" + rules.read_text())
 
     def command(self) -> Sequence[str]:
         settings = {

@@ -241,11 +241,11 @@ async def validation_total(subject: Subject) -> None:
     """`validate_config` answers `(True, None)` or `(False, reason)` for every config that fits the schema, and raises
     for none."""
     plugin = subject.prototype
-    for config in (
-        {name: each for name, each in subject.ready().items() if name != left} for left in (None, *subject.ready())
-    ):
-        if any(each.path or "required" in each.message for each in _refusals(subject, config)):
+    for left in (None, *subject.config):
+        prepared = prepare(plugin, {name: each for name, each in subject.config.items() if name != left})
+        if any(each.path or "required" in each.message for each in prepared.problems):
             continue
+        config = prepared.config
         try:
             answer: Any = plugin.validate_config(dict(config))
         except Exception as error:

@@ -92,7 +92,7 @@ async def _lost_call(subject: Subject) -> Call:
 
 @check("quality", "tls")
 async def tls(subject: Subject) -> None:
-    """A service that speaks no TLS where it is asked for is a `connect` failure."""
+    """A service that speaks no TLS where it is asked for is a `connect` failure, or a lost link where it hangs up."""
     if not subject.tls_config:
         raise Unproven("state `tls_config` in `settings` to prove this")
     settings = subject.tls_config
@@ -100,7 +100,11 @@ async def tls(subject: Subject) -> None:
         {**subject.config, **(settings(subject) if callable(settings) else settings)}
     )
     found = _class_of(subject, error, phase)
-    if found.error_class not in ("connect", "connection_lost"):  # some services hang up instead of answering
+    if found.error_class not in (
+        "connect",
+        "connection_lost",
+        "timeout",
+    ):  # services hang up, or wait for the end of a line
         raise Failed(f"a failed TLS handshake is called `{found.error_class}`: {error}")
 
 

@@ -66,6 +66,8 @@ async def properties_settled(subject: Subject) -> None:
     what holds when it is left out. A text that is left out is not there."""
     schema = subject.schema
     wanted = set(_ever_required(schema))
+    if "url" in _properties(schema):
+        wanted |= {"port", "database"}  # what is left out is said by the URL
     for name, each in _properties(schema).items():
         kinds = reading.kinds(each, schema)
         if not ("default" in each or name in wanted or kinds & {"null", "string"}):

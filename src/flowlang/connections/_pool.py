@@ -183,7 +183,13 @@ class Pool(Generic[Handle]):
         self._idle.clear()
         handles = list(self._all)
         self._all.clear()
-        for each in await asyncio.gather(*map(self._close, handles), return_exceptions=True):
+        closing = asyncio.gather(*map(self._close, handles), return_exceptions=True)
+        try:
+            ended = await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing  # cut short, those whose turn had not come would stay open
+            raise
+        for each in ended:
             if isinstance(each, BaseException):
                 raise each
 

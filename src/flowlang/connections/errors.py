@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from flowlang.exceptions import ERROR_CLASSES, FlowExecutionError
+from flowlang.exceptions import ERROR_CLASSES, FlowExecutionError, PluginError
 from flowlang.exceptions import ConnectionError as HostConnectionError
 from flowlang.records import frozen
 
@@ -65,6 +65,7 @@ _STANDARD: Mapping[type[BaseException] | str, str | Classified] = {
     FileNotFoundError: "not_found",
     FileExistsError: "conflict",
     MemoryError: "limit",
+    PluginError: "config",  # what a plugin needs is missing or too old
 }
 _BY_ERRNO: Mapping[str, str] = {
     "EHOSTUNREACH": "connect",

@@ -44,9 +44,13 @@ class Handle:
 
         self._pack, self._answer_error = hiredis.pack_command, ResponseError
         self._link = _link(self.settings)
+        task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(self.settings.timeout or None):
                 await self._link.connect()
+                if task is not None and task.cancelling() > asked:
+                    raise asyncio.CancelledError  # the driver keeps one to itself that comes while it introduces itself
         except BaseException:
             await self.close()
             raise
@@ -71,13 +75,8 @@ class Handle:
         if self._link._writer.is_closing():  # noqa: SLF001 - what it offers leaves this out
             return False
         unread = getattr(self._link, "can_read", None) or self._link.can_read_destructive  # the name before 8.0
-        task = asyncio.current_task()
-        asked = task.cancelling() if task is not None else 0
         try:
-            idle = not await unread()
-            if task is not None and task.cancelling() > asked:
-                raise asyncio.CancelledError  # which the driver took for the end of its own time limit of zero
-            return idle
+            return not await unread()
         except OSError:
             return False
         except Exception as error:

@@ -1,0 +1,134 @@
+"""Writes down what the kit finds: which checks each mutant fails, and how the built-in plugins do.
+
+    python -m tests.conformance.recording mutants     the table, about four minutes
+    python -m tests.conformance.recording builtin     the built-in plugins, on servers of its own, about two minutes
+
+Both are kept in docs/data/conformance.json, from which docs/generate.py makes the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+sys.path.append(str(Path(__file__).parent / "site"))
+
+from tests.conformance import notes, subjects
+from tests.conformance.double.server import serving
+from tests.conformance.examining import examined
+from tests.conformance.mutants import loaded, mutants
+from tests.conformance.subjects import Stated
+from tests.servers.kinds import KINDS
+
+from flowlang.conformance.model import Report, all_checks
+from flowlang.testing import check_plugin
+
+FILE = Path(__file__).resolve().parents[2] / "docs/data/conformance.json"
+_numbers = count(1)
+
+
+def mutant_table() -> dict[str, Any]:
+    """Check id → the name of its mutant, and the other checks that the mutant fails."""
+    checks = all_checks()
+    table = {}
+    with serving() as server:
+        for check in checks:
+            kind = loaded(mutants()[check.id])
+            failed = [
+                each.id
+                for each in checks
+                if examined(each, kind, server, flawed=each.id == check.id).status == "failed"
+            ]
+            table[check.id] = {"mutant": kind.__name__, "fails": failed}
+            sys.stderr.write(f"{check.id}: {len(failed)}\n")
+    return table
+
+
+@contextmanager
+def places(stated: Stated) -> Iterator[Callable[[], dict[str, Any]]]:
+    """A function that gives the config of an empty place, a new one each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        if stated.name == "http":
+            with notes.serving() as service:
+                yield lambda: (service.kept.clear(), stated.configured(service.url))[1]
+        elif stated.name == "sqlite":
+            yield lambda: stated.configured(f"{folder}/{next(_numbers)}.db")
+        else:
+            server = KINDS[stated.name](Path(folder) / "server")
+            server.start()
+            try:
+                yield lambda: stated.configured(asyncio.run(place_on(stated.name, server.url)))
+            finally:
+                server.remove()
+
+
+async def place_on(name: str, url: str) -> str:
+    """The URL of an empty place on a server, for an account with a password where the server has such."""
+    place = f"place{next(_numbers)}"
+    made = urlsplit(url)._replace(path=f"/{place}").geturl()
+    if name == "postgres":
+        import asyncpg
+
+        admin = await asyncpg.connect(url)
+        await admin.execute(f"CREATE DATABASE {place}")
+        await admin.close()
+        return await subjects.postgres_account(made)
+    if name == "mysql":
+        import asyncmy
+
+        parts = urlsplit(url)
+        admin = await asyncmy.connect(
+            host=parts.hostname, port=parts.port, user=parts.username, password=parts.password
+        )
+        async with admin.cursor() as cursor:
+            await cursor.execute(f"CREATE DATABASE {place} CHARACTER SET utf8mb4")
+        admin.close()
+        return await subjects.mysql_account(made)
+    if name == "redis":
+        import redis.asyncio
+
+        client = redis.asyncio.from_url(url)
+        await client.flushall()
+        await client.aclose()
+        return await subjects.redis_account(url)
+    return made
+
+
+def reports() -> dict[str, Any]:
+    """Type → the outcome of each check, with its reason."""
+    found = {}
+    for stated in subjects.ALL:
+        with places(stated) as config:
+            report = check_plugin(
+                stated.plugin, config, capabilities=stated.capabilities, operations=stated.operations,
+                settings=stated.settings,
+            )  # fmt: skip
+        sys.stderr.write(f"{report}\n")
+        found[stated.name] = as_record(report)
+    return found
+
+
+def as_record(report: Report) -> dict[str, Any]:
+    return {
+        "score": round(report.score, 4),
+        "outcomes": {each.check.id: [each.status, each.reason] for each in report.outcomes},
+    }
+
+
+def main(part: str) -> None:
+    there = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    there[part] = {"mutants": mutant_table, "builtin": reports}[part]()
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps(there, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
