@@ -10,6 +10,7 @@ itself uses.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 from flowlang.cli.catalogue import described
 from flowlang.cli.explain import codes
+from flowlang.conformance.page import page as conformance_page
 from flowlang.connections import plugin_registry
 from flowlang.diagnostics import Code
 from flowlang.exceptions import ERROR_CLASSES, ErrorClass
@@ -35,6 +37,7 @@ from flowlang.views.tasks import task_record
 from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+RECORDED = Path(__file__).resolve().parent / "data/conformance.json"
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
 GROUPS = {"Text": text, "Numbers": numbers, "Lists and objects": lists, "JSON, times and the outside": values}
@@ -236,8 +239,16 @@ def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield "\n".join(["| task | |", "|---|---|", *rows])
 
 
+# ---------------------------------------------------------------- connection plugins
+
+
+def conformance_pages() -> Pages:
+    """What plugins prove; what the kit found is measured by tests/conformance/recording.py."""
+    yield "../conformance.md", conformance_page(json.loads(RECORDED.read_text("utf-8")))
+
+
 GENERATORS: tuple[Callable[[], Pages], ...] = (
-    verb_pages, function_pages, finding_pages, error_pages, connection_pages,
+    verb_pages, function_pages, finding_pages, error_pages, connection_pages, conformance_pages,
 )  # fmt: skip
 
 
@@ -250,6 +261,7 @@ def stale() -> list[str]:
     """The names of the pages that are missing, not wanted any more, or other than they should be."""
     wanted = pages()
     there = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.md")}
+    there |= {name: FOLDER / name for name in wanted if name.startswith("../") and (FOLDER / name).exists()}
     texts = {name: path.read_text(encoding="utf-8") for name, path in there.items()}
     return sorted(name for name in {*wanted, *there} if wanted.get(name) != texts.get(name))
 

@@ -1,7 +1,7 @@
 """Writes down what the kit finds: which checks each mutant fails, and how the built-in plugins do.
 
-    python -m tests.conformance.recording mutants     the table, about four minutes
-    python -m tests.conformance.recording builtin     the built-in plugins, on servers of its own, about two minutes
+    python -m tests.conformance.recording mutants           the table; `mutants 0 2` and `mutants 1 2` share the work
+    python -m tests.conformance.recording builtin [TYPE …]  the built-in plugins, on servers of its own
 
 Both are kept in docs/data/conformance.json, from which docs/generate.py makes the page.
 """
@@ -9,6 +9,7 @@ Both are kept in docs/data/conformance.json, from which docs/generate.py makes t
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from tests.conformance.mutants import loaded, mutants
 from tests.conformance.subjects import Stated
 from tests.servers.kinds import KINDS
 
+from flowlang.conformance import operations
 from flowlang.conformance.model import Report, all_checks
 from flowlang.testing import check_plugin
 
@@ -35,21 +37,32 @@ FILE = Path(__file__).resolve().parents[2] / "docs/data/conformance.json"
 _numbers = count(1)
 
 
-def mutant_table() -> dict[str, Any]:
-    """Check id → the name of its mutant, and the other checks that the mutant fails."""
+def mutant_table(share: int, of: int) -> None:
+    """Write for each check the name of its mutant, and all checks that the mutant fails; every row as soon as it is
+    known. `share` of `of`: several processes may each take their part of the rows."""
+    operations.MANY, operations.HELD = 2_000, 2_000  # what is lost shows with fewer, too
     checks = all_checks()
-    table = {}
     with serving() as server:
-        for check in checks:
+        for check in checks[share::of]:
             kind = loaded(mutants()[check.id])
-            failed = [
-                each.id
-                for each in checks
-                if examined(each, kind, server, flawed=each.id == check.id).status == "failed"
-            ]
-            table[check.id] = {"mutant": kind.__name__, "fails": failed}
+            outcomes = [examined(each, kind, server, flawed=each.id == check.id) for each in checks]
+            failed = [each.check.id for each in outcomes if each.status == "failed"]
+            keep("mutants", {check.id: {"mutant": kind.__name__, "fails": failed}})
             sys.stderr.write(f"{check.id}: {len(failed)}\n")
-    return table
+
+
+def keep(part: str, rows: dict[str, Any]) -> None:
+    """Add rows to a part of the file, and take out those of checks that there are no more."""
+    FILE.parent.mkdir(exist_ok=True)
+    with FILE.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        there = json.loads(file.read() or "{}")
+        merged = {**there.get(part, {}), **rows}
+        known = {each.id: None for each in all_checks()} if part == "mutants" else merged
+        there[part] = {name: merged[name] for name in known if name in merged}
+        file.truncate(0)
+        file.write(json.dumps(there, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextmanager
@@ -102,18 +115,18 @@ async def place_on(name: str, url: str) -> str:
     return made
 
 
-def reports() -> dict[str, Any]:
-    """Type → the outcome of each check, with its reason."""
-    found = {}
+def reports(names: list[str]) -> None:
+    """Write for each type the outcome of each check, with its reason."""
     for stated in subjects.ALL:
+        if names and stated.name not in names:
+            continue
         with places(stated) as config:
             report = check_plugin(
                 stated.plugin, config, capabilities=stated.capabilities, operations=stated.operations,
                 settings=stated.settings,
             )  # fmt: skip
         sys.stderr.write(f"{report}\n")
-        found[stated.name] = as_record(report)
-    return found
+        keep("builtin", {stated.name: as_record(report)})
 
 
 def as_record(report: Report) -> dict[str, Any]:
@@ -123,12 +136,13 @@ def as_record(report: Report) -> dict[str, Any]:
     }
 
 
-def main(part: str) -> None:
-    there = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
-    there[part] = {"mutants": mutant_table, "builtin": reports}[part]()
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(there, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def main(part: str, *words: str) -> None:
+    if part == "mutants":
+        share, of = map(int, words or ("0", "1"))
+        mutant_table(share, of)
+    else:
+        reports(list(words))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
