@@ -12,7 +12,7 @@ from flowlang.conformance.subject import Opened, Subject
 from flowlang.conformance.watching import ends
 
 MANY = 100_000
-HELD = 5_000  # items in the stream whose memory is watched
+HELD = 10_000  # items in the stream whose memory is watched
 STALLED = 0.4  # seconds that a step may take while the service is silent
 # Texts that have broken out of statements, commands, paths and templates.
 HOSTILE = (

@@ -112,7 +112,8 @@ def _mutants(checks: tuple[Check, ...], table: Mapping[str, Any]) -> Iterator[st
     caught = [each for each in checks if each.id in table.get(each.id, {}).get("fails", ())]
     yield (
         f"Each check is proven by a plugin with one defect (`tests/conformance/mutants/`): {len(caught)} of "
-        f"{len(checks)} are caught by their own check. A defect often shows in more than one way; the last column has the others."
+        f"{len(checks)} are caught by their own check. A defect often shows in more than one way; the last column has "
+        "the others."
     )
     rows = (
         (f"`{each.id}`", f"`{table[each.id]['mutant']}`", _others(each, table)) for each in checks if each.id in table

@@ -61,18 +61,17 @@ def with_wrong_secret(subject: Subject, secret: str) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for name, each in reading.properties(schema, schema).items():
         given = subject.config.get(name)
-        if reading.is_secret(name, each, schema) and (isinstance(given, str) or given is None and _plain(each)):
-            if isinstance(given, str):
-                changed[name] = secret
-        elif url_of(given) is not None and with_password(str(given), secret) != given:
-            changed[name] = with_password(str(given), secret)
+        if url_of(given) is not None:
+            if with_password(str(given), secret) != given:
+                changed[name] = with_password(str(given), secret)
+        elif reading.is_secret(name, each, schema) and isinstance(given, str):
+            changed[name] = secret
+        elif isinstance(given, dict):
+            nested = {key: secret for key in given if reading.is_secret(key, {}) and isinstance(given[key], str)}
+            changed |= {name: {**given, **nested}} if nested else {}
     if not changed:
         raise Absent("its config holds no credential")
     return {**subject.config, **changed}
-
-
-def _plain(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "string"
 
 
 @contextmanager

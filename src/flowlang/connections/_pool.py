@@ -107,8 +107,13 @@ class Pool(Generic[Handle]):
         """Open one more; its place is counted in `_opening` already."""
         self._opened += 1
         handle = self._make(self._opened)
+        task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
         try:
             await handle.open()
+            if task is not None and task.cancelling() > asked:
+                await handle.close()
+                raise asyncio.CancelledError  # some drivers keep one to themselves that comes while they log in
         except BaseException:
             self._pass_on(None)
             raise

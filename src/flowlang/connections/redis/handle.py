@@ -44,13 +44,9 @@ class Handle:
 
         self._pack, self._answer_error = hiredis.pack_command, ResponseError
         self._link = _link(self.settings)
-        task = asyncio.current_task()
-        asked = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(self.settings.timeout or None):
                 await self._link.connect()
-                if task is not None and task.cancelling() > asked:
-                    raise asyncio.CancelledError  # the driver keeps one to itself that comes while it introduces itself
         except BaseException:
             await self.close()
             raise
