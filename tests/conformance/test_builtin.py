@@ -10,6 +10,7 @@ import pytest
 from tests.conformance import notes, subjects
 from tests.conformance.subjects import Stated
 
+from flowlang.connections import plugin_registry
 from flowlang.testing import PluginConformance
 
 
@@ -34,10 +35,12 @@ class TestPostgres(OfStated, stated=subjects.POSTGRES):
         return subjects.POSTGRES.configured(await subjects.postgres_account(postgres_url))
 
 
-class TestMysql(OfStated, stated=subjects.MYSQL):
-    @pytest.fixture
-    async def config(self, mysql_url: str) -> dict[str, Any]:
-        return subjects.MYSQL.configured(await subjects.mysql_account(mysql_url))
+if subjects.MYSQL.name in plugin_registry:
+
+    class TestMysql(OfStated, stated=subjects.MYSQL):
+        @pytest.fixture
+        async def config(self, mysql_url: str) -> dict[str, Any]:
+            return subjects.MYSQL.configured(await subjects.mysql_account(mysql_url))
 
 
 class TestRedis(OfStated, stated=subjects.REDIS):
