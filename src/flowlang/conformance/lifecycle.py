@@ -64,7 +64,7 @@ async def _unopenable(subject: Subject) -> AsyncIterator[dict[str, Any]]:
         yield config
 
 
-@check("contract")
+@check("contract", "clean_failure")
 async def failed_open_clean(subject: Subject) -> None:
     """When opening fails half-way nothing stays open."""
     await _warm(subject)
@@ -75,7 +75,7 @@ async def failed_open_clean(subject: Subject) -> None:
                 raise Failed("`connect()` and a call succeed without a service")
 
 
-@check("contract")
+@check("contract", "clean_failure")
 async def second_fails(subject: Subject) -> None:
     """When the second of two connections cannot be opened, the first one is closed."""
     await _warm(subject)

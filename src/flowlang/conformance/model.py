@@ -34,6 +34,7 @@ CAPABILITIES: Mapping[str, str] = MappingProxyType(
     {
         "network": "the service is reached over TCP, at an address that stands in the config",
         "credentials": "the service asks for credentials and refuses wrong ones",
+        "clean_failure": "the driver closes what it had begun when opening fails half-way",
         "pool": "leases come from a pool of several handles",
         "streaming": "a task gives a stream",
         "reads": "a task reads",
