@@ -209,7 +209,7 @@ MONGODB = Stated(
     ),
     {
         "credentials": "the servers that the tests run against ask for none",
-        "clean_failure": "PyMongo 4.20 leaves a socket to the loop when it is closed while one of its monitors connects",
+        "clean_failure": "PyMongo 4.20 leaves a socket to the loop when it is closed while a monitor connects",
         "sessions": "no task leaves anything in the session of its link",
         "slow": "the servers that the tests run against cannot be made to take long",
         "permission": "the servers that the tests run against have no accounts",

@@ -46,7 +46,7 @@ class TestRedis(OfStated, stated=subjects.REDIS):
         return subjects.REDIS.configured(await subjects.redis_account(redis_url))
 
 
-# PyMongo lets go of a socket without closing it when it is cancelled while it opens one; it is closed at once, by Python.
+# PyMongo lets go of a socket without closing it when it is cancelled while it opens one; Python closes it at once.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 class TestMongodb(OfStated, stated=subjects.MONGODB):
     @pytest.fixture
