@@ -297,9 +297,10 @@ def _in_words(expression: Expression) -> str | None:
     """An expression in one spelling; None when it may have another value each time."""
     if expression.path is not None:
         return expression.source
-    calls = (each for each in ast.walk(expression.tree) if isinstance(each, ast.Call))
-    if any(isinstance(each.func, ast.Name) and each.func.id in _MOVING for each in calls):
-        return None
+    if any(word in expression.source for word in _MOVING):  # only then is it worth a walk
+        calls = (each for each in ast.walk(expression.tree) if isinstance(each, ast.Call))
+        if any(isinstance(each.func, ast.Name) and each.func.id in _MOVING for each in calls):
+            return None
     return ast.unparse(expression.tree)
 
 
