@@ -33,7 +33,8 @@ class Proxy:
 
     `delay`: seconds that each piece waits. `rate`: bytes a second, 0 for no limit. `refuse`: new links are closed at
     once. `stall`: new links are taken, and nothing is passed on. `swallow`: nothing is passed on, either way, and
-    nobody is told (half-open). `mute`: what the server says is dropped, what the client says arrives.
+    nobody is told (half-open). `mute`: what the server says is dropped, what the client says arrives. `lie`: what a
+    client hears in place of the server's words, and as its greeting, again and again when it is `endless`.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -56,6 +57,7 @@ class Proxy:
         self.delay = 0.0
         self.rate = 0
         self.refuse = self.stall = self.swallow = self.mute = False
+        self.lie, self.endless = b"", False
         self._cut = None
         if hasattr(self, "_changed"):
             self._changed.set()
@@ -114,6 +116,16 @@ class Proxy:
         except (OSError, asyncio.CancelledError):
             _end(writer, reset=True)
             return
+        if self.lie:
+            far_writer.close()
+            try:
+                await self._lie(writer)
+                await reader.read()
+            except OSError:
+                pass  # the client has seen enough
+            finally:
+                _end(writer, reset=True)
+            return
         ways = [
             asyncio.ensure_future(self._pass(reader, far_writer, "to_server")),
             asyncio.ensure_future(self._pass(far_reader, writer, "to_client")),
@@ -148,12 +160,24 @@ class Proxy:
                         await writer.drain()
                         return reset
                     self._cut.after -= len(data)
+                if self.lie and way == "to_client":
+                    await self._lie(writer)
+                    continue
                 if self.mute and way == "to_client":
                     continue
                 await self._forward(data, writer, way)
         except OSError:
             return True
         return False
+
+    async def _lie(self, writer: asyncio.StreamWriter) -> None:
+        said = self.lie
+        writer.write(said)
+        await writer.drain()
+        while self.endless and not writer.is_closing():
+            writer.write(said)
+            await writer.drain()
+            await asyncio.sleep(0)
 
     async def _forward(self, data: bytes, writer: asyncio.StreamWriter, way: Direction) -> None:
         if self.delay:
@@ -172,7 +196,8 @@ def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
     """Close one side; a reset throws away what was not sent."""
     if reset:
         raw = writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if raw.fileno() >= 0:  # else the other side was quicker
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
     else:
         writer.close()

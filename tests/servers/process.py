@@ -131,9 +131,11 @@ class Server(ABC):
     def pause(self) -> None:
         """Freeze it: its connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        _signal_each(self._children(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a frozen server go on."""
+        _signal_each(self._children(), signal.SIGCONT)
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
@@ -153,8 +155,13 @@ class Server(ABC):
     def _end(self, number: int) -> None:
         if self._process is None:
             return
-        self._signal(signal.SIGCONT)
+        children = self._children()
+        if number != signal.SIGKILL:  # one that is frozen must not go on for a moment before it is killed
+            _signal_each(children, signal.SIGCONT)
+            self._signal(signal.SIGCONT)
         self._signal(number)
+        if number == signal.SIGKILL:
+            _signal_each(children, number)
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -169,6 +176,13 @@ class Server(ABC):
                 os.killpg(self._process.pid, number)
             except ProcessLookupError:
                 pass  # the whole group is gone
+
+    def _children(self) -> list[int]:
+        """Its child processes; PostgreSQL's leave the process group."""
+        if self._process is None:
+            return []
+        pid = self._process.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     # ── for subclasses ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,3 +209,11 @@ class Server(ABC):
             raise RuntimeError(
                 f"{words[0]} ended with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}"
             )
+
+
+def _signal_each(processes: Sequence[int], number: int) -> None:
+    for each in processes:
+        try:
+            os.kill(each, number)
+        except ProcessLookupError:
+            pass  # it has ended meanwhile

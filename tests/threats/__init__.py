@@ -32,8 +32,14 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_secrets.py",
         "tests/testing/test_recording.py",
     ),
+    "31 servers that die and come back, between statements and inside of them": ("tests/faults/test_restarts.py",),
     "32 a reply lost after the write: unknown, and not done again": ("tests/faults/test_links.py",),
     "33 half-open links: the limits fire, and no end of a run waits for the server": ("tests/faults/test_links.py",),
     "34 slow links, and an end in each state of the handshake": ("tests/faults/test_links.py",),
     "35 a pool of one with fifty branches": ("tests/faults/test_links.py",),
+    "36 what a server refuses has its class, and says whether a retry may help": (
+        "tests/faults/test_refusals.py",
+        "tests/mongodb/test_faults.py",
+        "tests/postgres/test_sessions.py",
+    ),
 }
