@@ -100,7 +100,7 @@ def same_columns(records: Records, columns: tuple[str, ...], first: int) -> Sequ
     pick: Callable[[Any], Any] = itemgetter(*columns)
     try:
         rows = list(map(pick, records)) if len(columns) > 1 else list(zip(map(pick, records)))
-        if all(map(len(columns).__eq__, map(len, records))):
+        if set(map(len, records)) == {len(columns)}:
             return rows
     except (KeyError, TypeError, IndexError):
         pass  # what exactly is wrong is said below

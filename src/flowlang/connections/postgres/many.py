@@ -2,7 +2,7 @@
 
 | records | way |
 |---|---|
-| `on_conflict: error`, more than a few, an ordinary table | COPY, of at most 10,000 records at a time |
+| `on_conflict: error`, more than a few, an ordinary table | COPY, of at most 100,000 records at a time |
 | all others, and updates | one statement a batch, its records in one array for each column (`unnest`) |
 | with a column that is an array itself | the same with a list of `VALUES` |
 
@@ -11,8 +11,9 @@ Of records with the same key in one batch the last one counts, as if they had be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from flowlang.connections._sql import Insert, Records, Update
@@ -24,13 +25,16 @@ from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.table import part
 
 _FEW = 50  # records for which COPY's extra round trips do not pay
-_COPIED = 10_000  # records in one COPY: the event loop gets its turn in between
+_COPIED = 100_000  # records in one COPY: the event loop gets its turn in between, however fast the server is
+_CONVERTED = 10_000  # records made ready at a time
 _MOST_VALUES = 32_767  # of one statement, by the protocol
 _COPYABLE = """
 SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid)
-  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity = 'a' AND attname = ANY($2)) AS plain
+  AND NOT EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity = 'a' AND attname = ANY($2::text[])
+  ) AS plain
 FROM pg_class c WHERE oid = to_regclass($1)
-"""
+"""  # `text[]` is known to the driver; of other arrays it asks the server first, which takes longer than all the rest
 
 
 class Columns:
@@ -54,6 +58,13 @@ class Columns:
             if set(map(type, columns[place])) - into.native - _NULL:
                 columns[place] = converted(columns[place], into, self.names[place], first)
         return columns
+
+    def fitting(self, rows: Sequence[Sequence[Any]], first: int) -> Iterable[Sequence[Any]]:
+        """The same row by row: `rows` themselves where every value is of a type that the driver takes."""
+        for place, into in enumerate(self.encoders):
+            if set(map(type, map(itemgetter(place), rows))) - into.native - _NULL:
+                return zip(*self.values(rows, first))
+        return rows
 
     def arguments(self, rows: Sequence[Sequence[Any]], first: int) -> tuple[str, list[Any]]:
         """The records as a relation `v` with the columns c0, c1, … and `nth`, and the values of its placeholders."""
@@ -122,29 +133,33 @@ async def _copyable(handle: Handle, plan: Insert, columns: Columns) -> bool:
 
 
 async def _copy(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
-    *schema, table = plan.table.split(".")
     count = 0
     for start in range(0, len(records), _COPIED):
-        rows = plan.tuples(part(records, start, start + _COPIED), first + start)
-        status = await _copied(handle, schema[0] if schema else None, table, columns, rows, first + start)
-        count += affected(status)
+        count += await _copied(handle, plan, columns, part(records, start, start + _COPIED), first + start)
     return count
 
 
-async def _copied(
-    handle: Handle, schema: str | None, table: str, columns: Columns, rows: Sequence[Sequence[Any]], first: int
-) -> str:
-    given: Any = rows
-    for place, into in enumerate(columns.encoders):
-        if set(map(type, [row[place] for row in rows])) - into.native - _NULL:
-            given = zip(*columns.values(rows, first))
-            break
+async def _copied(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
+    """One COPY. The server works on some records while the next are made ready."""
+    *schema, table = plan.table.split(".")
+    rows: Sequence[Sequence[Any]] = ()
+    number = first
+
+    def ready() -> Iterator[Iterable[Sequence[Any]]]:
+        nonlocal rows, number
+        for start in range(0, len(records), _CONVERTED):
+            number = first + start
+            rows = plan.tuples(part(records, start, start + _CONVERTED), number)
+            yield columns.fitting(rows, number)
+
     try:
-        return await handle.copy_records(table, schema, columns.names, given)
+        sent = chain.from_iterable(ready())
+        status = await handle.copy_records(table, schema[0] if schema else None, columns.names, sent)
     except FlowExecutionError as error:
         if error.error_class == "validation" and error.__cause__ is not None and not hasattr(error.__cause__, "detail"):
-            _find(columns, rows, first)
+            _find(columns, rows, number)
         raise
+    return affected(status)
 
 
 def _find(columns: Columns, rows: Sequence[Sequence[Any]], first: int) -> None:
