@@ -6,13 +6,14 @@ and brings tasks. The four members without a default are listed in `REQUIRED`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.errors import ErrorTable
 
 REQUIRED = ("get_config_schema", "connect", "disconnect", "get_connection")
@@ -90,6 +91,14 @@ class ConnectionPlugin:
 
     async def ping(self, connection: Any) -> None:
         """Raise when the service does not answer on this handle. By default it is taken at its word."""
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        """Where `connect()` would go with this config, for `flowlang connection test`, which tries these places before
+        it opens the connection: `Server`, `Socket` and `File` of `flowlang.connections.endpoints`. Nothing is opened
+        here. By default what the usual fields (`url`, `host` and `port`) name."""
+        from flowlang.connections.endpoints import guessed
+
+        return guessed(config)
 
     def transaction(self, connection: Any) -> AbstractAsyncContextManager[None]:
         """A transaction on a handle, for the steps of a `transaction` block: optional, and only for plugins whose
