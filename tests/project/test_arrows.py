@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parents[2] / "src"
 # Row → what its modules may import of our own, besides their own folder and what is open to all. A name stands for
 # the module and everything below it. The longest row that matches a module counts.
 OPEN = ("flowlang.exceptions", "flowlang.diagnostics", "flowlang.records")
-FACES = ("flowlang.api", "flowlang.editing", "flowlang.explaining", "flowlang.history", "flowlang.views")
+FACES = (
+    "flowlang.api",
+    "flowlang.editing",
+    "flowlang.explaining",
+    "flowlang.trials",
+    "flowlang.history",
+    "flowlang.views",
+)
 ARROWS: dict[str, tuple[str, ...]] = {
     "exceptions": (),
     "diagnostics": (),
@@ -26,6 +33,13 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "connections.base": ("flowlang.tasks",),
     "connections.registry": ("flowlang.connections.base",),
     "connections.config": ("flowlang.expressions", "flowlang.connections.base", "flowlang.masking"),
+    "connections.stages": (
+        "flowlang.connections.base",
+        "flowlang.connections.config",
+        "flowlang.connections.endpoints",
+        "flowlang.connections.lifecycle",
+        "flowlang.masking",
+    ),
     "connections.lifecycle": ("flowlang.connections.registry", "flowlang.connections.config"),
     # Plugins, and what they share. A plugin registers itself through `flowlang.connections`.
     "connections": (
@@ -77,6 +91,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     # What is shown of a flow that takes its text, its plan and its plugins together.
     "explaining": ("flowlang.document", "flowlang.connections", "flowlang.checking", "flowlang.plan", "flowlang.views"),
+    # A connection that is tested: its settings are computed as a run computes them.
+    "trials": (
+        "flowlang.document",
+        "flowlang.connections",
+        "flowlang.expressions",
+        "flowlang.plan",
+        "flowlang.engine",
+        "flowlang.secretstore",
+        "flowlang.api",
+    ),
     # The runner of tests stands where a run is made: it reads what the check knows and replaces parts of the engine.
     "testing": (
         "flowlang.api",
@@ -139,6 +163,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("views", "flowlang.expressions.syntax"): "the names that expressions read",
     ("views", "flowlang.document.nodes"): "which of its keys the author wrote",
     ("views", "flowlang.document.scalar_style"): "a flow that is written down again, in the quotes that `fmt` uses",
+    ("views", "flowlang.connections.stages"): "the stages of a connection that was tested",
     ("views", "flowlang.expressions.types"): "the types of parameters as the schema of an editor",
     ("engine", "flowlang.connections.config"): "a run resolves its connections' config when it starts",
     ("engine", "flowlang.connections.base"): "the prototypes that a plan names are ConnectionPlugins",

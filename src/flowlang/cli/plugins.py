@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     from flowlang.connections import plugin_registry
@@ -29,7 +29,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 def a_type(*, required: bool = True) -> Decorator:
     """The argument TYPE, completed from the known types."""
-    return click.argument("kind", metavar="TYPE" if required else "[TYPE]", required=required, shell_complete=_complete)
+    return click.argument(
+        "kind", metavar="TYPE" if required else "[TYPE]", required=required, shell_complete=complete_type
+    )
 
 
 def _paint() -> Paint:

@@ -26,13 +26,14 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "timeout": HOST_FIELDS,
     "connection_lost": HOST_FIELDS,
     "unavailable": HOST_FIELDS,
+    "config": ("database", "db", "dbname"),
 }
 _TLS_FIELDS = ("verify", "tls_verify", "ssl", "ssl_mode", "sslmode", "tls")
 _REMEDIES: Mapping[str, str] = {
     "auth": "look at the account and its password or token, and whether they may come from this machine",
     "permission": "have the account granted what it lacks, or use another one",
     "not_found": "correct the name, or create it at the service",
-    "connect": "look at the service's own log: it was reached, and did not let the connection open",
+    "connect": "look whether the service takes connections from this machine; its own log may say why",
     "connection_lost": "look at the service's own log: it closed the link",
     "timeout": "look whether the service is overloaded; `connect_timeout` bounds the whole test",
     "unavailable": "try again when the service has recovered",
@@ -139,3 +140,10 @@ def _credential(
     if possible in (None, *URL_FIELDS):
         return (url, "password") if url is not None else ("auth" if "auth" in declared else None, None)
     return possible, None
+
+
+def setting_in(text: str, schema: Schema) -> str:
+    """The setting that a message names in backticks; what it names first when none of that is a setting."""
+    declared = reading.properties(schema, schema)
+    words = QUOTED.findall(text)
+    return next((each for each in words if each.partition(".")[0] in declared), words[0] if words else "")

@@ -153,7 +153,7 @@ async def secure(link: Link, server: Server, tls: Tls) -> str:
         context = await asyncio.to_thread(tls.context)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         reason = f"the certificates of the settings cannot be read: {_lower(error)}"
-        raise Trouble(reason, "verify", "look at the paths, and whether the files are PEM", "config") from error
+        raise Trouble(reason, "trust", "look at the paths, and whether the files are PEM", "config") from error
     try:
         if tls.ask is not None and not await tls.ask(reader, writer):
             if not tls.required:
@@ -181,7 +181,7 @@ def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> Trouble:
         return Trouble(reason, "host", "connect by a name that the certificate holds, or give the server a fitting one")
     if code in (18, 19, 20, 21):
         reason = f"the server's certificate is from an authority that is not trusted ({error.verify_message})"
-        return Trouble(reason, "verify", "name the file of its authority, or have the server send its whole chain")
+        return Trouble(reason, "trust", "name the file of its authority, or have the server send its whole chain")
     return Trouble(f"the server's certificate does not hold: {error.verify_message}", "verify", "renew it")
 
 

@@ -33,8 +33,8 @@ class Tls:
     `context` may read files, so it is called in a thread; it raises OSError or ValueError for one that cannot be used.
     `ask` tells the server on the plain link that TLS is wanted, and answers whether it agrees; None where a link begins
     with TLS. Unless `required`, a connection goes on without where the server has none. `name` is whom the certificate
-    must be for, when it is not the host. `verify` and `switch` are the config's fields for what is trusted and for
-    whether TLS is wanted.
+    must be for, when it is not the host. Three are fields of the config: `verify`, how the certificate is checked;
+    `trust`, the authorities (`verify` when there is no such field); `switch`, whether TLS is wanted (the URL's scheme).
     """
 
     context: Callable[[], ssl.SSLContext]
@@ -42,6 +42,7 @@ class Tls:
     required: bool = True
     name: str | None = None
     verify: str | None = None
+    trust: str | None = None
     switch: str | None = None
 
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
 from flowlang.connections import _probes as probes
-from flowlang.connections._blame import QUOTED, Blame, blame
+from flowlang.connections._blame import Blame, blame, setting_in
 from flowlang.connections._probes import Trouble
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import ConfigProblem, Prepared
@@ -71,6 +71,8 @@ class _Failed(Exception):
     """A stage has failed and is noted."""
 
 
+_NOT_REACHED = ("connect", "timeout", "connection_lost")
+_NETWORK = ("name", "tcp", "tls")
 _SERVER = ("config", "dependencies", "name", "tcp", "tls", "auth", "privilege", "round_trip")
 _Prepare = Callable[[], tuple[Mapping[str, Any], Prepared]]
 _Note = Callable[[str], None]
@@ -91,13 +93,17 @@ class Tester:
         self._order: tuple[str, ...] = _SERVER
         self._stages: dict[str, Stage] = {}
 
-    async def test(self, prepare: _Prepare) -> Trial:
+    async def test(self, prepare: _Prepare, secrets: Iterable[str] = ()) -> Trial:
         """Go through all stages. `prepare` gives the settings as written, with values in place of expressions, and
-        ready for `connect()`; what it raises as `Trouble` is the failure of the stage `config`."""
+        ready for `connect()`; what it raises as `Trouble` is the failure of the stage `config`. `secrets` are masked
+        besides those of the settings."""
+        for each in secrets:
+            self._masker.add(each)
         try:
             prepared = await self._configured(prepare)
+            endpoints = self._endpoints(prepared.config)
             await self._depend()
-            guess = await self._reach(prepared.config)
+            guess = await self._reach(endpoints)
             await self._open(prepared.config, guess)
         except _Failed:
             pass
@@ -113,7 +119,7 @@ class Tester:
                 self._masker.add(secret)
                 self._withheld = self._withheld or len(secret) < SHORTEST
             if prepared.problems:
-                raise _of_config(prepared.problems)
+                raise _of_config(prepared.problems, self._plugin.get_config_schema())
         return prepared
 
     async def _depend(self) -> None:
@@ -126,10 +132,8 @@ class Tester:
 
     # ------------------------------------------------------------ where it leads
 
-    async def _reach(self, config: Mapping[str, Any]) -> bool:
+    async def _reach(self, endpoints: Sequence[Endpoint]) -> bool:
         """Try each place; one that answers is enough. Returns whether the place was a guess, and did not answer."""
-        endpoints = self._endpoints(config)
-        self._order = _order_for(endpoints)
         for endpoint in endpoints:
             self._stages = {name: stage for name, stage in self._stages.items() if stage.status != "failed"}
             try:
@@ -145,10 +149,12 @@ class Tester:
 
     def _endpoints(self, config: Mapping[str, Any]) -> Sequence[Endpoint]:
         try:
-            return list(self._plugin.endpoints(dict(config)))
+            found: Sequence[Endpoint] = list(self._plugin.endpoints(dict(config)))
         except Exception as error:  # noqa: BLE001 - foreign code; that it opens is proven all the same
             _LOG.warning("plugin %s: endpoints() failed: %s", self._plugin.name, self._said(describe(error)))
-            return []
+            found = []
+        self._order = _order_for(found)
+        return found
 
     async def _try(self, endpoint: Endpoint) -> None:
         if isinstance(endpoint, File):
@@ -181,27 +187,29 @@ class Tester:
     async def _open(self, config: Mapping[str, Any], guess: bool) -> None:
         """Open it, lease and ping, give back, close."""
         opening = "auth" if "auth" in self._order else "open"
-        guessed = dict(self._stages)
+        before = dict(self._stages)
         slot = ConnectionSlot(self._name, self._plugin, config, connect_timeout=self._limit + 1, describe=self._said)
         try:
             async with self._stage(opening, opening=True):
                 live = await slot.open()
-            if guess:
-                self._acquit(opening)
             self._stages["privilege"] = Stage("privilege", "skipped", 0.0, "nothing that it asked for was refused")
             async with self._stage("round_trip") as note:
                 note(await _round_trip(slot, live))
         except _Failed:
-            if guess and self._stages.get(opening, Stage(opening)).status != "ok":
-                self._stages = guessed  # it did not open either, and the place says why
+            failed = next(each for each in reversed(self._stages.values()) if each.status == "failed")
+            if guess and failed.error in _NOT_REACHED:
+                self._stages = before  # what was guessed says why
+                raise
+            self._acquit(guess)
             raise
         finally:
             await slot.close()
+        self._acquit(guess)
 
-    def _acquit(self, opening: str) -> None:
-        """The place that was guessed did not answer, and the connection opened: it is somewhere else."""
-        for name, stage in self._stages.items():
-            if stage.status == "failed":
+    def _acquit(self, guess: bool) -> None:
+        """The place that was guessed did not answer, and the connection was reached: it is somewhere else."""
+        for name, stage in self._stages.items() if guess else ():
+            if stage.status == "failed" and name in _NETWORK:
                 self._stages[name] = Stage(name, "skipped", stage.ms, f"a guess that was wrong: {stage.detail}")
 
     # ------------------------------------------------------------ one stage
@@ -253,8 +261,9 @@ class Tester:
             if server is not None and server.field is not None:
                 return server.field, aspect
             return placed(aspect, self._given, HOST_FIELDS if aspect == "host" else ())
-        if aspect == "verify" and tls is not None:
-            return (tls.verify, None) if tls.verify is not None else placed("host", self._given, HOST_FIELDS)
+        if aspect in ("verify", "trust") and tls is not None:
+            field = tls.trust or tls.verify if aspect == "trust" else tls.verify
+            return (field, None) if field is not None else placed("host", self._given, HOST_FIELDS)
         if aspect == "switch" and tls is not None:
             return placed(tls.switch or "scheme", self._given)
         return aspect or None, None
@@ -279,15 +288,14 @@ async def _round_trip(slot: ConnectionSlot, live: Live) -> str:
 
 def _order_for(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
     if not endpoints or isinstance(endpoints[0], Server):
-        return _SERVER if endpoints else tuple(each for each in _SERVER if each not in ("name", "tcp", "tls"))
+        return _SERVER if endpoints else tuple(each for each in _SERVER if each not in _NETWORK)
     kind, opening = ("file", "open") if isinstance(endpoints[0], File) else ("socket", "auth")
     return "config", "dependencies", kind, opening, "privilege", "round_trip"
 
 
-def _of_config(problems: Sequence[ConfigProblem]) -> Trouble:
+def _of_config(problems: Sequence[ConfigProblem], schema: Mapping[str, Any]) -> Trouble:
     first = problems[0]
-    quoted = QUOTED.search(first.message)
-    field = ".".join(map(str, first.path)) or (quoted[1] if quoted is not None else "")
+    field = ".".join(map(str, first.path)) or setting_in(first.message, schema)
     reason = "; ".join(each.message for each in problems)
     return Trouble(reason, field, first.suggestion or "correct the setting", "config")
 

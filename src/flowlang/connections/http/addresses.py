@@ -65,6 +65,11 @@ def _inside(address: Address) -> tuple[ipaddress.IPv4Address, ...]:
     return address.teredo or ()
 
 
+def refusal(address: str) -> str | None:
+    """Why a connection without `allow_private` does not go to an address; None when it does."""
+    return None if is_public(address) else "no address of the public internet: set `allow_private: true` if it is meant"
+
+
 def literal(host: str) -> str | None:
     """The address that `host` writes out, in whatever form the system's resolver would read: `127.1`,
     `0x7f000001`, `017700000001`, `[::1]`. None for a name that has to be looked up."""

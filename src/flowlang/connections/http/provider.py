@@ -8,7 +8,7 @@ cookies are not kept, and neither the environment nor `.netrc` is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.base import ConnectionPlugin
@@ -19,6 +19,7 @@ from flowlang.connections.http.transfers import TransferTasks
 from flowlang.exceptions import ConnectionError
 
 if TYPE_CHECKING:
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.http.client import Client
 
 
@@ -50,6 +51,17 @@ class HttpPlugin(RequestTasks, TransferTasks, ConnectionPlugin):
 
     def get_dependencies(self) -> list[str]:
         return ["httpx2>=2.16"]
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.endpoints import Server, Tls
+        from flowlang.connections.http.addresses import refusal
+        from flowlang.connections.http.tls import context_of
+
+        settings = settings_of(config)
+        place = settings.proxy[0] if settings.proxy is not None else settings.base
+        tls = Tls(lambda: context_of(settings.verify), verify="verify") if place.scheme == "https" else None
+        allowed = None if settings.allow_private else refusal
+        return (Server(place.host, place.port, tls, "proxy" if settings.proxy is not None else None, allowed),)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 

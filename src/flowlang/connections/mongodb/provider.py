@@ -11,7 +11,7 @@ of attempts would multiply. An operation that is cancelled closes its socket, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
 
     from flowlang.connections.mongodb.answers import Answers
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.mongodb.handle import Handle
 
 
@@ -123,6 +124,11 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
 
     def get_dependencies(self) -> list[str]:
         return ["pymongo>=4.13"]
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.mongodb.settings import servers
+
+        return servers(config)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,8 +7,13 @@ would weaken what the config promises; what is allowed is named.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
+
+from flowlang.connections.endpoints import Server, Socket, Tls, client_context
+
+if TYPE_CHECKING:
+    import ssl
 
 _KEYS = {  # options of the driver that have a key of their own
     "maxpoolsize": "max_pool_size",
@@ -98,6 +103,34 @@ def options(url: str) -> dict[str, str]:
 def hosts(url: str) -> str:
     """The hosts of a URL, without account and options, for messages."""
     return unquote(url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0])
+
+
+def servers(config: Mapping[str, Any]) -> list[Server | Socket]:
+    """Each server that the URL names; none where the driver asks the name service for them (`mongodb+srv`)."""
+    url = config["url"]
+    if url.startswith("mongodb+srv"):
+        return []
+    found: list[Server | Socket] = []
+    for each in hosts(url).split(","):
+        if each.endswith(".sock"):
+            found.append(Socket(each, "url"))
+            continue
+        host, _, port = each.rpartition(":") if each.rpartition(":")[2].isdigit() else (each, "", "27017")
+        found.append(Server(host.strip("[]"), int(port), _link_of(config)))
+    return found
+
+
+def _link_of(config: Mapping[str, Any]) -> Tls | None:
+    asked = {name.lower(): value.lower() for name, value in options(config["url"]).items()}
+    wanted = config.get("tls")
+    if not (asked.get("tls", asked.get("ssl")) == "true" if wanted is None else wanted):
+        return None
+
+    def context() -> ssl.SSLContext:
+        own = config.get("tls_certificate_key_file")
+        return client_context(config.get("tls_ca_file"), own, chain=config.get("tls_verify") is not False)
+
+    return Tls(context, verify="tls_verify", trust="tls_ca_file", switch="tls")
 
 
 def client_options(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from flowlang.connections.endpoints import Server, Socket, Tls, client_context
 from flowlang.records import frozen
+
+if TYPE_CHECKING:
+    import ssl
 
 _SCHEMES = ("redis", "rediss", "unix")
 _TLS_KEYS = ("tls_ca_file", "tls_cert_file", "tls_key_file")
@@ -60,6 +64,20 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
         timeout=float(config.get("socket_timeout", 5)),
         **_tls(parts, config),
     )
+
+
+def place_of(config: Mapping[str, Any]) -> Server | Socket:
+    """Where a checked config leads."""
+    settings = settings_of(config)
+    if settings.socket is not None:
+        return Socket(settings.socket, "url")
+    if not settings.tls:
+        return Server(settings.host, settings.port)
+
+    def context() -> ssl.SSLContext:
+        return client_context(settings.ca_file, settings.cert_file, settings.key_file, chain=settings.verify)
+
+    return Server(settings.host, settings.port, Tls(context, verify="tls_verify", trust="tls_ca_file"))
 
 
 def _parts(url: str) -> SplitResult:

@@ -11,7 +11,7 @@ commands together, with nobody in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.base import ConnectionPlugin
@@ -21,6 +21,7 @@ from flowlang.exceptions import ConnectionError, PluginError
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.redis.handle import Handle
 
 DRIVER = "redis[hiredis]>=5.1"
@@ -120,6 +121,11 @@ class RedisPlugin(ConnectionPlugin):
         except ValueError as error:
             return False, str(error)
         return True, None
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.redis.address import place_of
+
+        return (place_of(config),)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ off unless `allow_attach` is set.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql import Insert, Records, Row, SqlPlugin, StatementResult, Update
@@ -24,6 +24,7 @@ from flowlang.exceptions import ConnectionError
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.sqlite.handle import Handle, Settings
     from flowlang.tasks.table import Table
 
@@ -106,6 +107,14 @@ class SQLitePlugin(SqlPlugin):
         if database.startswith(":"):
             return False, f"`database` is {database!r}; the only special name is `:memory:`"
         return True, None
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.endpoints import File
+
+        if config["database"] == _MEMORY:
+            return ()
+        reads = bool(config.get("read_only"))
+        return (File(os.path.abspath(config["database"]), "database", writes=not reads, creates=not reads),)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
