@@ -196,10 +196,7 @@ def _not_computed(error: Exception, connection: ConnectionPlan, frame: Frame) ->
         return Trouble(fault.message, "", "correct the expression", "expression")
     start = fault.where.locate(fault.start, fault.end).start
     inside = [path for path, span in connection.spans.items() if path and span.start <= start <= span.end]
-    field = ".".join(map(str, max(inside, key=_length) if inside else ()))
+    innermost = max(inside, key=len, default=())
+    field = ".".join(map(str, innermost))
     remedy = "set the variable or secret that it names, or give a default: `${default(env.NAME, 'value')}`"
     return Trouble(fault.message, field, remedy, "expression")
-
-
-def _length(path: tuple[str | int, ...]) -> int:
-    return len(path)

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,21 +18,20 @@ from tests.cli.conftest import Done
 from tests.servers.process import free_port
 
 from flowlang.connections import ConnectionPlugin, plugin_registry
+from flowlang.views.trials import trial_text
 
 Call = Callable[..., Done]
 CANARY = "canary-4f1d7c"
 
 
 class Told:
-    """The object of `--json`, and the same test as text; the canary is in neither."""
+    """The object of `--json`, and its text; the canary is in neither."""
 
     def __init__(self, cli: Call, *words: str) -> None:
-        done, text = cli("connection", "test", *words, "--json"), cli("connection", "test", *words)
-        self.code, self.text = text.code, text.out
-        assert done.code == text.code
-        for each in (done.out, done.err, text.out, text.err):
-            assert CANARY not in each
-        self.record = json.loads(done.out)
+        done = cli("connection", "test", *words, "--json")
+        assert CANARY not in done.out + done.err
+        self.code, self.record = done.code, json.loads(done.out)
+        self.text = trial_text(self.record)
         self.stages = {each["name"]: each for each in self.record["stages"]}
         self.failed = next((each for each in self.record["stages"] if each["status"] == "failed"), None)
         assert self.record["ok"] is (self.failed is None)
@@ -240,24 +239,31 @@ def test_a_name_that_does_not_exist(tell: Callable[..., Told]) -> None:
     assert "nowhere.invalid" in told.at("name", "url", "host")["reason"]
 
 
-def test_a_port_that_is_closed(tell: Callable[..., Told], folder: Path) -> None:
+def test_a_port_that_is_closed(tell: Callable[..., Told], cli: Call, folder: Path) -> None:
+    """As text, too: what was found at each stage, the setting with its place, the remedy, and what was not reached."""
     port = free_port()
     (folder / "f.yaml").write_text(
         f"flow: f\nconnections:\n  c:\n    type: redis\n    url: redis://:{CANARY}@127.0.0.1:{port}\nsteps: []\n"
     )
     told = tell("c", "-f", "f.yaml")
     assert told.at("tcp", "url", "port")["position"] == {"file": "f.yaml", "line": 5, "column": 10}
-    assert "refuses" in told.text
-    assert "look at `url`, its port at f.yaml:5:10" in told.text
+    done = cli("connection", "test", "c", "-f", "f.yaml")
+    assert (done.code, done.err) == (3, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert lines[0] == "c (redis)"
+    assert any(line.startswith("failed tcp") and "refuses" in line for line in lines)
+    assert "look at `url`, its port at f.yaml:5:10" in lines
+    assert "- round trip not reached" in lines
+    assert CANARY not in done.out
 
 
 def test_a_server_that_says_nothing_is_left_in_time(tell: Callable[..., Told], listen: Callable[..., int]) -> None:
     """The whole test ends with `--connect-timeout`, whatever the settings of the type allow."""
     port = listen(lambda link: link.recv(1000) and link.recv(1000))
     told = tell("--type", "redis", *settings(url=f"redis://127.0.0.1:{port}", socket_timeout="60"),
-                "--connect-timeout", "300ms")  # fmt: skip
+                "--connect-timeout", "2s")  # fmt: skip
     assert told.at("auth", "url", "host")["error"] == "timeout"
-    assert "within 0.3 s" in told.text
+    assert "within 2 s" in told.text
 
 
 # ---------------------------------------------------------------- TLS
@@ -265,7 +271,7 @@ def test_a_server_that_says_nothing_is_left_in_time(tell: Callable[..., Told], l
 
 def test_a_server_without_tls(tell: Callable[..., Told], redis_url: str) -> None:
     told = tell(
-        "--type", "redis", *settings(url=redis_url.replace("redis://", "rediss://", 1)), "--connect-timeout", "5s"
+        "--type", "redis", *settings(url=redis_url.replace("redis://", "rediss://", 1)), "--connect-timeout", "2s"
     )
     assert told.at("tls", "url", "scheme")["error"] in ("connect", "timeout")
 
@@ -289,10 +295,49 @@ def test_certificates_that_do_not_hold(tell: Callable[..., Told], secured: Calla
     assert told.at("tls", "tls_ca_file")["error"] == "config"
 
 
+def test_postgres_without_tls(tell: Callable[..., Told], postgres_url: str) -> None:
+    """`prefer` goes on without; `require` fails, and names the setting."""
+    assert "goes on without" in tell("--type", "postgres", *settings(url=postgres_url)).stages["tls"]["detail"]
+    told = tell("--type", "postgres", *settings(url=postgres_url, ssl="require"))
+    assert "does not offer TLS" in told.at("tls", "ssl")["reason"]
+
+
 # ---------------------------------------------------------------- accounts and rights
 
 
-async def test_a_wrong_password(tell: Callable[..., Told], redis_url: str) -> None:
+@pytest.fixture
+async def guarded(postgres_url: str) -> AsyncIterator[dict[str, str]]:
+    """Settings of a role that may not connect to the test's database, by its parts."""
+    import asyncpg
+
+    parts = urlsplit(postgres_url)
+    role = f"r_{parts.path[1:]}"
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{CANARY}'")
+    await admin.execute(f"REVOKE CONNECT ON DATABASE {parts.path[1:]} FROM PUBLIC")
+    yield {"host": str(parts.hostname), "port": str(parts.port), "user": role, "password": CANARY,
+           "database": parts.path[1:]}  # fmt: skip
+    await admin.execute(f"DROP ROLE {role}")
+    await admin.close()
+
+
+def test_a_right_that_is_missing(tell: Callable[..., Told], guarded: dict[str, str]) -> None:
+    """Who it is was accepted, what it may was not."""
+    told = tell("--type", "postgres", *settings(**guarded))
+    assert told.at("privilege", "user")["error"] == "permission"
+    assert told.stages["auth"]["status"] == "ok"
+
+
+def test_a_database_that_is_not_there(tell: Callable[..., Told], postgres_url: str) -> None:
+    parts = urlsplit(postgres_url)
+    told = tell("--type", "postgres", *settings(url=parts._replace(path="/nowhere").geturl()))
+    assert '"nowhere" does not exist' in told.at("auth", "url", "database")["reason"]
+    by_parts = {"host": str(parts.hostname), "port": str(parts.port), "user": str(parts.username)}
+    told = tell("--type", "postgres", *settings(**by_parts, database="nowhere"))
+    assert told.at("auth", "database")["error"] == "not_found"
+
+
+def test_a_wrong_password(tell: Callable[..., Told], redis_url: str) -> None:
     parts = urlsplit(redis_url)
     told = tell("--type", "redis", *settings(url=f"redis://nobody:{CANARY}@{parts.hostname}:{parts.port}/0"))
     assert told.at("auth", "url", "password")["error"] == "auth"

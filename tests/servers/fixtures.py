@@ -21,6 +21,7 @@ from tests.servers.process import PATIENCE, Missing, Server
 # Read at import: tests run without the FLOWLANG_ settings of the machine.
 GIVEN = {kind: os.environ.get(f"FLOWLANG_TEST_{kind.upper()}_URL") for kind in KINDS}
 _numbers = count(1)
+ROOT = Path(__file__).resolve().parents[2]
 
 Shared = Callable[[str], str]
 
@@ -60,7 +61,9 @@ def _shared(kind: str, folder: Path, owner: int) -> str:
     else:
         words = [sys.executable, "-m", "tests.servers.keeper", kind, str(folder), str(owner)]
         with (folder / "log").open("wb") as log:
-            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True)
+            subprocess.run(
+                words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True
+            )  # a test may have changed the working directory
     deadline = time.monotonic() + 2 * PATIENCE
     while time.monotonic() < deadline:
         if (folder / "url").exists():

@@ -230,8 +230,7 @@ class Tester:
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
             if isinstance(error, TimeoutError) and timer.expired():
-                remedy = "look whether a firewall swallows the packets, or raise `connect_timeout`"
-                error = Trouble(f"not done within {self._limit:g} s", "host", remedy, "timeout")
+                error = _late(name, self._limit)
             self._note_failure(name, error, _since(began), server, opening=opening)
             raise _Failed from error
         self._stages[name] = Stage(name, "ok", _since(began), self._masker.text(notes[-1]))
@@ -298,6 +297,14 @@ def _of_config(problems: Sequence[ConfigProblem], schema: Mapping[str, Any]) -> 
     field = ".".join(map(str, first.path)) or setting_in(first.message, schema)
     reason = "; ".join(each.message for each in problems)
     return Trouble(reason, field, first.suggestion or "correct the setting", "config")
+
+
+def _late(stage: str, limit: float) -> Trouble:
+    reason = f"not done within {limit:g} s"
+    if stage == "tls":
+        return Trouble(reason, "switch", "look whether this port speaks TLS at all", "timeout")
+    remedy = "look whether a firewall swallows the packets, or raise `connect_timeout`"
+    return Trouble(reason, "host", remedy, "timeout")
 
 
 def _since(began: float) -> float:

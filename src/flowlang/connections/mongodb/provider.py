@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pymongo import AsyncMongoClient
     from pymongo.asynchronous.collection import AsyncCollection
 
-    from flowlang.connections.mongodb.answers import Answers
     from flowlang.connections.endpoints import Endpoint
+    from flowlang.connections.mongodb.answers import Answers
     from flowlang.connections.mongodb.handle import Handle
 
 

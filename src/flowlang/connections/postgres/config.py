@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from flowlang.connections.endpoints import Server, Socket, Tls, client_context
 from flowlang.records import frozen
 
 if TYPE_CHECKING:
     import ssl
+    from asyncio import StreamReader, StreamWriter
 
 MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 """How the link is protected, the weakest first."""
 _PARTS = ("host", "port", "user", "password", "database", "socket")
+_SSL_REQUEST = bytes.fromhex("00000008 04d2162f")  # its length, and a version of the protocol that stands for TLS
 _OPTIONS = {"sslmode": "ssl", "sslrootcert": "ssl_ca", "application_name": "application_name"}
 
 
@@ -200,3 +203,25 @@ def tls(settings: Settings) -> ssl.SSLContext | str | bool:
     if settings.ssl == "require":
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def place_of(settings: Settings) -> Server | Socket:
+    """Where sessions lead."""
+    if settings.host.startswith("/"):
+        return Socket(f"{settings.host}/.s.PGSQL.{settings.port}", "socket")
+    if settings.ssl == "disable":
+        return Server(settings.host, settings.port)
+
+    def context() -> ssl.SSLContext:
+        made = tls(settings)
+        return client_context(chain=False) if isinstance(made, (str, bool)) else made
+
+    link = Tls(context, _asked, settings.ssl != "prefer", verify="ssl", trust="ssl_ca", switch="ssl")
+    return Server(settings.host, settings.port, link)
+
+
+async def _asked(reader: StreamReader, writer: StreamWriter) -> bool:
+    """Whether the server takes TLS (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL)."""
+    writer.write(_SSL_REQUEST)
+    await writer.drain()
+    return await reader.readexactly(1) == b"S"

@@ -7,7 +7,7 @@ in `session`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from flowlang.exceptions import ConnectionError, FlowExecutionError
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.postgres.handle import Handle
     from flowlang.tasks.table import Table
 
@@ -55,6 +56,11 @@ class PostgresPlugin(SqlPlugin):
 
     def get_dependencies(self) -> list[str]:
         return ["asyncpg>=0.30"]
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.postgres.config import place_of
+
+        return (place_of(settings_of(config)),)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
