@@ -302,6 +302,21 @@ def test_postgres_without_tls(tell: Callable[..., Told], postgres_url: str) -> N
     assert "does not offer TLS" in told.at("tls", "ssl")["reason"]
 
 
+def test_mysql_is_greeted_before_tls(tell: Callable[..., Told], mysql_url: str) -> None:
+    """`preferred` opens with and without; what a wrong account or database is told as comes from the server."""
+    told = tell("--type", "mysql", *settings(url=mysql_url))
+    assert (told.code, told.stages["tls"]["status"]) == (0, "ok"), told.text
+    required = tell("--type", "mysql", *settings(url=mysql_url, ssl_mode="required"))
+    if "goes on without" in told.stages["tls"]["detail"]:
+        assert "does not offer TLS" in required.at("tls", "ssl_mode")["reason"]
+    parts = urlsplit(mysql_url)
+    by_parts = {"host": str(parts.hostname), "port": str(parts.port), "user": "nobody", "password": CANARY}
+    told = tell("--type", "mysql", *settings(**by_parts, database=parts.path[1:]))
+    assert told.at("auth", "password")["error"] == "auth"
+    told = tell("--type", "mysql", *settings(url=parts._replace(path="/nowhere").geturl()))
+    told.at("auth", "url", "database")
+
+
 # ---------------------------------------------------------------- accounts and rights
 
 

@@ -7,7 +7,7 @@ that mean the same in every mode. One text is one statement. LOCAL INFILE is off
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql import Insert, Row, SqlPlugin, StatementResult, Update
@@ -19,6 +19,7 @@ from flowlang.exceptions import ConnectionError
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
+    from flowlang.connections.endpoints import Endpoint
     from flowlang.connections.mysql.handle import Handle
     from flowlang.tasks.table import Table
 
@@ -58,6 +59,11 @@ class MySQLPlugin(SqlPlugin):
         """By URL, unless `kwargs` say where the server is in fields of its own."""
         by_fields = not {"url", "host"}.isdisjoint(kwargs)
         return super().scaffold_connection_config(name, **({} if by_fields else {"url": "${env.MYSQL_URL}"}), **kwargs)
+
+    def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
+        from flowlang.connections.mysql.place import place_of
+
+        return (place_of(settings(config)),)
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
