@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowlang.diagnostics import Diagnostic, ordered
+from flowlang.api import UNREADABLE
+from flowlang.diagnostics import Diagnostic, Position, Span, ordered
 from flowlang.exceptions import PluginError
 from flowlang.records import frozen
 
@@ -31,6 +32,13 @@ def schema(registry: PluginRegistry | None = None, tasks: Iterable[TaskSpec] = (
     registry = registry or plugin_registry
     types = [_type(each, registry) for each in registry.records()]
     return flow_schema(types, [*(each.spec for each in file_tasks().values()), *tasks])
+
+
+def tests_schema() -> dict[str, Any]:
+    """The JSON Schema of a file of tests."""
+    from flowlang.views.schema.tests import tests_schema as made
+
+    return made()
 
 
 def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
@@ -122,6 +130,40 @@ def analyse(
         if paused:
             gc.enable()
     return Analysis(file, text, findings, facts, symbols, mended, frozenset(reached))
+
+
+def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
+    """Check `text` as the file of tests `file`, with the flow that it tests. An error of that flow stands at the head:
+    nothing can be said of its tests before it is mended. Nothing is known of names."""
+    from flowlang.checking.checker import Checked
+    from flowlang.checking.facts import Facts
+    from flowlang.checking.flows import check_text
+    from flowlang.connections import plugin_registry
+    from flowlang.testing.read import read_suite
+
+    reached: set[str] = set()
+
+    def noted(path: str) -> str:
+        reached.add(path)
+        return read(path)
+
+    def checked(path: str) -> Checked:
+        return check_text(noted(path), path, registry=plugin_registry, tasks={}, read=noted)
+
+    try:
+        found = read_suite(file, raw=text.encode("utf-8", "surrogatepass"), check=checked).findings
+    except OSError as error:  # the flow: it is there, and cannot be read
+        found = (Diagnostic(UNREADABLE, f"the flow cannot be read: {error}", _head(file)),)
+    findings = [each for each in found if each.span.file == file]
+    elsewhere = next((each for each in found if each.span.file != file and each.severity == "error"), None)
+    if elsewhere is not None:
+        message = f"the flow has an error, at {elsewhere.span}: {elsewhere.message}"
+        findings.append(Diagnostic(elsewhere.code, message, _head(file)))
+    return Analysis(file, text, tuple(ordered(findings)), Facts(), (), False, frozenset(reached))
+
+
+def _head(file: str) -> Span:
+    return Span(Position(1, 1), Position(2, 1), file)
 
 
 def subflow_file(analysis: Analysis, name: str) -> str | None:

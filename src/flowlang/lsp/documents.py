@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from flowlang import api
-from flowlang.editing import Analysis, analyse, schema
+from flowlang.editing import Analysis, analyse, analyse_tests, schema, tests_schema
 from flowlang.lsp.positions import Lines, lines_of
 from flowlang.lsp.structure import Structure
 
@@ -43,6 +43,11 @@ class Document:
     own_tasks: dict[str, object] = field(default_factory=dict)
 
     @property
+    def holds_tests(self) -> bool:
+        """Whether it is a file of tests, and no flow."""
+        return self.path.endswith(".test.yaml")
+
+    @property
     def fresh(self) -> bool:
         return self.analysis is not None and self.analysis.text == self.lines.text
 
@@ -58,6 +63,7 @@ class Documents:
         self._show = show
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="flowlang-check")
         self._plain: Structure | None = None
+        self._of_tests: Structure | None = None
         self._idle: asyncio.TimerHandle | None = None
         self.last_message = 0.0  # when the editor was heard last, by the clock of `time.monotonic`
 
@@ -125,7 +131,12 @@ class Documents:
                 return
             loop = asyncio.get_running_loop()
             try:
-                found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
+                if document.holds_tests:
+                    found = await loop.run_in_executor(
+                        self._worker, analyse_tests, lines.text, document.path, self.read
+                    )
+                else:
+                    found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
             except RuntimeError:
                 return  # the server is ending
             except Exception:  # noqa: BLE001 - a boundary: the editor keeps what it had, and the log says what happened
@@ -156,7 +167,10 @@ class Documents:
         return document.analysis if document.fresh else None
 
     def structure(self, document: Document) -> Structure:
-        """What may stand in this flow: everything that is installed, and its own tasks."""
+        """What may stand in this flow: everything that is installed, and its own tasks; or in this file of tests."""
+        if document.holds_tests:
+            self._of_tests = self._of_tests or Structure(tests_schema())
+            return self._of_tests
         own = document.analysis.facts.own_tasks if document.analysis is not None else {}
         if not own:
             if self._plain is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -54,19 +55,33 @@ class Read:
     sources: Table[str, str]
 
 
-def read_suite(file: str, *, registry: PluginRegistry | None = None, tasks: Tasks | None = None) -> Read:
-    """The tests in `file`. Raises `OSError` when it cannot be read."""
+def read_suite(
+    file: str,
+    *,
+    registry: PluginRegistry | None = None,
+    tasks: Tasks | None = None,
+    raw: bytes | None = None,
+    check: Callable[[str], Checked] | None = None,
+) -> Read:
+    """The tests in `file`. Raises `OSError` when it cannot be read.
+
+    `raw` is its text where that is not the file's, and `check` checks the flow at a path in another way: for editors,
+    in which both may not be saved yet.
+    """
+    from flowlang import api
     from flowlang.connections import plugin_registry
 
-    with open(file, "rb") as opened:
-        raw = opened.read()
+    if raw is None:
+        with open(file, "rb") as opened:
+            raw = opened.read()
+    check = check or (lambda path: api.check(path, registry=registry, tasks=tasks))
     text = raw.decode("utf-8-sig", "replace")
     node, found = read_yaml(raw, file)
     if not isinstance(node, Mapping):
         return Read(None, tuple(_no_object(each) for each in ordered(found)), {file: text})
     context = Context(node.source)
     fields = Fields(context, node, "a test file", FILE_KEYS, also={"cases": "tests", "of": "flow"})
-    checked = _flow(fields, file, registry, tasks)
+    checked = _flow(fields, file, check)
     if checked is None or checked.plan is None or checked.flow is None:
         flow_findings = checked.findings if checked is not None else []
         sources = {**(checked.sources if checked is not None else {}), file: text}
@@ -114,10 +129,8 @@ def _no_object(finding: Diagnostic) -> Diagnostic:
     )
 
 
-def _flow(fields: Fields, file: str, registry: PluginRegistry | None, tasks: Tasks | None) -> Checked | None:
+def _flow(fields: Fields, file: str, check: Callable[[str], Checked]) -> Checked | None:
     """The flow of a test file, checked; None, and a finding, when there is none."""
-    from flowlang import api
-
     folder = os.path.dirname(file)
     if "flow" in fields:
         name = fields.text("flow")
@@ -135,7 +148,7 @@ def _flow(fields: Fields, file: str, registry: PluginRegistry | None, tasks: Tas
             codes.NO_FLOW, f"there is no flow `{written}`", span, help_ or "name the flow's file with `flow:`"
         )
         return None
-    return api.check(path, registry=registry, tasks=tasks)
+    return check(path)
 
 
 def _flows_in(folder: str) -> list[str]:
