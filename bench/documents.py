@@ -14,7 +14,7 @@ from harness import BENCH, Figure, in_turn, run, seconds
 
 sys.path.insert(0, str(BENCH.parent))  # the server of the tests
 
-DOCUMENTS = 20_000
+DOCUMENTS = 100_000
 REQUESTS = 1000
 HEAD = """\
 flow: documents
@@ -74,6 +74,7 @@ async def _bare_find(url: str, at_once: int) -> None:
 
     numbers = iter(range(REQUESTS))
     async with AsyncMongoClient(url) as client:
+        await client.admin.command("ping")  # as a connection does when it opens
         target = client.bench.small
 
         async def work() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import flowlang
+from cache import cache
 from control import cancel, turns
 from databases import databases
 from documents import documents
@@ -394,6 +395,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
-    web, documents, databases,
+    web, documents, cache, databases,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}
