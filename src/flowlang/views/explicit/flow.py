@@ -147,7 +147,7 @@ def _connection(each: model.Connection, values: Values, settings: Settings) -> l
         if key in settings.hidden or key in _HOST_KEYS or default is None or not settings.accepted:
             told.append(remark(f"{key}: {MASK if key in settings.hidden else data(default)}, by default"))
         else:
-            lines.append(default_of(key, default))
+            lines += default_of(key, default)
     return lines + _host_keys(each, values, settings) + told
 
 
@@ -194,7 +194,7 @@ def _input(each: model.Input, number: int, known: Known) -> list[str]:
     if each.has_default:
         lines.append(_default(each, inside(node, "default"), known))
     elif not each.required:
-        lines.append(default_of("default", None))
+        lines += default_of("default", None)
     lines.append(setting("secret", data(each.secret), note("secret")))
     lines += [setting("enum", data(each.enum))] if each.enum is not None else []
     rules = {key: getattr(each, key) for key in _RULES}

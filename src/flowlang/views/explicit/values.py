@@ -43,7 +43,7 @@ class Values:
         given = {name.text for name, _ in entries}
         for key, default in known.items():
             if key not in given:
-                lines.append(remark(f"{key}: null, by default") if default is None else default_of(key, default))
+                lines += [remark(f"{key}: null, by default")] if default is None else default_of(key, default)
         return lines
 
     def _after(self, head: str, value: model.Value, filled: object = None) -> list[str]:
@@ -100,5 +100,11 @@ class Values:
         return self._guard("-", guard)
 
 
-def default_of(key: str, value: object) -> str:
-    return setting(word(key), data(value), DEFAULT)
+def default_of(key: str, value: object) -> list[str]:
+    """A default as its author would have written it: an object with a line for each of its keys."""
+    if not isinstance(value, Mapping) or not value:
+        return [setting(word(key), data(value), DEFAULT)]
+    return [
+        noted(f"{word(key)}:", DEFAULT),
+        *nested(line for name, each in value.items() for line in default_of(name, each)),
+    ]
