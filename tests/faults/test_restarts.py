@@ -53,9 +53,12 @@ async def test_a_server_that_dies_and_comes_back(service: Service, own: Server, 
         seen("frozen", failure)
         assert (failure.type, failure.retryable) == ("timeout", True)
 
+        killing: list[asyncio.Task[None]] = []  # it goes on when the write's failure ends the branch that began it
+
         async def dies() -> None:
             await place.proxy.said.wait()
-            await kill()
+            killing.append(asyncio.ensure_future(kill()))
+            await asyncio.shield(killing[0])
 
         def freezes() -> None:
             own.pause()
@@ -63,6 +66,7 @@ async def test_a_server_that_dies_and_comes_back(service: Service, own: Server, 
 
         last = {"parallel": [service.write, FAULT]}
         failure = await place.failed(service.write, FAULT, last, fault=[freezes, dies])
+        await killing[0]
         seen("killed inside a write", failure)
         assert (failure.type, failure.retryable, failure.outcome_unknown) == ("connection_lost", True, True)
         await start()
