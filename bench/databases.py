@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 import flowlang
-from harness import ROOT, Figure, in_turn, run, seconds
+from harness import ROOT, Figure, Times, in_turn, run, seconds
 
 QUERIES = 1000
 AT_ONCE = 16
@@ -45,6 +46,8 @@ class Service:
     kind: str
     called: str
     bare: Callable[[str], AbstractAsyncContextManager[Bare]]
+    pooled: Callable[[str, int], AbstractAsyncContextManager[Callable[[int], Awaitable[Any]]]]
+    """The driver's own pool, so many connections opened: a query that takes one and gives it back."""
     query: str
     insert: str
     fetch: str
@@ -86,10 +89,24 @@ async def bare_postgres(url: str) -> AsyncIterator[BarePostgres]:
         await connection.close()
 
 
+@asynccontextmanager
+async def pooled_postgres(url: str, size: int) -> AsyncIterator[Callable[[int], Awaitable[Any]]]:
+    import asyncpg
+
+    async with asyncpg.create_pool(url, min_size=size, max_size=size) as pool:
+
+        async def query(number: int) -> Any:
+            async with pool.acquire() as connection:
+                return await BarePostgres(connection).query(number)
+
+        yield query
+
+
 POSTGRES = Service(
     "postgres",
     "asyncpg",
     bare_postgres,
+    pooled_postgres,
     query='pg_query: {id: got, query: "SELECT ${N}::int AS n"}',
     insert='pg_batch_insert: {id: done, table: t, records: "${inputs.records}"}',
     fetch='pg_query: {id: all, query: "SELECT id, name, amount, note FROM t"}',
@@ -121,65 +138,69 @@ def databases() -> list[Figure]:
     found: list[Figure] = []
     for service in SERVICES:
         with server(service.kind) as url:
-            found += [_steps(service, url), _loop(service, url, 1), _loop(service, url, AT_ONCE)]
+            found += [*_warm(service, url, 1), *_warm(service, url, AT_ONCE)]
             found += [_insert(service, url), _fetch(service, url)]
     return found
 
 
-def _flow(service: Service, url: str, steps: str, more: str = "") -> flowlang.Flow:
+def _flow(service: Service, url: str, steps: str, more: str = "", **options: Any) -> flowlang.Flow:
     connection = f"{{type: {service.kind}, url: '{url}', pool_size: {AT_ONCE}}}"
-    return flowlang.load(text=f"flow: bench\nconnections: {{db: {connection}}}\n{more}steps:\n{steps}")
+    return flowlang.load(text=f"flow: bench\nconnections: {{db: {connection}}}\n{more}steps:\n{steps}", **options)
 
 
-async def _by_hand(service: Service, url: str, at_once: int) -> None:
-    """So many workers, each with a connection of its own, share the queries."""
+def _warm(service: Service, url: str, at_once: int) -> list[Figure]:
+    """Queries on a warm pool, beside the driver's own pool and beside connections that are held all the time."""
+    measured = Times(asyncio.run(_warm_rounds(service, url, at_once)))
+    pool, own, held = (seconds(measured.of(place) / QUERIES) for place in range(3))
+    side = f"{at_once} side by side" if at_once > 1 else "one after the other"
+    what, target = f"{service.kind}, {QUERIES:,} queries, {side}", 1.2 if at_once > 1 else 1.3
+    how = f"`for_each` over {QUERIES:,} numbers, sessions opened before; by hand as many workers; 7 rounds"
+    beside = measured.of(1) / measured.of(2)
+    return [
+        Figure(what, f"{service.called}'s pool: {pool}", own, measured.ratio(1), "×", target, how),
+        Figure(f"{what}, beside held connections", f"{service.called}: {held}", own, beside, "×", None, how),
+    ]
+
+
+async def _warm_rounds(service: Service, url: str, at_once: int) -> list[list[float]]:
+    """Seconds of each round: by the driver's pool, by a flow, by connections held all the time."""
+    marks: list[float] = []
+
+    @flowlang.task(effect="read")
+    def mark() -> dict[str, Any]:
+        """Note the time."""
+        marks.append(time.perf_counter())
+        return {}
+
+    def loop(count: int, name: str) -> str:
+        body = service.query.replace("${N}", "${n}").replace("{id: got, ", f"{{id: {name}, ")
+        return f'  - for_each: "${{range({count})}}"\n    as: n\n    max_concurrency: {at_once}\n    do: [{body}]\n'
+
+    steps = f"{loop(4 * at_once, 'first')}  - mark: {{}}\n{loop(QUERIES, 'got')}  - mark: {{}}\n"
+    flow = _flow(service, url, steps, tasks=[mark])
+    found = []
+    async with AsyncExitStack() as stack:
+        pooled = await stack.enter_async_context(service.pooled(url, at_once))
+        held = [(await stack.enter_async_context(service.bare(url))).query for _ in range(at_once)]
+        for _ in range(8):
+            marks.clear()
+            by_pool = await _by_hand([pooled] * at_once)
+            await run(flow)
+            found.append([by_pool, marks[1] - marks[0], await _by_hand(held)])
+    return found[1:]
+
+
+async def _by_hand(workers: Sequence[Callable[[int], Awaitable[Any]]]) -> float:
+    """Seconds in which the workers share the queries."""
     numbers = iter(range(QUERIES))
 
-    async def worker() -> None:
-        async with service.bare(url) as bare:
-            for number in numbers:
-                await bare.query(number)
+    async def worker(query: Callable[[int], Awaitable[Any]]) -> None:
+        for number in numbers:
+            await query(number)
 
-    await asyncio.gather(*(worker() for _ in range(at_once)))
-
-
-def _steps(service: Service, url: str) -> Figure:
-    each = service.query.replace("{id: got, ", "{id: sNN, ")
-    lines = [f"  - {each.replace('NN', str(n)).replace('${N}', '${' + str(n) + '}')}\n" for n in range(QUERIES)]
-    flow = _flow(service, url, "".join(lines))
-
-    async def floor() -> None:
-        await _by_hand(service, url, 1)
-
-    async def ours() -> None:
-        await run(flow)
-
-    measured = in_turn(7, floor, ours)
-    how = f"{QUERIES:,} steps with one query each, one connection each run; whole run / queries; 7 rounds"
-    floor_text, own = (seconds(measured.of(place) / QUERIES) for place in (0, 1))
-    what = f"{service.kind}, one query in a step"
-    return Figure(what, f"{service.called}: {floor_text}", own, measured.ratio(1), "×", 1.3, how)
-
-
-def _loop(service: Service, url: str, at_once: int) -> Figure:
-    body = service.query.replace("${N}", "${n}")
-    steps = (
-        f'  - for_each: "${{range({QUERIES})}}"\n    as: n\n    max_concurrency: {at_once}\n    do:\n      - {body}\n'
-    )
-    flow = _flow(service, url, steps)
-
-    async def floor() -> None:
-        await _by_hand(service, url, at_once)
-
-    async def ours() -> None:
-        await run(flow)
-
-    measured = in_turn(7, floor, ours)
-    side = f"{at_once} side by side" if at_once > 1 else "one after the other"
-    how = f"`for_each` over {QUERIES:,} numbers, by hand as many workers with a connection each; whole run; 7 rounds"
-    floor_text, own = (seconds(measured.of(place) / QUERIES) for place in (0, 1))
-    what, target = f"{service.kind}, {QUERIES:,} queries, {side}", 1.2 if at_once > 1 else 1.3
-    return Figure(what, f"{service.called}: {floor_text}", own, measured.ratio(1), "×", target, how)
+    began = time.perf_counter()
+    await asyncio.gather(*map(worker, workers))
+    return time.perf_counter() - began
 
 
 def _insert(service: Service, url: str) -> Figure:
@@ -188,6 +209,7 @@ def _insert(service: Service, url: str) -> Figure:
     async def floor() -> None:
         async with service.bare(url) as bare:
             await bare.clear()
+        async with service.bare(url) as bare:
             await bare.insert(RECORDS)
 
     async def ours() -> None:
