@@ -28,6 +28,7 @@ from flowlang.plan import ROOTS, Assign
 from flows import BLOCK, shop
 from flows import STEPS as STEPS_OF_BLOCK
 from harness import Figure, in_turn, processes_in_turn, run, seconds, spawn
+from moves import moves
 from plugin import op, waiting_op
 from web import web
 
@@ -395,6 +396,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
-    web, documents, cache, databases,
+    web, documents, cache, databases, moves,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

@@ -3,7 +3,7 @@
     python bench/run.py [NAME …] [--write FILE]
 
 NAMEs choose figures: step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt,
-expressions, web, documents, cache, databases.
+expressions, web, documents, cache, databases, moves.
 The exit code is 1 when a target is missed.
 """
 

@@ -60,7 +60,7 @@ class Statement:
     def table(self, records: Sequence[Any]) -> Table:
         """The same as a table; records stay the driver's where nothing is to be converted."""
         if not self._decoders:
-            return Table(self.columns, list(map(tuple, records)))
+            return Table(self.columns, records)
         places = [(self.columns.index(name), convert) for name, convert in self._decoders]
         rows = list(map(list, records))
         for row in rows:
