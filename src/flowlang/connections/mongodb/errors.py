@@ -24,6 +24,7 @@ those of the drivers' specification of transactions.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -133,9 +134,17 @@ def _plain(name: str) -> Classified:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Around the driver: its errors as FlowLang's, in the server's own words."""
+    """Around the driver: its errors as FlowLang's, in the server's own words.
+
+    A cancellation that comes at the very moment of an answer gets lost in the driver (in `asyncio.wait_for`, before
+    Python 3.12); here it goes on.
+    """
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
     try:
         yield
+        if task is not None and task.cancelling() > asked:
+            raise asyncio.CancelledError
     except FlowExecutionError:
         raise
     except (ValueError, TypeError) as error:

@@ -407,8 +407,8 @@ class WritingTasks:
                 connection: store
                 collection: stock
                 operations:
-                  - update_one: {filter: {_id: "${inputs.from}"}, update: {$inc: {count: -1}}}
-                  - update_one: {filter: {_id: "${inputs.to}"}, update: {$inc: {count: 1}}, upsert: true}
+                  - update_one: {filter: {_id: "${inputs.source}"}, update: {$inc: {count: -1}}}
+                  - update_one: {filter: {_id: "${inputs.target}"}, update: {$inc: {count: 1}}, upsert: true}
         """
         made = requests(operations, Reader(operators=allow_operators))
         if not made:
