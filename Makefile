@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-suite fuzz test test-fast lint format types check bench clean
+.PHONY: help setup tools demo yaml-suite fuzz test test-fast long lint format types check bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,7 +51,10 @@ test: $(STAMP) $(TOOLS) ## run the whole test suite, in random order on all core
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow and not long' $(ARGS)
+
+long: $(STAMP) $(TOOLS) ## run the sets of tests that take minutes: a mutant for each check of the conformance kit
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 lint: $(STAMP) ## look for mistakes and departures from the style (ruff)
 	$(BIN)/ruff check .

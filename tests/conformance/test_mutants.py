@@ -20,6 +20,7 @@ def test_the_check_passes_on_the_double(check: Check, linekv: LineKV) -> None:
     assert outcome.status == "passed", outcome.message
 
 
+@pytest.mark.long
 @each_check
 def test_the_check_catches_its_mutant(check: Check, linekv: LineKV) -> None:
     outcome = examined(check, loaded(mutants()[check.id]), linekv, flawed=True)
