@@ -121,7 +121,7 @@ def _handler(notes: Notes) -> type[BaseHTTPRequestHandler]:
         def _answer(self, status: int, value: Any) -> None:
             content = json.dumps(value).encode()
             try:
-                self.send_response(status)
+                self.send_response_only(status)  # without a `Date`: the kit compares whole answers, also seconds apart
                 if status == 429:
                     self.send_header("Retry-After", "2")
                 self.send_header("Content-Type", "application/json")

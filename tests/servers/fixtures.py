@@ -5,13 +5,16 @@ A server whose programs are missing skips the test and says why; in CI it fails 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +27,19 @@ _numbers = count(1)
 ROOT = Path(__file__).resolve().parents[2]
 
 Shared = Callable[[str], str]
+
+# What makes a used database of PostgreSQL like a new one: all that a test can have left lies in schemas.
+EMPTIED = """
+DO $$
+DECLARE made name;
+BEGIN
+    FOR made IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', made);
+    END LOOP;
+    CREATE SCHEMA public;
+    GRANT USAGE ON SCHEMA public TO PUBLIC;
+END $$
+"""
 
 
 def require(kind: str) -> None:
@@ -79,19 +95,42 @@ def place(worker: str) -> str:
     return f"t_{worker}_{os.getpid()}_{next(_numbers)}"
 
 
+@pytest.fixture(scope="session")
+def postgres_database(shared_server: Shared, worker_id: str) -> Iterator[str]:
+    """The URL of the worker's own database on PostgreSQL: making one for each test would take longer than the tests."""
+    url, name = shared_server("postgres"), place(worker_id)
+    _elsewhere(_on_postgres(url, f"CREATE DATABASE {name} TEMPLATE template0"))
+    yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    _elsewhere(_on_postgres(url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
-async def postgres_url(shared_server: Shared, worker_id: str) -> AsyncIterator[str]:
-    """The URL of an empty database on PostgreSQL."""
+async def postgres_url(postgres_database: str) -> str:
+    """The URL of an empty database on PostgreSQL, without any session."""
+    await _on_postgres(
+        postgres_database,
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        EMPTIED,
+    )
+    return postgres_database
+
+
+async def _on_postgres(url: str, *statements: str) -> None:
     import asyncpg
 
-    url, name = shared_server("postgres"), place(worker_id)
-    admin = await asyncpg.connect(url)
+    session = await asyncpg.connect(url)
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        yield urlsplit(url)._replace(path=f"/{name}").geturl()
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        for each in statements:
+            await session.execute(each)
     finally:
-        await admin.close()
+        await session.close()
+
+
+def _elsewhere(work: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine to its end on a loop of its own: that of a test is not there for what outlives the test."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture
