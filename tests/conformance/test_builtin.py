@@ -46,8 +46,6 @@ class TestRedis(OfStated, stated=subjects.REDIS):
         return subjects.REDIS.configured(await subjects.redis_account(redis_url))
 
 
-# PyMongo lets go of a socket without closing it when it is cancelled while it opens one; Python closes it at once.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 class TestMongodb(OfStated, stated=subjects.MONGODB):
     @pytest.fixture
     def config(self, mongodb_url: str) -> dict[str, Any]:
