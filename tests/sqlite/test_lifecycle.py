@@ -455,7 +455,7 @@ async def test_a_cancelled_write_is_undone(db: Database) -> None:
     writing = asyncio.create_task(
         db.tasks["sqlite_batch_insert"](table="t", records=records, batch_size=100, connection=handle)
     )
-    await until(lambda: handle._db.total_changes > 0)
+    await until(lambda: handle._session._db.total_changes > 0)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing

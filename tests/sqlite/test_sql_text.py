@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flowlang.connections._sql_text import (
-    GENERIC,
-    MYSQL,
-    POSTGRES,
-    SQLITE,
-    Dialect,
-    holes,
-    leading_word,
-    quote_name,
-    render,
-    writes,
-)
+from flowlang.connections._sql.dialect import GENERIC, MYSQL, POSTGRES, SQLITE, Dialect
+from flowlang.connections._sql.holes import holes, writes
+from flowlang.connections._sql.text import leading_word, quote_name, render
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.values import Ident, Sql
 

@@ -26,7 +26,8 @@ from flowlang.checking.rules import (
 from flowlang.checking.scope import Scope
 from flowlang.checking.steps import Service, Walked, attempt_limit, slot_of, walker
 from flowlang.checking.values import Compiler, Wanted, constant, evaluator, in_dict, text
-from flowlang.connections._sql_text import Dialect, writes
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.holes import writes
 from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record

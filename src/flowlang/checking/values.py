@@ -12,7 +12,8 @@ from flowlang.checking.checker import Checker
 from flowlang.checking.references import keys_of
 from flowlang.checking.rules import literal_credential, object_keys, secret_stored, sql_text, stream_kept, value_type
 from flowlang.checking.scope import Scope
-from flowlang.connections._sql_text import Dialect, holes
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.holes import holes
 from flowlang.document import model
 from flowlang.document.nodes import Scalar
 from flowlang.expressions.infer import Inference, infer, infer_condition, infer_template

@@ -16,6 +16,10 @@ class Pooled(Protocol):
     async def open(self) -> None:
         """Open it. Whatever goes wrong, nothing stays open."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed, by us or as far as we know by the other end."""
+
     async def close(self) -> None:
         """Close it. Closing twice does nothing."""
 
@@ -30,7 +34,7 @@ class Pool(Generic[Handle]):
     """At most `size` handles. A waiter is handed either an idle handle or the right to open one (None).
 
     `make(number)` gives an unopened handle; the numbers count from 1, for the names of threads and the like. An idle
-    handle of which `dead` says so is thrown away. One that has been idle for `idle` seconds, or open for `lifetime`
+    handle that is closed by now is thrown away. One that has been idle for `idle` seconds, or open for `lifetime`
     seconds, is closed when the pool is used next, as long as `least` remain. `in_turn`: handles close one after the
     other.
     """
@@ -40,15 +44,13 @@ class Pool(Generic[Handle]):
         make: Callable[[int], Handle],
         size: int,
         *,
-        dead: Callable[[Handle], bool] | None = None,
         least: int = 0,
         idle: float | None = None,
         lifetime: float | None = None,
-        in_turn: bool = True,
+        in_turn: bool = False,
     ) -> None:
         self._make = make
-        self._size = size
-        self._dead = dead
+        self.size = size
         self._least = least
         self._idle_limit = idle
         self._lifetime = lifetime
@@ -63,8 +65,9 @@ class Pool(Generic[Handle]):
         self._closing = asyncio.Lock() if in_turn else None
 
     async def fill(self) -> None:
-        """Open handles until there are `least`, at the same time. Raises the driver's error; the others stay open."""
-        missing = max(self._least - len(self._all) - self._opening, 0)
+        """Open handles until there are `least`, and one at least, at the same time. Raises what opening one raised; the
+        others stay open."""
+        missing = max(max(self._least, 1) - len(self._all) - self._opening, 0)
         self._opening += missing
         opened = await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
         errors = [each for each in opened if isinstance(each, BaseException)]
@@ -75,15 +78,15 @@ class Pool(Generic[Handle]):
             raise errors[0]
 
     async def acquire(self) -> Handle:
-        """A handle for the caller alone. Waits when all are in use. Raises the driver's error when opening fails."""
+        """A handle for the caller alone. Waits when all are in use. Raises what opening one raised."""
         if self._closed:
             raise ConnectionError("the connection is closed")
         while self._idle:
             idle = self._idle.pop()[0]
-            if self._dead is None or not self._dead(idle):
+            if not idle.closed:
                 return idle
             self._all.pop(idle, None)
-        if len(self._all) + self._opening < self._size:
+        if len(self._all) + self._opening < self.size:
             self._opening += 1
         else:
             handle = await self._turn()

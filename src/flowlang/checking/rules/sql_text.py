@@ -33,8 +33,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowlang.connections._sql_dialect import Dialect
-from flowlang.connections._sql_holes import Hole, statement
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.holes import Hole, statement
 from flowlang.diagnostics import Diagnostic, Span, code
 from flowlang.document import model
 from flowlang.document.nodes import Scalar

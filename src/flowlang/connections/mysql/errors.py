@@ -8,10 +8,13 @@ https://mariadb.com/docs/server/reference/error-codes); 2xxx are the driver's.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.errors import Classified
-from flowlang.exceptions import FlowExecutionError
+from flowlang.exceptions import ConnectionError, FlowExecutionError
+
+if TYPE_CHECKING:
+    from flowlang.connections.mysql.config import Settings
 
 ERRORS: tuple[tuple[str, bool, tuple[int, ...]], ...] = (
     ("permission", False, (1044, 1142, 1143, 1227, 1290, 1370, 1410, 1419, 1698, 1792, 1836, 3118, 4031)),
@@ -95,6 +98,16 @@ def translated(error: BaseException) -> FlowExecutionError:
     if number in _ADVICE:
         told.add_note(_ADVICE[number])
     return told
+
+
+def of_opening(error: BaseException, settings: Settings) -> ConnectionError:
+    """What a session that cannot be opened is told as. Its class is that of the driver's error."""
+    told = translated(error)
+    where = f"{settings.host}:{settings.port}"
+    raised = ConnectionError(f"no session with the server at {where}: {told}", retryable=told.retryable)
+    for note in getattr(told, "__notes__", ()):
+        raised.add_note(note)
+    return raised
 
 
 def _text(error: BaseException, number: int) -> str:

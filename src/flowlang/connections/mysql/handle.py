@@ -10,10 +10,14 @@ from typing import Any
 
 from asyncmy.errors import MySQLError
 
-from flowlang.connections._sql import Row, StatementResult, invalid, unique_columns
-from flowlang.connections._sql_text import MYSQL, leading_word
+from flowlang.connections._sql.dialect import MYSQL
+from flowlang.connections._sql.handle import SqlHandle
+from flowlang.connections._sql.records import Insert, Records, Update, invalid
+from flowlang.connections._sql.results import Row, StatementResult, unique_columns
+from flowlang.connections._sql.text import leading_word
+from flowlang.connections.mysql import records as many
 from flowlang.connections.mysql.config import Settings
-from flowlang.connections.mysql.errors import may_end_transaction, of_server, translated
+from flowlang.connections.mysql.errors import may_end_transaction, of_opening, of_server, translated
 from flowlang.connections.mysql.session import Session
 from flowlang.connections.mysql.values import literals
 from flowlang.exceptions import ConnectionError, FlowExecutionError
@@ -37,8 +41,8 @@ _MOST_ROWS = 2**63 - 1
 _ODD_ANSWERS = (RuntimeError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError)
 
 
-class Handle:
-    """Used by one task at a time. Its methods raise `FlowExecutionError` with its class."""
+class Handle(SqlHandle):
+    """A session, with what is known of its state."""
 
     def __init__(self, settings: Settings) -> None:
         self.session = Session(settings)
@@ -51,15 +55,17 @@ class Handle:
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Raises the driver's errors, OSError and TimeoutError; nothing stays open then."""
-        await self.session.open()
+        """Raises ConnectionError, OSError and TimeoutError."""
+        try:
+            await self.session.open()
+        except MySQLError as error:
+            raise of_opening(error, self.session.settings) from error
 
     @property
     def closed(self) -> bool:
         return self._closed or not self.session.usable
 
     async def reset(self) -> bool:
-        """Undo what a task left. Returns whether the session is as good as new."""
         session = self.session
         if self.closed or self._running:
             return False
@@ -74,7 +80,6 @@ class Handle:
         return True
 
     async def close(self) -> None:
-        """Close the session; a statement that still runs is ended at the server. Closing twice does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -86,7 +91,6 @@ class Handle:
             await self.session.end_at_server()
 
     async def ping(self) -> None:
-        """Raise when the server does not answer."""
         async with self.told():
             await self.session.in_transaction()
 
@@ -158,7 +162,6 @@ class Handle:
         return await self.send(filled(text, values), unbuffered=unbuffered)
 
     async def fetch(self, text: str, values: list[Any], limit: int | None) -> list[Row]:
-        """The rows of a statement, at most `limit` of them."""
         if limit is None:
             return _rows(await self.author(text, values))
         await self.send(f"SET sql_select_limit = {min(limit, _MOST_ROWS)}")
@@ -169,7 +172,6 @@ class Handle:
                 await self.send("SET sql_select_limit = DEFAULT")
 
     async def run(self, text: str, values: list[Any]) -> StatementResult:
-        """A statement's rows, if it gives any, and how many it changed."""
         result = await self.author(text, values)
         if result.description is not None:
             rows = _rows(result)
@@ -177,7 +179,6 @@ class Handle:
         return {"rows": [], "rows_affected": int(result.affected_rows)}
 
     async def batches(self, text: str, values: list[Any], size: int) -> AsyncGenerator[Table, None]:
-        """The rows in tables of `size`, as the server sends them."""
         result = await self.author(text, values, unbuffered=True)
         if result.description is None:
             return
@@ -217,6 +218,14 @@ class Handle:
             if error.error_class != "cancelled":
                 raise
 
+    # ── many records ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def insert(self, job: Insert, records: Records, first: int) -> int:
+        return await many.insert(self, job, records, first)
+
+    async def update(self, job: Update, records: Records, first: int) -> int:
+        return await many.update(self, job, records, first)
+
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
 
     def still_there(self) -> None:
@@ -228,19 +237,16 @@ class Handle:
             )
 
     async def begin(self) -> str:
-        """Begin a transaction, or a savepoint inside one. Returns the savepoint's name, empty for a transaction."""
         name = f"flowlang_{self._depth}" if self._depth else ""
         await self.send(f"SAVEPOINT {name}" if name else "START TRANSACTION")
         self._depth += 1
         return name
 
     async def commit(self, savepoint: str) -> None:
-        """Keep what was done since `begin`."""
         await self.send(f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT")
         self._depth -= 1
 
     async def rollback(self, savepoint: str) -> None:
-        """Undo what was done since `begin`, where the server has not done so already: with the session, say."""
         self._depth = max(self._depth - 1, 0)
         lost = self._lost
         if not savepoint:

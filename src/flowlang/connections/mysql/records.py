@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowlang.connections._sql_records import Insert, Records, Update
-from flowlang.connections._sql_text import quote_column, quote_name
+from flowlang.connections._sql.records import Insert, Records, Update
+from flowlang.connections._sql.text import quote_column, quote_name
 from flowlang.connections.mysql.errors import number_of
-from flowlang.connections.mysql.handle import Handle
 from flowlang.connections.mysql.values import column_binary, column_literals
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.table import part
+
+if TYPE_CHECKING:
+    from flowlang.connections.mysql.handle import Handle
 
 _DUPLICATE_KEY = 1062
 _DUPLICATES = re.compile(rb"Duplicates: (\d+)")

@@ -8,13 +8,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import contextmanager
 from typing import Any
 
-from flowlang.connections._sql import Row, StatementResult
-from flowlang.connections._sql_text import POSTGRES, leading_word
-from flowlang.connections.postgres.config import Settings, tls
+from flowlang.connections._sql.dialect import POSTGRES
+from flowlang.connections._sql.handle import SqlHandle
+from flowlang.connections._sql.records import Insert, Records, Update
+from flowlang.connections._sql.results import Row, StatementResult
+from flowlang.connections._sql.text import leading_word
+from flowlang.connections.postgres import many
+from flowlang.connections.postgres.config import Settings
 from flowlang.connections.postgres.errors import state_of, translated
+from flowlang.connections.postgres.opening import opened
 from flowlang.connections.postgres.session import RESET, mark_of
 from flowlang.connections.postgres.statement import Statement, value_refused
-from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 from flowlang.tasks.table import Table
 
@@ -23,57 +27,8 @@ _KEPT_STATEMENTS = 200
 _DEFINES = frozenset({"CREATE", "ALTER", "DROP"})  # they change what other statements mean
 
 
-async def _opened(settings: Settings) -> Any:
-    """A connection of asyncpg. Raises its errors; nothing stays open then."""
-    import asyncpg
-
-    driver = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password,  # never None: the driver would look for one elsewhere
-        database=settings.database,
-        ssl=tls(settings),
-        direct_tls=False,
-        target_session_attrs="any",
-        timeout=settings.timeout or 60,
-        command_timeout=settings.timeout,
-        # Its cache would not see that a table has other columns by now, and COPY would send the old ones.
-        statement_cache_size=0,
-        server_settings={"application_name": settings.application_name},
-    )
-    try:
-        for name in AS_TEXT:
-            await driver.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
-        await driver.set_type_codec(
-            "interval",
-            schema="pg_catalog",
-            encoder=as_interval,
-            decoder=lambda parts: interval_of(*parts),
-            format="tuple",
-        )
-        _keep_alive(driver)
-    except BaseException:
-        driver.terminate()
-        raise
-    return driver
-
-
-def _keep_alive(driver: Any) -> None:
-    """Let the system notice a server that is gone without a word. The driver has no option for it."""
-    import socket
-
-    link = getattr(driver, "_transport", None)
-    plug = link.get_extra_info("socket") if link is not None else None
-    if plug is not None and plug.family != getattr(socket, "AF_UNIX", None):
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if hasattr(socket, name):
-                plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
-
-
-class Handle:
-    """What a task gets as its `connection`. Used by one task at a time."""
+class Handle(SqlHandle):
+    """A connection of asyncpg, with what is known of its session."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -86,8 +41,9 @@ class Handle:
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Log in. Raises the driver's own errors; nothing stays open then."""
-        self._driver = await _opened(self.settings)
+        """Log in. Raises FlowExecutionError: `connect`, `auth`, `not_found` (the database), `permission`, `timeout`,
+        `unavailable` (no session left)."""
+        self._driver = await opened(self.settings)
 
     @property
     def closed(self) -> bool:
@@ -100,7 +56,6 @@ class Handle:
         return self._driver
 
     async def close(self) -> None:
-        """End the session; a statement under way is cancelled at the server first. Closing twice does nothing."""
         self._statements.clear()
         if self.closed:
             return
@@ -110,7 +65,6 @@ class Handle:
             self._driver.terminate()
 
     async def reset(self) -> bool:
-        """Undo what a task left. Returns whether the session is as good as new."""
         driver = self._driver
         if self._spent or driver.is_closed():
             return False
@@ -123,7 +77,6 @@ class Handle:
         return True
 
     async def ping(self) -> None:
-        """Ask the server for an answer."""
         with self.told():
             await self._driver.fetchval("SELECT 1")
 
@@ -259,6 +212,14 @@ class Handle:
     async def _more(self, cursor: Any, size: int) -> Any:
         with self.told():
             return await cursor.fetch(size)
+
+    # ── many records ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def insert(self, job: Insert, records: Records, first: int) -> int:
+        return await many.insert(self, job, records, first)
+
+    async def update(self, job: Update, records: Records, first: int) -> int:
+        return await many.update(self, job, records, first)
 
     # ── COPY ────────────────────────────────────────────────────────────────────────────────────────────────
 

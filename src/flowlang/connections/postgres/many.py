@@ -14,15 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowlang.connections._sql import Insert, Records, Update
-from flowlang.connections._sql_text import POSTGRES, quote_column, quote_name
-from flowlang.connections.postgres.handle import Handle
+from flowlang.connections._sql.dialect import POSTGRES
+from flowlang.connections._sql.records import Insert, Records, Update
+from flowlang.connections._sql.text import quote_column, quote_name
 from flowlang.connections.postgres.statement import affected
 from flowlang.connections.postgres.values import Encoder, converted, encoder, refused
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.table import part
+
+if TYPE_CHECKING:
+    from flowlang.connections.postgres.handle import Handle
 
 _FEW = 50  # records for which COPY's extra round trips do not pay
 _COPIED = 100_000  # records in one COPY: the event loop gets its turn in between, however fast the server is

@@ -12,8 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from flowlang.connections._sql_dialect import POSTGRES
-from flowlang.connections._sql_holes import tokens
+from flowlang.connections._sql.dialect import POSTGRES
+from flowlang.connections._sql.tokens import tokens
 
 Mark = Literal["clean", "dirty", "spent"]
 

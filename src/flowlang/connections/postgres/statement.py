@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from flowlang.connections._sql import Row, StatementResult, invalid, unique_columns
+from flowlang.connections._sql.records import invalid
+from flowlang.connections._sql.results import Row, StatementResult, unique_columns
 from flowlang.connections.postgres.values import Convert, decoder, encoder, refused
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.table import Table

@@ -26,7 +26,7 @@ import re
 from collections.abc import Mapping
 
 from flowlang.connections.errors import Classified
-from flowlang.exceptions import ERROR_CLASSES, FlowExecutionError
+from flowlang.exceptions import ERROR_CLASSES, ConnectionError, FlowExecutionError
 
 _BY_DRIVER: Mapping[str, str] = {  # the driver's class → the code it took off
     "AuthenticationError": "NOAUTH",
@@ -123,12 +123,23 @@ def _class_of(error: BaseException) -> str | None:
 
 def translated(error: BaseException, what: str) -> FlowExecutionError:
     """The error a task raises for an answer of the server's; `what` names the command it answers."""
-    code, text = code_of(error), " ".join(str(error).split())
-    shown = text if text.startswith(code) or code == "ERR" else f"{code} {text}"
-    told = FlowExecutionError(f"{what}: {shown}", error_class=_class_of(error) or "task")
+    told = FlowExecutionError(f"{what}: {_shown(error)}", error_class=_class_of(error) or "task")
+    code = code_of(error)
     if code in _ADVICE:
         told.add_note(_ADVICE[code])
     return told
+
+
+def of_opening(error: BaseException) -> ConnectionError:
+    """What a link that cannot be opened is told as. Its class is that of the driver's error."""
+    known = verdict(error)
+    return ConnectionError(f"cannot connect: {_shown(error)}", retryable=known.retryable if known else None)
+
+
+def _shown(error: BaseException) -> str:
+    """The server's words, with the code that the driver took off them."""
+    code, text = code_of(error), " ".join(str(error).split()) or type(error).__name__
+    return text if code == "ERR" or text.startswith(code) else f"{code} {text}"
 
 
 def lost(what: str, error: BaseException | None = None) -> FlowExecutionError:

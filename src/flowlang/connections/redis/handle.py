@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowlang.connections.redis.address import Settings
-from flowlang.connections.redis.errors import lost, too_late, translated, verdict
+from flowlang.connections.redis.errors import lost, of_opening, too_late, translated, verdict
 from flowlang.connections.redis.values import Keys, Word, reader
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 
@@ -38,7 +38,7 @@ class Handle:
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Connect, authenticate and choose the database. Raises the driver's errors; nothing stays open then."""
+        """Connect, authenticate and choose the database. Raises ConnectionError; nothing stays open then."""
         import hiredis
         from redis.exceptions import ResponseError
 
@@ -47,10 +47,16 @@ class Handle:
         try:
             async with asyncio.timeout(self.settings.timeout or None):
                 await self._link.connect()
-        except BaseException:
+        except BaseException as error:
             await self.close()
+            if isinstance(error, Exception):
+                raise of_opening(error) from error
             raise
         self._link.socket_timeout = None  # from here on one limit covers sending and reading
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     async def close(self) -> None:
         """Close the link without waiting for the server. Closing twice does nothing."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowlang.connections.base import ConnectionPlugin
-from flowlang.connections.redis.errors import code_of, verdict
+from flowlang.connections._pooled import PooledPlugin
+from flowlang.connections.redis.errors import verdict
 from flowlang.connections.redis.tasks import TASKS
-from flowlang.exceptions import ConnectionError, PluginError
+from flowlang.exceptions import PluginError
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DRIVER = "redis[hiredis]>=5.1"
 
 
-class RedisPlugin(ConnectionPlugin):
+class RedisPlugin(PooledPlugin):
     """Redis through redis-py and hiredis."""
 
     name = "redis"
@@ -36,10 +36,6 @@ class RedisPlugin(ConnectionPlugin):
     category = "cache"
     error_table = staticmethod(verdict)
     shareable = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pool: Pool[Handle] | None = None
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
@@ -129,12 +125,8 @@ class RedisPlugin(ConnectionPlugin):
 
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def connect(self, config: dict[str, Any]) -> Pool[Handle]:
-        """Open the first link of the pool.
-
-        Raises ConnectionError: the server cannot be reached, or does not let us in. Raises PluginError when the
-        driver is missing or too old.
-        """
+    def make_pool(self, config: dict[str, Any]) -> Pool[Handle]:
+        """Raises PluginError when the driver is missing or too old."""
         from flowlang.connections._pool import Pool
         from flowlang.connections.redis.address import settings_of
         from flowlang.connections.redis.handle import Handle
@@ -142,50 +134,16 @@ class RedisPlugin(ConnectionPlugin):
 
         _check_driver()
         settings, keys = settings_of(config), Keys(config.get("key_prefix", ""))
-        decode, size = config.get("decode_responses", True), config.get("max_connections", 50)
-        self._pool = Pool(lambda _: Handle(settings, keys, decode=decode), size)
-        self.capacity = size
-        await self.release_connection(await self.get_connection())
-        return self._pool
-
-    async def disconnect(self) -> None:
-        """Close every link."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        decode = config.get("decode_responses", True)
+        return Pool(lambda _: Handle(settings, keys, decode=decode), config.get("max_connections", 50))
 
     async def get_connection(self) -> Handle:
         """A link of the pool that still stands, opened if need be."""
-        pool = self._pool
-        if pool is None:
-            raise ConnectionError("the Redis connection is not open")
-        try:
-            while True:
-                handle = await pool.acquire()
-                if await handle.usable():
-                    return handle
-                await pool.discard(handle)  # the server went away, or closed an idle link
-        except Exception as error:
-            if isinstance(error, ConnectionError):
-                raise
-            known = verdict(error)
-            reason = " ".join(str(error).split()) or type(error).__name__
-            code = code_of(error)
-            shown = reason if code == "ERR" or reason.startswith(code) else f"{code} {reason}"
-            raise ConnectionError(f"cannot connect: {shown}", retryable=known.retryable if known else None) from error
-
-    async def release_connection(self, connection: Handle) -> None:
-        """Back to the pool; closed when an answer on it was not read to its end."""
-        if self._pool is not None:
-            await self._pool.release(connection)
-
-    async def discard_connection(self, connection: Handle) -> None:
-        """Close the link: what it still answers, nobody may read."""
-        if self._pool is not None:
-            await self._pool.discard(connection)
-
-    async def ping(self, connection: Handle) -> None:
-        await connection.ping()
+        while True:
+            handle: Handle = await super().get_connection()
+            if await handle.usable():
+                return handle
+            await self.discard_connection(handle)  # the server went away, or closed an idle link
 
     # ── what it can do ──────────────────────────────────────────────────────────────────────────────────────
 

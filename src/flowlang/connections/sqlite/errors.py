@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowlang.connections.errors import Classified
-from flowlang.exceptions import ERROR_CLASSES, FlowExecutionError
+from flowlang.exceptions import ERROR_CLASSES, ConnectionError, FlowExecutionError
 
 _PERM, _BUSY, _LOCKED, _NOMEM, _READONLY, _INTERRUPT, _IOERR, _CORRUPT = 3, 5, 6, 7, 8, 9, 10, 11
 _FULL, _CANTOPEN, _PROTOCOL, _SCHEMA, _TOOBIG, _CONSTRAINT = 13, 14, 15, 17, 18, 19
@@ -109,6 +109,12 @@ def translated(error: BaseException) -> FlowExecutionError:
     if advice:
         told.add_note(advice)
     return told
+
+
+def of_opening(error: BaseException) -> ConnectionError:
+    """What a database that cannot be opened is told as."""
+    told = translated(error)
+    return ConnectionError(f"cannot open the database: {told}", retryable=told.retryable)
 
 
 def _of_value(error: BaseException) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Literal
 
-from flowlang.connections._sql_text import Dialect, quote_column, quote_name
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.text import quote_column, quote_name
 from flowlang.exceptions import FlowExecutionError
 from flowlang.records import frozen
 from flowlang.tasks.table import Table

@@ -1,8 +1,7 @@
 """Where the expressions and placeholders of a SQL text stand, and what each of them is to the statement.
 
-Nothing here parses SQL. A scanner splits a statement into quoted runs, comments, words and marks, which is
-enough to tell a placeholder from a question mark inside a literal, and to say where in a statement an
-expression of a flow stands. The check asks for every statement of a flow, so the scan looks at each token once.
+The pieces of a statement are enough to say where in it an expression of a flow stands. The check asks for every
+statement of a flow, so the scan looks at each token once.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from flowlang.connections._sql_dialect import GENERIC, Dialect, token_pattern
+from flowlang.connections._sql.dialect import GENERIC, Dialect
+from flowlang.connections._sql.tokens import Token, tokens
 from flowlang.records import frozen
 
 HoleKind = Literal["value", "in_literal", "in_comment", "identifier", "statement"]
@@ -45,9 +45,6 @@ _ONLY_READS = re.compile(  # most statements that read, without a look at their 
     rf"\s*(?:{'|'.join(sorted(_READS))})\s(?!.*\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|INTO)\b)",
     re.IGNORECASE | re.DOTALL,
 )
-
-Token = tuple[str, str, int]
-"""A piece of a statement: its kind, a group of the dialect's pattern, its text, and the index behind it."""
 
 
 @frozen
@@ -93,34 +90,6 @@ class Statement:
 
 
 _UNFIT = frozenset({"in_literal", "in_comment", "statement"})
-
-
-def tokens(text: str, dialect: Dialect) -> list[Token]:
-    """The tokens of a statement in order, comments among them, white space left out."""
-    pattern = token_pattern(dialect)
-    if not dialect.nested_comments or "/*" not in text:
-        return [(each.lastgroup or "", each[each.lastgroup or 0], each.end()) for each in pattern.finditer(text)]
-    found: list[Token] = []
-    end = 0
-    while (match := pattern.match(text, end)) is not None:
-        kind = match.lastgroup or ""
-        start, end = match.span(kind)
-        if kind == "comment" and text.startswith("/*", start):
-            end = _nested_comment_end(text, start)
-        found.append((kind, text[start:end], end))
-    return found
-
-
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-
-
-def _nested_comment_end(text: str, start: int) -> int:
-    depth = 0
-    for edge in _COMMENT_EDGE.finditer(text, start):
-        depth += 1 if edge.group() == "/*" else -1
-        if depth == 0:
-            return edge.end()
-    return len(text)
 
 
 @lru_cache(maxsize=1024)

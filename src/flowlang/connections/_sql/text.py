@@ -1,6 +1,6 @@
 """SQL as text: how values get into a statement, and how names are quoted.
 
-`_sql_dialect` says how a family of databases writes SQL, `_sql_holes` where a statement has its expressions and
+`dialect` says how a family of databases writes SQL, `holes` where a statement has its expressions and
 placeholders. The check asks `holes`, a plugin at run time asks `render`.
 """
 
@@ -10,27 +10,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from flowlang.connections._sql_dialect import GENERIC, MYSQL, POSTGRES, SQLITE, Dialect, ParamStyle
-from flowlang.connections._sql_holes import Hole, holes, statement, writes
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.holes import Hole, statement
 from flowlang.exceptions import FlowExecutionError
 from flowlang.records import frozen
 from flowlang.tasks.values import Ident, Sql
-
-__all__ = [
-    "GENERIC",
-    "MYSQL",
-    "POSTGRES",
-    "SQLITE",
-    "Dialect",
-    "Hole",
-    "ParamStyle",
-    "holes",
-    "leading_word",
-    "quote_column",
-    "quote_name",
-    "render",
-    "writes",
-]
 
 
 def leading_word(sql: Sql | str, dialect: Dialect) -> str:

@@ -1,9 +1,7 @@
-"""How each family of databases writes SQL: its placeholders, quotes and comments, and one pattern for its tokens."""
+"""How each family of databases writes SQL: its placeholders, quotes and comments."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Literal
 
 from flowlang.records import frozen
@@ -43,42 +41,6 @@ class Dialect:
     def mark(self) -> str:
         """A placeholder as authors write it."""
         return {"qmark": "?", "numeric": "$1", "format": "%s"}[self.paramstyle]
-
-
-@lru_cache
-def token_pattern(dialect: Dialect) -> re.Pattern[str]:
-    """One pattern for all tokens, white space before each included. Possessive throughout: its time is linear in the
-    text, also when unterminated.
-
-    The name of a group is the kind of the token. Most tokens are words, so those that begin with a letter that begins
-    nothing else are tried first; `rest` are the other ones.
-    """
-    plain = r"'[^']*+(?:''[^']*+)*+'?+"
-    escaped = r"'(?:[^'\\]++|''|\\.)*+'?+"
-    line = r"(?:\#|--(?=\s|\Z))[^\n]*+" if dialect.mysql_comments else r"--[^\n]*+"
-    parts = [r"(?P<word>[A-DF-Za-df-z_][\w$]*+)"]
-    parts.append(rf"(?P<comment>{line}|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+)")
-    parts.append(f"(?P<literal>{escaped if dialect.backslash_escapes else plain}")
-    if dialect.escape_strings:
-        parts[-1] += f"|[eE]{escaped}"
-    if dialect.dollar_quotes:
-        parts[-1] += r"|\$(?P<tag>[^\W\d]\w*|)\$(?:.*?\$(?P=tag)\$|.*)"
-    parts[-1] += ")"
-    quoted = r'"(?:[^"\\]++|""|\\.)*+"?+' if dialect.backslash_escapes else r'"[^"]*+(?:""[^"]*+)*+"?+'
-    parts.append(f"(?P<name>{quoted}")
-    if dialect.backticks:
-        parts[-1] += r"|`[^`]*+(?:``[^`]*+)*+`?+"
-    if dialect.brackets:
-        parts[-1] += r"|\[[^\]]*+\]?+"
-    parts[-1] += ")"
-    if dialect.foreign_marks:
-        parts.append(f"(?P<foreign>{dialect.foreign_marks})")
-    marks = {"qmark": r"\?", "numeric": r"\$\d+", "format": r"%s(?!\w)"}[dialect.paramstyle]
-    parts.append(f"(?P<mark>{marks})")
-    parts.append(r"(?P<hole>\0)")
-    parts.append(r"(?P<rest>[\w$]+)")
-    parts.append(r"(?P<other>[^\s\w])")
-    return re.compile(rf"\s*+(?:{'|'.join(parts)})", re.DOTALL)
 
 
 GENERIC = Dialect("SQL", "qmark", backticks=True, dollar_quotes=True)

@@ -1,29 +1,32 @@
-"""What the SQL plugins share: six tasks that are the same for every database, over a few driver calls.
-
-A provider states its `dialect` and its `task_prefix` and implements the calls under "what a driver does" in
-`SqlPlugin`; the tasks, their documentation and the checks of what goes in come from here.
-"""
+"""The six tasks that every SQL database has. They are the same everywhere; what differs is the handle they get."""
 
 from __future__ import annotations
 
-import types
-from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, ClassVar, NotRequired, TypedDict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, ClassVar
 
-from flowlang.connections._sql_records import (
+from flowlang.connections._sql.dialect import Dialect
+from flowlang.connections._sql.records import (
     Insert,
     OnConflict,
-    Records,
     Update,
     check_batch_size,
     check_conflict,
-    columns_of,
     invalid,
     listed,
 )
-from flowlang.connections._sql_text import Dialect, leading_word, quote_name, render
+from flowlang.connections._sql.results import (
+    BatchInsertResult,
+    BatchUpdateResult,
+    ExecuteResult,
+    QueryResult,
+    Statement,
+    StatementResult,
+    TransactionResult,
+)
+from flowlang.connections._sql.text import leading_word, quote_name, render
+from flowlang.connections._sql.writing import written
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.decorator import task
@@ -31,141 +34,16 @@ from flowlang.tasks.stream import Stream
 from flowlang.tasks.table import Table
 from flowlang.tasks.values import Ident, Sql
 
-__all__ = ["Insert", "Records", "Row", "SqlPlugin", "StatementResult", "Update", "invalid", "unique_columns"]
-
-Row = dict[str, Any]
+_TRANSACTION_WORDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"})
 
 
-class QueryResult(TypedDict):
-    """`rows`: one object a row, its keys the column names. `count`: how many."""
+class SqlTasks(ConnectionPlugin):
+    """The tasks, each a method. `connection` is a `SqlHandle`.
 
-    rows: list[dict[str, Any]]
-    count: int
-
-
-class ExecuteResult(TypedDict):
-    """`rows_affected`: rows inserted, changed or deleted."""
-
-    rows_affected: int
-
-
-class Statement(TypedDict):
-    """A statement of a transaction; expressions in `query` are bound."""
-
-    query: Sql
-    params: NotRequired[list[Any] | None]
-
-
-class StatementResult(TypedDict):
-    """What one statement of a transaction gave."""
-
-    rows: list[dict[str, Any]]
-    rows_affected: int
-
-
-class TransactionResult(TypedDict):
-    """`results`: `{rows, rows_affected}` for each statement, in order. `count`: how many statements."""
-
-    results: list[StatementResult]
-    count: int
-
-
-class BatchInsertResult(TypedDict):
-    """`inserted_count`: rows inserted, or updated by `on_conflict: update`."""
-
-    inserted_count: int
-    batches: int
-    table: str
-
-
-class BatchUpdateResult(TypedDict):
-    """`updated_count`: rows whose key was found, changed by the update or not."""
-
-    updated_count: int
-    batches: int
-    table: str
-
-
-def unique_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """The column names of a result, refused when two are the same: an object would keep one of them silently."""
-    if len(set(names)) != len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise invalid(f"the result has two columns `{twice}`: name one of them with AS")
-    return tuple(names)
-
-
-class SqlPlugin(ConnectionPlugin):
-    """A database that speaks SQL.
-
-    A subclass sets `dialect` and `task_prefix`. Tasks are documented once, below; each subclass gets them with
-    its own prefix and placeholder in the examples.
+    In their documentation `sql_` stands for the prefix of the plugin's tasks, and MARK for its placeholder.
     """
 
-    category = "database"
     dialect: ClassVar[Dialect]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "dialect" in vars(cls):
-            for method in TASKS.values():
-                if method not in vars(cls):
-                    setattr(cls, method, _documented(getattr(SqlPlugin, method), cls))
-
-    def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
-        """The six tasks, bound to this connection."""
-        return {f"{self.task_prefix}_{word}": getattr(self, method) for word, method in TASKS.items()}
-
-    # ── what a driver does ──────────────────────────────────────────────────────────────────────────────────
-    # `connection` is what `get_connection` gave. Each call raises `FlowExecutionError` with its class.
-
-    @abstractmethod
-    async def fetch(self, connection: Any, text: str, values: list[Any], limit: int | None) -> list[Row]:
-        """The rows of a statement, at most `limit` of them."""
-
-    @abstractmethod
-    async def run(self, connection: Any, text: str, values: list[Any]) -> StatementResult:
-        """A statement's rows, if it gives any, and how many it changed."""
-
-    @abstractmethod
-    def batches(self, connection: Any, text: str, values: list[Any], batch_size: int) -> AsyncGenerator[Table, None]:
-        """A statement's rows in tables, from a cursor: bounded memory, closed with the generator."""
-
-    @abstractmethod
-    async def insert(self, connection: Any, insert: Insert, records: Records, first: int) -> int:
-        """Insert records (any number of them) inside the open transaction. Returns the rows written."""
-
-    @abstractmethod
-    async def update(self, connection: Any, update: Update, records: Records, first: int) -> int:
-        """Update records inside the open transaction. Returns the rows whose key was found."""
-
-    @abstractmethod
-    async def begin(self, connection: Any) -> Any:
-        """Begin a transaction, or a savepoint when one is open. Returns what `commit` and `rollback` need."""
-
-    @abstractmethod
-    async def commit(self, connection: Any, opened: Any) -> None:
-        """Keep what was done since `begin`."""
-
-    @abstractmethod
-    async def rollback(self, connection: Any, opened: Any) -> None:
-        """Undo what was done since `begin`, also when the database has undone it already."""
-
-    @asynccontextmanager
-    async def transaction(self, connection: Any) -> AsyncIterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception, cancellation too. Inside another one it is a
-        savepoint."""
-        opened = await self.begin(connection)
-        try:
-            yield
-            await self.commit(connection, opened)
-        except BaseException as error:
-            try:
-                await self.rollback(connection, opened)
-            except Exception as failed:  # noqa: BLE001 - the first error is the one to report
-                error.add_note(f"rolling back failed too: {failed}")
-            raise
-
-    # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
     @task(effect="read", idempotent=True)
     async def query(
@@ -195,7 +73,7 @@ class SqlPlugin(ConnectionPlugin):
         if limit is not None and limit < 0:
             raise invalid(f"`limit` is {limit}: it must be 0 or more")
         text, values = self._rendered(query, params)
-        rows = await self.fetch(connection, text, values, limit)
+        rows = await connection.fetch(text, values, limit)
         return {"rows": rows, "count": len(rows)}
 
     @task(effect="write", idempotent=False)
@@ -220,7 +98,7 @@ class SqlPlugin(ConnectionPlugin):
                 query: UPDATE orders SET paid = ${inputs.amount} WHERE id = ${inputs.order}
         """
         text, values = self._rendered(query, params)
-        return {"rows_affected": (await self.run(connection, text, values))["rows_affected"]}
+        return {"rows_affected": (await connection.run(text, values))["rows_affected"]}
 
     @task(effect="write", idempotent=False)
     async def run_together(self, queries: list[Statement], connection: Any = None) -> TransactionResult:
@@ -251,7 +129,7 @@ class SqlPlugin(ConnectionPlugin):
             async with self.transaction(connection):
                 for number, (text, values) in enumerate(statements, 1):
                     try:
-                        results.append(await self.run(connection, text, values))
+                        results.append(await connection.run(text, values))
                     except FlowExecutionError as error:
                         error.add_note(f"in statement {number} of {len(statements)}; nothing was changed")
                         raise
@@ -304,7 +182,7 @@ class SqlPlugin(ConnectionPlugin):
                     raise invalid(f"`key_fields` names `{key}`, which the records have not: {listed(columns)}")
             return Insert(self.dialect, table, columns, on_conflict, keys, batch_size)
 
-        count, batches = await self._write(connection, records, batch_size, plan, self.insert)
+        count, batches = await written(self.transaction(connection), records, batch_size, plan, connection.insert)
         return {"inserted_count": count, "batches": batches, "table": str(table)}
 
     @task(effect="write", idempotent=True)
@@ -351,7 +229,7 @@ class SqlPlugin(ConnectionPlugin):
                 raise invalid(f"the records hold nothing but the key `{key_field}`: there is nothing to set")
             return Update(self.dialect, table, changed, key_field, batch_size)
 
-        count, batches = await self._write(connection, updates, batch_size, plan, self.update)
+        count, batches = await written(self.transaction(connection), updates, batch_size, plan, connection.update)
         return {"updated_count": count, "batches": batches, "table": str(table)}
 
     @task(effect="read", idempotent=True, stream="rows")
@@ -380,11 +258,9 @@ class SqlPlugin(ConnectionPlugin):
         """
         check_batch_size(batch_size)
         text, values = self._rendered(query, params)
-        async with aclosing(self.batches(connection, text, values, batch_size)) as batches:
+        async with aclosing(connection.batches(text, values, batch_size)) as batches:
             async for batch in batches:
                 yield batch
-
-    # ── parts of the tasks ──────────────────────────────────────────────────────────────────────────────────
 
     def _rendered(self, query: Sql | str, params: list[Any] | None) -> tuple[str, list[Any]]:
         word = leading_word(query, self.dialect)
@@ -408,48 +284,7 @@ class SqlPlugin(ConnectionPlugin):
             error.add_note(f"in statement {number}; nothing was sent")
             raise
 
-    async def _write(
-        self,
-        connection: Any,
-        records: Records | Stream,
-        batch_size: int,
-        plan: Callable[[tuple[str, ...]], Any],
-        write: Callable[[Any, Any, Records, int], Any],
-    ) -> tuple[int, int]:
-        """Write a list or a stream in one transaction. Returns the rows written and the batches it took."""
-        check_batch_size(batch_size)
-        if isinstance(records, Stream):
-            async with aclosing(records.tables(batch_size)) as batches:
-                return await self._write_batches(connection, batches, plan, write)
-        if not isinstance(records, (list, tuple, Table)):
-            raise invalid(f"the records must be a list or a stream, not {type(records).__name__}")
-        if not records:
-            return 0, 0
-        job = plan(columns_of(records))
-        async with self.transaction(connection):
-            count = await write(connection, job, records if isinstance(records, Table) else list(records), 1)
-        return count, -(-len(records) // batch_size)
 
-    async def _write_batches(
-        self,
-        connection: Any,
-        batches: AsyncIterator[Records],
-        plan: Callable[[tuple[str, ...]], Any],
-        write: Callable[[Any, Any, Records, int], Any],
-    ) -> tuple[int, int]:
-        begun = [batch async for batch in _first(batches)]
-        if not begun:
-            return 0, 0
-        job, count, number, first = plan(columns_of(begun[0])), 0, 0, 1
-        async with self.transaction(connection):
-            async for batch in _again(begun, batches):
-                count += await write(connection, job, batch, first)
-                first += len(batch)
-                number += 1
-        return count, number
-
-
-_TRANSACTION_WORDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"})
 TASKS = {  # the word of each task, and its method
     "query": "query",
     "execute": "execute",
@@ -458,33 +293,3 @@ TASKS = {  # the word of each task, and its method
     "batch_update": "batch_update",
     "stream": "stream",
 }
-
-
-async def _first(batches: AsyncIterator[Records]) -> AsyncIterator[Records]:
-    """The first batch that holds something, if there is one."""
-    async for batch in batches:
-        if batch:
-            yield batch
-            return
-
-
-async def _again(begun: list[Records], batches: AsyncIterator[Records]) -> AsyncIterator[Records]:
-    for batch in begun:
-        yield batch
-    async for batch in batches:
-        if batch:
-            yield batch
-
-
-def _documented(function: types.FunctionType, plugin: type[SqlPlugin]) -> types.FunctionType:
-    """`function` with the plugin's own task names and placeholder in its documentation."""
-    copy = types.FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    copy.__dict__.update(function.__dict__)
-    copy.__annotations__ = function.__annotations__
-    copy.__module__, copy.__qualname__ = function.__module__, f"{plugin.__qualname__}.{function.__name__}"
-    text = function.__doc__ or ""
-    copy.__doc__ = text.replace("sql_", f"{plugin.task_prefix}_").replace("(MARK)", f"(`{plugin.dialect.mark}`)")
-    return copy

@@ -1,0 +1,72 @@
+"""How a session is opened: logged in, and set up as every session of FlowLang is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowlang.connections.postgres.config import Settings, tls
+from flowlang.connections.postgres.errors import of_opening
+from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
+from flowlang.exceptions import FlowExecutionError
+
+
+async def opened(settings: Settings) -> Any:
+    """A connection of asyncpg. Raises FlowExecutionError with its class; nothing stays open then."""
+    import asyncpg
+
+    try:
+        driver = await _logged_in(asyncpg, settings)
+        try:
+            await _set_up(driver)
+        except BaseException:
+            driver.terminate()
+            raise
+    except FlowExecutionError:
+        raise
+    except Exception as error:
+        raise of_opening(error) from error
+    return driver
+
+
+async def _logged_in(asyncpg: Any, settings: Settings) -> Any:
+    return await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=settings.password,  # never None: the driver would look for one elsewhere
+        database=settings.database,
+        ssl=tls(settings),
+        direct_tls=False,
+        target_session_attrs="any",
+        timeout=settings.timeout or 60,
+        command_timeout=settings.timeout,
+        # Its cache would not see that a table has other columns by now, and COPY would send the old ones.
+        statement_cache_size=0,
+        server_settings={"application_name": settings.application_name},
+    )
+
+
+async def _set_up(driver: Any) -> None:
+    for name in AS_TEXT:
+        await driver.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
+    await driver.set_type_codec(
+        "interval",
+        schema="pg_catalog",
+        encoder=as_interval,
+        decoder=lambda parts: interval_of(*parts),
+        format="tuple",
+    )
+    _keep_alive(driver)
+
+
+def _keep_alive(driver: Any) -> None:
+    """Let the system notice a server that is gone without a word. The driver has no option for it."""
+    import socket
+
+    link = getattr(driver, "_transport", None)
+    plug = link.get_extra_info("socket") if link is not None else None
+    if plug is not None and plug.family != getattr(socket, "AF_UNIX", None):
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, name):
+                plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
