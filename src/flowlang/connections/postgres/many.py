@@ -48,6 +48,11 @@ class Columns:
         self.types = types
         self.encoders: list[Encoder] = [encoder(each) for each in types]
 
+    @property
+    def binary(self) -> bool:
+        """Whether COPY can send all of them in its binary form."""
+        return all(each.binary for each in self.encoders)
+
     @classmethod
     async def of(cls, handle: Handle, table: str, names: Sequence[str]) -> Columns:
         quoted = ", ".join(quote_column(each, POSTGRES) for each in names)
@@ -74,11 +79,11 @@ class Columns:
         names = ", ".join(f"c{place}" for place in range(len(self.names)))
         columns = self.values(rows, first)
         if not any(each.kind == "array" for each in self.types):
-            marks = ", ".join(f"${place}::{_written(each)}[]" for place, each in enumerate(self.types, 1))
+            marks = ", ".join(f"${place}::{type_text(each)}[]" for place, each in enumerate(self.types, 1))
             return f"unnest({marks}) WITH ORDINALITY AS v({names}, nth)", columns
         width = len(self.names)
         lines = [
-            ", ".join(f"${nth * width + place}::{_written(each)}" for place, each in enumerate(self.types, 1))
+            ", ".join(f"${nth * width + place}::{type_text(each)}" for place, each in enumerate(self.types, 1))
             for nth in range(len(rows))
         ]
         values = ", ".join(f"({line}, {nth})" for nth, line in enumerate(lines))
@@ -93,7 +98,7 @@ class Columns:
 _NULL = frozenset({type(None)})
 
 
-def _written(type_: Any) -> str:
+def type_text(type_: Any) -> str:
     """A type in a statement. Quoted: the bare words `bit` and `char` would mean a length of one."""
     name, array = (type_.name[:-2], "[]") if type_.kind == "array" else (type_.name, "")
     return f"{quote_column(type_.schema, POSTGRES)}.{quote_column(name, POSTGRES)}{array}"
@@ -107,6 +112,17 @@ async def insert(handle: Handle, plan: Insert, records: Records, first: int) -> 
     columns = await Columns.of(handle, plan.table, plan.columns)
     if plan.on_conflict == "error" and len(records) > _FEW and await _copyable(handle, plan, columns):
         return await _copy(handle, plan, columns, records, first)
+    return await _insert(handle, plan, columns, records, first)
+
+
+async def copy(handle: Handle, plan: Insert, records: Records, first: int) -> int:
+    """COPY records inside the open transaction, however few; by INSERT where COPY's binary form lacks a type."""
+    columns = await Columns.of(handle, plan.table, plan.columns)
+    way = _copy if columns.binary else _insert
+    return await way(handle, plan, columns, records, first)
+
+
+async def _insert(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
     count, size = 0, columns.at_once(plan.batch_size)
     for start in range(0, len(records), size):
         rows = plan.tuples(part(records, start, start + size), first + start)
@@ -129,7 +145,7 @@ def _inserting(plan: Insert, source: str) -> str:
 async def _copyable(handle: Handle, plan: Insert, columns: Columns) -> bool:
     """Whether COPY does what INSERT would: not for views, foreign tables and tables with row policies; and it would
     write columns that are GENERATED ALWAYS AS IDENTITY."""
-    if not all(each.binary for each in columns.encoders):
+    if not columns.binary:
         return False
     rows = await handle.fetch(_COPYABLE, [quote_name(plan.table, POSTGRES), list(plan.columns)], None)
     return bool(rows and rows[0]["plain"])

@@ -12,9 +12,9 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql.dialect import POSTGRES
-from flowlang.connections._sql.plugin import SqlPlugin
 from flowlang.connections.postgres.config import SCHEMA, Refused, settings_of
 from flowlang.connections.postgres.errors import verdict
+from flowlang.connections.postgres.tasks import PostgresTasks
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowlang.connections.postgres.handle import Handle
 
 
-class PostgresPlugin(SqlPlugin):
+class PostgresPlugin(PostgresTasks):
     """PostgreSQL through asyncpg."""
 
     name = "postgres"
