@@ -154,6 +154,7 @@ def test_values_go_into_the_config() -> None:
 
 def test_the_example_is_written_once_and_never_over_somebodys_work(tree: Path, tmp_path: Path) -> None:
     provider = (laying.HERE / "plugin" / "provider.py").read_text().replace("def scaffold_example_flow", "def _other")
+    provider = provider.replace("Example YAML:", "In YAML:")
     folder = laying.folder(tree, provider=provider)
     plugin = plugin_registry.get("myservice")
     with pytest.raises(PluginError, match=r"no `example\.yaml` beside it"):

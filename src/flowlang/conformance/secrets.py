@@ -65,13 +65,21 @@ def with_wrong_secret(subject: Subject, secret: str) -> dict[str, Any]:
             if with_password(str(given), secret) != given:
                 changed[name] = with_password(str(given), secret)
         elif reading.is_secret(name, each, schema) and isinstance(given, str):
-            changed[name] = secret
+            changed[name] = _in_form(secret, given, each)
         elif isinstance(given, dict):
             nested = {key: secret for key in given if reading.is_secret(key, {}) and isinstance(given[key], str)}
             changed |= {name: {**given, **nested}} if nested else {}
     if not changed:
         raise Absent("its config holds no credential")
     return {**subject.config, **changed}
+
+
+def _in_form(secret: str, given: str, declared: Mapping[str, Any]) -> str:
+    """`secret`, behind the first word of the right credential (`sk_`, `xoxb-`) where the schema wants such a form."""
+    pattern, lead = declared.get("pattern"), re.match(r"[A-Za-z0-9]+[_-]", given)
+    if not isinstance(pattern, str) or lead is None or re.search(pattern, secret):
+        return secret
+    return lead[0] + secret
 
 
 @contextmanager

@@ -99,18 +99,21 @@ def _check_name(name: str) -> None:
 
 
 def example_flow(plugin: ConnectionPlugin, output_dir: str, name: str, values: Mapping[str, Any]) -> Path:
-    """Write `<type>_example.yaml`: the plugin's `example.yaml` with its connection called `name`."""
+    """Write `<type>_example.yaml`: the plugin's `example.yaml`, or else the examples of its tasks, with its connection
+    called `name`."""
+    from flowlang.connections._example import composed
+
     _check_name(name)
     folder = folder_of(plugin)
     source = folder / "example.yaml" if folder is not None else None
-    if source is None or not source.is_file():
+    example = source.read_text("utf-8") if source is not None and source.is_file() else composed(plugin)
+    if example is None:
         raise PluginError(
-            f"plugin {plugin.name} has no example: there is no `example.yaml` beside it, "
-            "and it does not define scaffold_example_flow()"
+            f"plugin {plugin.name} has no example: there is no `example.yaml` beside it, no task has an `Example:` in "
+            "its docstring, and it does not define scaffold_example_flow()"
         )
     _, given = _accepted(plugin, values)
-    text = renamed(source.read_text("utf-8"), plugin.name, name, given)
-    return _written(output_dir, f"{plugin.name}_example.yaml", text)
+    return _written(output_dir, f"{plugin.name}_example.yaml", renamed(example, plugin.name, name, given))
 
 
 def renamed(text: str, kind: str, name: str, values: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from flowlang.tasks.decorator import options_of
 from flowlang.tasks.hints import Hinted, read_hint, type_of_hint, typed_dict_fields
 from flowlang.tasks.spec import REQUIRED, Parameter, TaskSpec
 
-__all__ = ["is_async", "spec_of", "type_of_hint"]
+__all__ = ["is_async", "resolved_hints", "spec_of", "type_of_hint"]
 
 INJECTED = frozenset({"connection", "context"})
 
@@ -34,7 +34,7 @@ def spec_of(
     """
     inner = innermost(function)
     signature = _signature(function, name)
-    hints = _hints(inner)
+    hints = resolved_hints(inner)
     words = docstring.read(inspect.getdoc(inner))
     options = options_of(function)
     streams = inspect.isasyncgenfunction(inner)
@@ -98,12 +98,12 @@ def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:
         raise PluginError(f"the parameters of task `{name}` cannot be read: {error}") from error
 
 
-def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+def resolved_hints(function: Callable[..., Any]) -> Mapping[str, Any]:
     """The function's hints, resolved. One that cannot be resolved is left out; it does not spoil the others."""
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(innermost(function), include_extras=True)
     except Exception:  # noqa: BLE001 - hints are foreign code, and may name what only a type checker imports
-        return dict(_one_by_one(function))
+        return dict(_one_by_one(innermost(function)))
 
 
 def _one_by_one(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
