@@ -159,6 +159,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
     ("cli", "flowlang.testing"): "`test` runs the tests of flows",
     ("testing", "flowlang.conformance"): "`flowlang.testing` is the face of the conformance kit, too",
+    ("cli", "flowlang.conformance"): "`plugin test` is the command of the conformance kit",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",
     ("views", "flowlang.expressions.syntax"): "the names that expressions read",

@@ -77,6 +77,7 @@ COMMANDS = {
     "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),
     "lsp": Entry("flowlang.cli.lsp:lsp", "Run the language server for flows; editors start it.", "Editors"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
+    "plugin": Entry("flowlang.cli.plugin:plugin", "Connection plugins: write, prove, publish.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),
     "version": Entry("flowlang.cli.version:version", "Print the version.", "Installation"),
     "completion": Entry("flowlang.cli.completion:completion", "Print a shell's completion script.", "Installation"),

@@ -21,6 +21,18 @@ from flowlang.conformance.runner import carried_out, checked_capabilities, selec
 from flowlang.conformance.subject import Config, Subject
 from flowlang.connections.base import ConnectionPlugin
 
+GIVEN = pytest.StashKey[Config]()
+"""Settings that count more than those of the fixture: of the real service, for `flowlang plugin test --set`."""
+PROPERTY = "flowlang-conformance"
+"""The name under which a test reports its outcome, as plain values."""
+
+
+def with_given(plugin: type[ConnectionPlugin], config: Config, given: Config) -> Config:
+    """`config` with `given` in place, whose texts become what the schema wants."""
+    from flowlang.connections.config import coerce, schema_of
+
+    return {**config, **coerce(schema_of(plugin()), given, {(name,) for name in given})[0]}
+
 
 class PluginConformance:
     """Inherit it in a class `Test…`, set `plugin`, and write the fixture `config`. Each check becomes a test.
@@ -51,11 +63,14 @@ class PluginConformance:
             raise pytest.UsageError(f"{kind.__name__} selects no check: look at its `tiers` and `groups`")
         metafunc.parametrize("check", chosen, ids=[each.id for each in chosen])
 
-    def test_conforms(self, check: Check, config: Config) -> None:
-        subject = Subject(self.plugin, config, self.operations)
+    def test_conforms(self, check: Check, config: Config, request: pytest.FixtureRequest) -> None:
+        given = request.config.stash.get(GIVEN, None)
+        subject = Subject(self.plugin, with_given(self.plugin, config, given) if given else config, self.operations)
         for name, value in self.settings.items():
             setattr(subject, name, value)
         outcome = carried_out(check, subject, checked_capabilities(self.capabilities))
+        told = {"plugin": self.plugin.name, "check": check.id, "status": outcome.status, "reason": outcome.reason}
+        request.node.user_properties.append((PROPERTY, told))
         if outcome.status == "failed":
             pytest.fail(outcome.message, pytrace=False)
         if outcome.status in ("waived", "skipped"):
