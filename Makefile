@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-suite fuzz test test-fast long lint format types check bench clean
+.PHONY: help setup tools demo yaml-suite fuzz test test-fast long lint format types check docs bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ types: $(STAMP) ## check the types of src, strictly (mypy)
 	$(BIN)/mypy
 
 check: lint types test ## everything a change must pass; the same as .ci/run
+
+docs: $(STAMP) ## build the site of the docs into build/site/, and refuse dead links and stale pages
+	$(BIN)/python docs/site/build.py $(ARGS)
 
 yaml-suite: $(STAMP) $(TOOLS) ## hold the reader against the public YAML test suite, and print each difference with its reason
 	@$(BIN)/python -m tests.document.suite
