@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import random
+
 import pytest
 from tests.expressions.helpers import evaluate, problems_of
 
@@ -132,3 +135,32 @@ def test_an_expression_over_several_lines_keeps_its_positions() -> None:
 def test_a_broken_expression_is_reported_once_and_its_type_is_unknown() -> None:
     assert len(problems_of("${a b}")) == 1
     assert len(problems_of("x ${a b} y")) == 1
+
+
+SIGNS = (
+    "a b row x1 not and or in if else for is None True true null . . , ( ) [ ] : % + - * / // == != < <= ** << = 1 0 "
+    "007 1.5 .5 5. 'a' \"b\" r'c' '' ${ } $ -> ... 'it' _p len"
+).split()
+
+
+EDGES = ["a [...]", "a + 'x' 'y'", "f( *a)", "a == 1.real", "a == 007", "a == 0x1f", "a , b", "a ._p", "a if b", "a ,"]
+
+
+def test_most_expressions_are_read_without_their_tokens_and_none_is_read_otherwise() -> None:
+    """A tab in the place of a space means the same, and has the tokens looked at."""
+    chosen = random.Random(1)
+    made = [
+        [each + chosen.choice(("", " ")) for each in chosen.choices(SIGNS, k=chosen.randint(1, 5))] for _ in range(6000)
+    ]
+    valid = 0
+    for text in [*EDGES, *("a " + "".join(each) for each in made)]:
+        expression, problems = parse_condition(text)
+        slowly, found = parse_condition(text.replace(" ", "\t"))
+        assert [(each.code, each.start, each.end) for each in problems] == [
+            (each.code, each.start, each.end) for each in found
+        ], text
+        if expression is not None and slowly is not None:
+            valid += 1
+            trees = [ast.dump(each.tree, include_attributes=True) for each in (expression, slowly)]
+            assert trees[0] == trees[1], text
+    assert valid > 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from flowlang.connections._sql.dialect import GENERIC, MYSQL, POSTGRES, SQLITE, Dialect
@@ -211,3 +213,21 @@ def test_statements_that_write_are_known_by_their_words(text: str, expected: boo
 def test_the_leading_word_is_behind_comments() -> None:
     """Comments and case do not hide it."""
     assert leading_word("-- a\n /* b */ begin", SQLITE) == "BEGIN"
+
+
+WORDS = "SELECT FROM WHERE SET IN AND a t1 = = < > <> § § § ( ) , . - -- /* * | ' \" ` ? $1 %s :x ; [ ] é 1 #".split()
+
+
+@pytest.mark.parametrize("dialect", [GENERIC, SQLITE, POSTGRES, MYSQL], ids=lambda each: each.name)
+def test_a_statement_of_comparisons_is_told_at_a_glance_and_none_is_told_otherwise(dialect: Dialect) -> None:
+    """A comment behind a statement changes nothing, and has its tokens looked at."""
+    chosen = random.Random(1)
+    made = [
+        [each + chosen.choice(("", " ")) for each in chosen.choices(WORDS, k=chosen.randint(1, 8))] for _ in range(1500)
+    ]
+    values = 0
+    for text in ["SELECT a = §b", "SELECT a = §.x", "SELECT a = --§", *("SELECT " + "".join(each) for each in made)]:
+        found = kinds(text, dialect)
+        assert found == kinds(text + " /**/", dialect), text
+        values += found.count("value")
+    assert values > 100

@@ -9,7 +9,7 @@ from typing import cast
 from flowlang.expressions import codes, grammar, hints
 from flowlang.expressions.scanner import split
 from flowlang.expressions.syntax import Expression, Problem, Template
-from flowlang.expressions.tokens import MAX_BYTES, MAX_DEPTH, RESERVED, Token, prepared, tokenise
+from flowlang.expressions.tokens import MAX_BYTES, MAX_DEPTH, RESERVED, Token, ordinary, prepared, tokenise
 
 _DOTTED = r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*"
 _PATH = re.compile(_DOTTED, re.ASCII)
@@ -117,20 +117,42 @@ def _parse(text: str, offset: int, *, interpolations: bool) -> tuple[Expression 
         expression = _path(source, offset)
         if expression is not None:
             return expression, []
+    expression = _ordinary(source, offset)
+    return (expression, []) if expression is not None else _by_tokens(source, offset, interpolations=interpolations)
+
+
+def _ordinary(source: str, offset: int) -> Expression | None:
+    """An expression that is right, without a look at its tokens; they are for those that are not, or need mending
+    before Python's parser can read them."""
+    if not ordinary(source):
+        return None
+    try:
+        expression = Expression(source, offset, _tree(source))
+    except SyntaxError:
+        return None
+    return expression if not grammar.check(expression) else None
+
+
+def _by_tokens(source: str, offset: int, *, interpolations: bool) -> tuple[Expression | None, list[Problem]]:
     tokens, problems = tokenise(source, offset, interpolations=interpolations)
     if problems:
         return None, problems
     ready = prepared(source, tokens)
     try:
-        tree = cast("ast.Expression", compile(ready, "<expression>", "eval", ast.PyCF_ONLY_AST))
+        tree = _tree(ready)
     except SyntaxError as error:
         return None, [_not_an_expression(error, source, offset, tokens)]
     except (RecursionError, MemoryError):
         message = f"this expression is nested deeper than {MAX_DEPTH} levels"
         return None, [Problem(codes.LIMIT, message, offset, offset + len(source))]
-    expression = Expression(source, offset, tree.body, None if ready.isascii() else _columns(ready))
+    expression = Expression(source, offset, tree, None if ready.isascii() else _columns(ready))
     problems = grammar.check(expression)
     return (None if problems else expression), problems
+
+
+def _tree(source: str) -> ast.expr:
+    """Raises `SyntaxError`."""
+    return cast("ast.Expression", compile(source, "<expression>", "eval", ast.PyCF_ONLY_AST)).body
 
 
 def _path(source: str, offset: int) -> Expression | None:

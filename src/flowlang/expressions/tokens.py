@@ -28,6 +28,7 @@ _PYTHON_WORDS = frozenset(
 )
 RESERVED = _PYTHON_WORDS | OPERATOR_WORDS | {"not"} | CONSTANT_WORDS.keys()
 """Words that cannot begin a path, and so cannot name a step, an input or a variable."""
+_UNUSUAL_WORDS = _PYTHON_WORDS | {"true", "false", "null"}
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\n\r\f]+)
@@ -46,8 +47,22 @@ _ESCAPE = re.compile(
     r"(?![dD][89abAB])[0-9a-fA-F]{4})"
 )
 
+_ORDINARY = re.compile(  # no quoted text follows another
+    r"""(?:\ ++ | [A-Za-z]\w*+(?!['"]) | (?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?![\w.])
+      | (?:'[^'\\\n$]*+'|"[^"\\\n$]*+")(?!\ *+['"]) | [-+*/%<>=!.,:()\[\]])*+""",
+    re.VERBOSE | re.ASCII,
+)
+_WORDS = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _QUOTED = re.compile(r"\$\{[^}]*\}")
 _RUN_ON = re.compile(r"[\w.]+")
+
+
+def ordinary(source: str) -> bool:
+    """Whether Python's parser can read `source` as it stands, and refuses it wherever `tokenise` would. Most
+    expressions are such; one that is at most twice as long as it may be deep cannot be too deep for the parser."""
+    if len(source) > 2 * MAX_DEPTH or _ORDINARY.fullmatch(source) is None:
+        return False
+    return _UNUSUAL_WORDS.isdisjoint(_WORDS.findall(source))
 
 
 class Token(NamedTuple):

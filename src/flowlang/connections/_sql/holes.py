@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
 from flowlang.connections._sql.dialect import GENERIC, Dialect
@@ -92,6 +93,11 @@ class Statement:
 _UNFIT = frozenset({"in_literal", "in_comment", "statement"})
 
 
+# A statement of words, signs and comparisons with an expression: nothing in it is quoted, a comment or a placeholder,
+# and no expression can be a name. Whatever begins one of these in any dialect is missing from the signs.
+_COMPARING = re.compile(r"\s*+([^\W\d]\w*+)(?:[\w\s.,()*+|!]++|-(?!-)|/(?!\*)|[=<>]++\s*+(?:\0(?![\w.$]))?+)*+")
+
+
 @lru_cache(maxsize=1024)
 def statement(texts: tuple[str, ...], dialect: Dialect) -> Statement:
     """The statement whose expressions stand between `texts`.
@@ -104,6 +110,11 @@ def statement(texts: tuple[str, ...], dialect: Dialect) -> Statement:
     if joined.count(_HOLE) != len(texts) - 1:
         unknown = (_VALUE,) * (len(texts) - 1)
         return Statement("", (), unknown, (), 0, "the statement holds a NUL character", "")
+    comparing = _COMPARING.fullmatch(joined)
+    if comparing is not None:
+        ends = list(accumulate(len(text) + 1 for text in texts[:-1]))
+        fills = tuple([(end - 1, end, index) for index, end in enumerate(ends)])
+        return Statement(joined, fills, (_VALUE,) * len(ends), (), 0, None, comparing[1].upper())
     scanned = tokens(joined, dialect)
     scan = _Scan(scanned, joined, dialect)
     scan.run()
