@@ -6,6 +6,7 @@ The first word after the fence is the language; further words say what the block
     ```yaml run             the same, and it runs and succeeds
     ```yaml wrong           a whole flow that the check refuses
     ```yaml hint            a whole flow that passes with a hint; without the mark a flow gets none
+    ```yaml service         the file of a service; with its name it lies beside the blocks after it
     ```yaml fragment        a part of a flow; it is only read as YAML
     ```python run           a program that ends without an error
     ```console              commands after `$ ` and all that they print; `…` is any text inside a line
@@ -123,8 +124,11 @@ def play_yaml(block: Block, folder: Path) -> None:
     if "fragment" in block.marks:
         assert yaml.safe_load(block.text), block
         return
-    assert re.search(r"\A(#.*\n|\n)*flow:", block.text), f"{block}: mark a part of a flow as `yaml fragment`"
-    name = block.file or f"line{block.line}.yaml"
+    if "service" in block.marks:
+        name = re.sub(r"\Aservice: (\S+)\n.*", r"\1.service.yaml", block.text, flags=re.DOTALL)
+    else:
+        assert re.search(r"\A(#.*\n|\n)*flow:", block.text), f"{block}: mark a part of a flow as `yaml fragment`"
+        name = block.file or f"line{block.line}.yaml"
     (folder / name).write_text(block.text, encoding="utf-8")
     checked = command(folder, "flowlang", "check", "--strict", name)
     assert checked.returncode == (2 if "wrong" in block.marks else 0), f"{block}\n{checked.stdout}"

@@ -48,6 +48,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.tasks",
         "flowlang.expressions",
     ),
+    # Connection types that are described in YAML: read like flows, made into plugins on top of the type `http`.
+    "services": ("flowlang.document", "flowlang.expressions", "flowlang.tasks", "flowlang.connections"),
     "plan": ("flowlang.document", "flowlang.tasks", "flowlang.expressions"),
     "checking": (
         "flowlang.document",
@@ -139,6 +141,8 @@ ALSO: dict[tuple[str, str], str] = {
     ("connections.registry", "flowlang.connections.config"): "a broken schema is found when the plugin is loaded",
     ("connections.registry", "flowlang.tasks"): "the methods of a plugin become specs here",
     ("connections.lifecycle", "flowlang.connections.base"): "what it opens, leases and closes is a ConnectionPlugin",
+    ("connections", "flowlang.services.files"): "an entry point may name a service file in its package",
+    ("checking", "flowlang.services.project"): "a flow may use the services that lie around it",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",
     ("engine", "flowlang.tasks"): "streams and contexts are what a task is given, and gives back",
     ("engine", "flowlang.document.model"): "a retry policy is the same record in the file and in the plan",
@@ -158,6 +162,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.tasks"): "`explain` shows the file tasks, and values leave as JSON by their map",
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
     ("cli", "flowlang.testing"): "`test` runs the tests of flows",
+    ("cli", "flowlang.services"): "`check` reads the files of services, and `connection` shows them",
     ("testing", "flowlang.conformance"): "`flowlang.testing` is the face of the conformance kit, too",
     ("cli", "flowlang.conformance"): "`plugin test` is the command of the conformance kit",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",

@@ -34,6 +34,7 @@ from flowlang.exceptions import PluginError
 from flowlang.expressions.types import ANY, Type, holds_secret, record, union
 from flowlang.expressions.unit import Unit
 from flowlang.plan import ConnectionPlan, Evaluator, InputPlan, OutputPlan, Plan, Step
+from flowlang.services.project import with_services
 
 Path = tuple[str | int, ...]
 
@@ -67,16 +68,18 @@ def check_text(
         registry, read = parent.registry, parent.read
     assert registry is not None
     assert read is not None
+    folder = os.path.dirname(os.path.abspath(path or file))
+    project = with_services(registry, folder)
     own = parent.catalogue.own if parent is not None else own_entries(tasks or {})
     checker = Checker(
         flow,
-        registry=registry,
-        catalogue=Catalogue(registry, {name: each for name, each in own.items() if each.source is None}),
+        registry=project,
+        catalogue=Catalogue(project, {name: each for name, each in own.items() if each.source is None}),
         read=read,
         sources=sources,
         chain=(*(parent.chain if parent is not None else ()), os.path.realpath(path or file)),
         callees=parent.callees if parent is not None else None,
-        folder=os.path.dirname(os.path.abspath(path or file)),
+        folder=folder,
         unit=parent.unit if parent is not None else unit,
     )
     if facts is not None:
@@ -84,6 +87,8 @@ def check_text(
     checker.add(findings)
     checker.unparsed = has_errors(findings)
     plan, output_types = _plan(checker)
+    for each in sorted(project.used):
+        read(each)  # noted: the flow has to be checked anew when the file of a service changes
     sources.mark(file, [*checker.literals, *literal_secrets.in_inputs(flow)])
     found = ordered(checker.findings)
     usable = None if has_errors(found) or checker.full else plan

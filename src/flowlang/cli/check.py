@@ -12,6 +12,7 @@ from flowlang.cli.output import colours, err, out, out_json
 
 if TYPE_CHECKING:
     from flowlang.diagnostics import Diagnostic
+    from flowlang.services.read import Read as OfService
     from flowlang.testing.read import Read
 
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: apply the guesses, too.")
 @click.option("--diff", is_flag=True, help="With --fix: write nothing, show what would change.")
 def check(files: tuple[str, ...], form: str, strict: bool, fix: bool, unsafe_fixes: bool, diff: bool) -> int:
-    """Find everything that is wrong with flows and `*.test.yaml` files, without running them or touching a service.
+    """Find everything that is wrong with flows, `*.test.yaml` and `*.service.yaml` files, without running anything.
 
-    Of a folder, every flow and every file of tests below it is checked. Exit code 2 when there is an error. Hints (an
-    input or a step that nothing uses) never count, not even with --strict.
+    Of a folder, every flow, file of tests and service below it is checked. Exit code 2 when there is an error. Hints
+    (an input or a step that nothing uses) never count, not even with --strict.
     """
     from flowlang import api, diagnostics
     from flowlang.cli.flowfiles import flow_files
@@ -52,6 +53,10 @@ def check(files: tuple[str, ...], form: str, strict: bool, fix: bool, unsafe_fix
             tests = _of_tests(file)
             findings += tests.findings
             sources |= tests.sources
+        elif file.endswith(".service.yaml"):
+            service = _of_service(file)
+            findings += service.findings
+            sources[file] = service.text
         else:
             checked = api.check(file)
             findings += [*checked.findings, *checked.hints]
@@ -92,6 +97,17 @@ def _of_tests(file: str) -> Read:
         return read_suite(file)
     except OSError as error:
         return Read(None, (unreadable(file, error),), {})
+
+
+def _of_service(file: str) -> OfService:
+    """What is wrong with the file of a service."""
+    from flowlang.services.read import Read, read_service
+    from flowlang.testing.read import unreadable
+
+    try:
+        return read_service(file)
+    except OSError as error:
+        return Read(None, (unreadable(file, error),), "")
 
 
 def _write(form: str, findings: Sequence[Diagnostic], sources: dict[str, str], files: int) -> None:

@@ -28,6 +28,7 @@ _REGISTRARS = (
     "flowlang.document.yaml_codes",
     "flowlang.engine.inputs",
     "flowlang.expressions.codes",
+    "flowlang.services.codes",
     "flowlang.testing.codes",
 )
 _RULES = "flowlang.checking.rules"

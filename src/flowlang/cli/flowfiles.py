@@ -1,4 +1,4 @@
-"""The files that `check` looks at: those that are named, and the flows and tests in folders."""
+"""The files that `check` looks at: those that are named, and the flows, tests and services in folders."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def flow_files(paths: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _within(folder: str) -> Iterator[str]:
+    from flowlang.services.files import SUFFIX as OF_SERVICES
     from flowlang.testing.collect import walk
     from flowlang.testing.read import SUFFIX
 
     for path in walk(folder):
-        if path.endswith(SUFFIX) or (path.endswith(_ENDINGS) and _is_flow(path)):
+        if path.endswith((SUFFIX, OF_SERVICES)) or (path.endswith(_ENDINGS) and _is_flow(path)):
             yield path
 
 

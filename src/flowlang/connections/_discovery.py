@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 GROUP = "flowlang.connections"
 BUILT_IN = "built-in"
+SERVICE = ".service.yaml"
 
 
 @frozen
@@ -22,7 +23,8 @@ class Candidate:
     """A plugin that is known to exist but is not imported.
 
     `source` is "built-in" or the installed package and its version; `target` what is imported (`module` or
-    `module:attribute`); `folder` where a built-in stands. `problem` is set when a package's metadata cannot be read.
+    `module:attribute`), or the file of a service (`package:name.service.yaml`); `folder` where a built-in stands.
+    `problem` is set when a package's metadata cannot be read.
     """
 
     name: str
@@ -37,6 +39,10 @@ class Candidate:
         import importlib
 
         module_name, _, attribute = self.target.partition(":")
+        if attribute.endswith(SERVICE):
+            from flowlang.services.files import packaged
+
+            return packaged(module_name.strip(), attribute)
         found: Any = importlib.import_module(module_name.strip())
         for part in filter(None, attribute.split("[")[0].strip().split(".")):
             found = getattr(found, part)

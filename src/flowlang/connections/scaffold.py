@@ -103,7 +103,6 @@ def example_flow(plugin: ConnectionPlugin, output_dir: str, name: str, values: M
     called `name`."""
     from flowlang.connections._example import composed
 
-    _check_name(name)
     folder = folder_of(plugin)
     source = folder / "example.yaml" if folder is not None else None
     example = source.read_text("utf-8") if source is not None and source.is_file() else composed(plugin)
@@ -112,6 +111,12 @@ def example_flow(plugin: ConnectionPlugin, output_dir: str, name: str, values: M
             f"plugin {plugin.name} has no example: there is no `example.yaml` beside it, no task has an `Example:` in "
             "its docstring, and it does not define scaffold_example_flow()"
         )
+    return example_from(plugin, example, output_dir, name, values)
+
+
+def example_from(plugin: ConnectionPlugin, example: str, output_dir: str, name: str, values: Mapping[str, Any]) -> Path:
+    """The same with the text of an example."""
+    _check_name(name)
     _, given = _accepted(plugin, values)
     return _written(output_dir, f"{plugin.name}_example.yaml", renamed(example, plugin.name, name, given))
 

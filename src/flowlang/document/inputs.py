@@ -77,44 +77,46 @@ _ALIASES = {
 }
 
 
-def read_inputs(fields: Fields) -> tuple[Input, ...]:
+def read_inputs(fields: Fields, key: str = "inputs", kind: str = "input") -> tuple[Input, ...]:
+    """The declarations under `key`; `kind` is what each of them is, in findings."""
     found: dict[str, Input] = {}
-    for node in _items(fields):
+    for node in _items(fields, key):
         if not isinstance(node, Mapping):
             help_ = f"write `{{name: {node.text}}}`" if isinstance(node, Scalar) and node.text.isidentifier() else None
-            wrong_type(fields.context, "inputs", node, "objects with `name` and `type`", help_)
+            wrong_type(fields.context, key, node, "objects with `name` and `type`", help_)
             continue
-        each = _input(fields.context, node)
+        each = _input(fields.context, node, kind)
         if each is None:
             continue
         earlier = found.setdefault(each.name.text, each)
         if earlier is not each:
-            message = f"input {shown(each.name.text)} is already defined at {earlier.name.span.start}"
+            message = f"{kind} {shown(each.name.text)} is already defined at {earlier.name.span.start}"
             fields.findings.add(codes.ALREADY_DEFINED, message, each.name.span, "rename or remove one")
     return tuple(found.values())
 
 
-def _items(fields: Fields) -> tuple[Node, ...]:
+def _items(fields: Fields, key: str) -> tuple[Node, ...]:
     """The declarations; those of an object of names are taken for the list that it should be."""
-    node = fields.node("inputs")
+    node = fields.node(key)
     if not isinstance(node, Mapping) or node.key("name"):
-        return fields.items("inputs")
-    fields.wrong("inputs", node, "a list", "write each as `- {name: …, type: …}`")
+        return fields.items(key)
+    fields.wrong(key, node, "a list", "write each as `- {name: …, type: …}`")
     found = []
-    for key, value in node.entries:
-        name = Scalar("name", "name", key.style, key.source, key.start, key.stop)
+    for each, value in node.entries:
+        name = Scalar("name", "name", each.style, each.source, each.start, each.stop)
         rest = value.entries if isinstance(value, Mapping) else ()
-        found.append(Mapping(((name, key), *rest), key.source, key.start, key.stop))
+        found.append(Mapping(((name, each), *rest), each.source, each.start, each.stop))
     return tuple(found)
 
 
-def _input(context: Context, node: Mapping) -> Input | None:
-    fields = Fields(context, node, "an input", ("name", *_SCHEMA), also=_ALIASES)
+def _input(context: Context, node: Mapping, kind: str) -> Input | None:
+    article = "an" if kind[0] in "aeiou" else "a"
+    fields = Fields(context, node, f"{article} {kind}", ("name", *_SCHEMA), also=_ALIASES)
     written = fields.node("name")
     fields.required("name")
     name: Name | None = None
     if fields.text("name") is not None and isinstance(written, Scalar):
-        name = context.name(written, "input")
+        name = context.name(written, kind)
     rules = _rules(fields)
     required = fields.boolean("required", False)
     has_default = "default" in fields

@@ -86,7 +86,7 @@ def _flow(context: Context, node: Mapping) -> Flow:
         vars=_vars(fields),
         defaults=_defaults(fields),
         steps=read_steps(fields, "steps"),
-        outputs=_outputs(fields),
+        outputs=read_outputs(fields),
         timeout=fields.limit("timeout"),
         on_cancel=read_steps(fields, "on_cancel"),
         finally_=read_steps(fields, "finally"),
@@ -182,7 +182,7 @@ def _defaults(fields: Fields) -> Defaults:
     return Defaults(read_retry(fields.context, retry, timeout) if retry is not None else None, timeout)
 
 
-def _outputs(fields: Fields) -> tuple[Output, ...]:
+def read_outputs(fields: Fields) -> tuple[Output, ...]:
     context = fields.context
     node = fields.node("outputs")
     if isinstance(node, Mapping) and "name" not in (key.text for key, _ in node.entries):

@@ -9,7 +9,7 @@ import httpcore2
 
 from flowlang.connections.http import replies, urls
 from flowlang.connections.http.bodies import Body
-from flowlang.connections.http.errors import REPEATABLE, invalid
+from flowlang.connections.http.errors import REPEATABLE, RequestFailed, invalid
 from flowlang.connections.http.settings import Settings, header_problem
 from flowlang.connections.http.urls import Place
 from flowlang.records import frozen
@@ -21,9 +21,15 @@ _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 _NOT_HERE = frozenset({"CONNECT", "TRACE"})  # a tunnel, and an echo of the credentials
 
 
+Judge: TypeAlias = Callable[[str, int, Mapping[str, str], Any], "RequestFailed | None"]
+"""Given how a request is named in errors, and the status, headers and value of its reply: what that means to the
+service, when it is a failure; None leaves it to the status."""
+
+
 @frozen
 class Call:
-    """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx."""
+    """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx; `judge`:
+    what else tells whether a reply is one."""
 
     method: str
     place: Place
@@ -32,6 +38,7 @@ class Call:
     expect: frozenset[int] | None = None
     timeout: float | None = None
     key: str | None = None
+    judge: Judge | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -49,6 +56,15 @@ class Reply:
     headers: replies.Headers
     url: str
     stream: Any
+
+
+@frozen
+class Answer:
+    """A whole reply: its head, its content as it came, and the value that stands for it."""
+
+    reply: Reply
+    content: bytes
+    body: Any
 
 
 def checked_method(method: str) -> str:

@@ -17,7 +17,16 @@ import httpcore2
 from flowlang.connections.http import replies, urls
 from flowlang.connections.http.auth import auth_of, scrubbed
 from flowlang.connections.http.bodies import Body
-from flowlang.connections.http.calls import Call, Headers, Reply, checked_headers, checked_method, merged, request_maker
+from flowlang.connections.http.calls import (
+    Answer,
+    Call,
+    Headers,
+    Reply,
+    checked_headers,
+    checked_method,
+    merged,
+    request_maker,
+)
 from flowlang.connections.http.errors import RequestFailed, broken, invalid, refused
 from flowlang.connections.http.network import PROGRESS, Backend, Progress
 from flowlang.connections.http.settings import Settings, header_problem
@@ -106,11 +115,20 @@ class Client:
             failed, cause = broken(error, self._named(call), sent=not call.repeatable)
             raise failed from cause
 
-    async def answer(self, call: Call) -> tuple[Reply, Any]:
-        """Send `call`, and give its reply and the value of its content."""
+    async def answer(self, call: Call) -> Answer:
+        """Send `call`, and read its reply. Raises RequestFailed, also when the call's judge finds that it failed."""
         async with self.reply(call) as reply:
             content = await self.content(call, reply)
-        return reply, replies.parse(content, reply.headers)
+        body = replies.parse(content, reply.headers)
+        failed = self._judged(call, reply, body)
+        if failed is not None:
+            raise failed
+        return Answer(reply, content, body)
+
+    def _judged(self, call: Call, reply: Reply, body: Any) -> RequestFailed | None:
+        if call.judge is None:
+            return None
+        return call.judge(self._named(call), reply.status, reply.headers.as_value(), body)
 
     async def ping(self) -> None:
         """Whether the service answers, and takes the credentials. Raises RequestFailed."""
@@ -247,7 +265,10 @@ class Client:
             content = await self._beginning(reply)
             said = scrubbed(replies.gist(content, headers), self._auth.secrets)
         except RequestFailed:
-            said = ""  # the status says enough
+            content, said = b"", ""  # the status says enough
+        judged = self._judged(call, reply, replies.value_of(content, headers))
+        if judged is not None:
+            return judged
         try:
             phrase = f" {HTTPStatus(status).phrase}"
         except ValueError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.http import urls
 from flowlang.connections.http.errors import RequestFailed, invalid
-from flowlang.connections.http.replies import Headers, parse
+from flowlang.connections.http.replies import Headers
 from flowlang.connections.http.urls import Place
 from flowlang.records import frozen
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 100_000  # of one stream, when the flow sets no bound of its own
 
-_KINDS = ("link", "cursor", "page", "offset")
-_KEYS: Mapping[str, frozenset[str]] = {
+KINDS = ("link", "cursor", "page", "offset")
+KEYS: Mapping[str, frozenset[str]] = {
     "link": frozenset({"link", "more"}),
     "cursor": frozenset({"cursor", "param", "in", "more"}),
     "page": frozenset({"page", "start", "size", "limit", "in", "more"}),
@@ -138,10 +138,8 @@ async def pages(
         if count >= MOST_PAGES:
             raise RequestFailed(f"there are more than {MOST_PAGES} pages; set `max_pages` to read more", "limit")
         call = client.moved(await called(dict(ask.values), at_link=ask.place is not None), ask.place)
-        async with client.reply(call) as reply:
-            content = await client.content(call, reply)
-        body = parse(content, reply.headers)
-        page = Page(body, content, reply.headers, items_of(body, items))
+        answer = await client.answer(call)
+        page = Page(answer.body, answer.content, answer.reply.headers, items_of(answer.body, items))
         ask = pager.next(page, call.place)
         count += 1
         if page.items:
@@ -149,13 +147,13 @@ async def pages(
 
 
 def _read(given: Mapping[str, Any]) -> str:
-    kinds = [each for each in _KINDS if each in given]
+    kinds = [each for each in KINDS if each in given]
     if len(kinds) != 1:
         raise invalid("`next` says how pages follow each other by one of `link`, `cursor`, `page` and `offset`")
     kind = kinds[0]
-    strange = next((each for each in given if each not in _KEYS[kind]), None)
+    strange = next((each for each in given if each not in KEYS[kind]), None)
     if strange is not None:
-        raise invalid(f"`next.{strange}` means nothing beside `next.{kind}`; known: {', '.join(sorted(_KEYS[kind]))}")
+        raise invalid(f"`next.{strange}` means nothing beside `next.{kind}`; known: {', '.join(sorted(KEYS[kind]))}")
     for key in (kind, "param", "limit", "more"):
         if key in given and (not isinstance(given[key], str) or not given[key]):
             raise invalid(f"`next.{key}` must be a name")

@@ -132,6 +132,14 @@ def parse(content: bytes, headers: Headers) -> Any:
     return content or (None if not kind else b"")
 
 
+def value_of(content: bytes, headers: Headers) -> Any:
+    """The content as a value where it is one, and null where it is not what it says."""
+    try:
+        return parse(content, headers)
+    except RequestFailed:
+        return None
+
+
 def from_json(content: bytes) -> Any:
     """JSON as a value. Raises RequestFailed (`validation`)."""
     import json

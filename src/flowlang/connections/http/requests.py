@@ -342,7 +342,6 @@ class RequestTasks:
         expect: Expected,
         timeout: float | None,
     ) -> HttpReply:
-        reply, body_ = await client.answer(
-            client.call(method, path, query, headers, body, expect, timeout, key_of(context))
-        )
-        return {"status": reply.status, "headers": reply.headers.as_value(), "body": body_, "url": reply.url}
+        answer = await client.answer(client.call(method, path, query, headers, body, expect, timeout, key_of(context)))
+        reply = answer.reply
+        return {"status": reply.status, "headers": reply.headers.as_value(), "body": answer.body, "url": reply.url}

@@ -140,7 +140,7 @@ SCHEMA: dict[str, Any] = {
     },
 }
 
-_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+AUTH_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "none": (),
         "basic": ("username", "password"),
@@ -149,9 +149,9 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "oauth2_client_credentials": ("token_url", "client_id", "client_secret"),
     }
 )
-_TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+AUTH_TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        **_NEEDS,
+        **AUTH_NEEDS,
         "api_key": ("name", "key", "in"),
         "oauth2_client_credentials": ("token_url", "client_id", "client_secret", "scope", "audience", "send"),
     }
@@ -248,12 +248,12 @@ def problem_in(config: Mapping[str, Any]) -> str | None:
 
 def _problem_of_auth(found: Settings, private: str) -> str | None:
     kind = found.auth["type"]
-    lacking = [f"`{each}`" for each in _NEEDS[kind] if not found.auth.get(each)]
+    lacking = [f"`{each}`" for each in AUTH_NEEDS[kind] if not found.auth.get(each)]
     if lacking:
         return f"`auth` of type {kind} needs {' and '.join(lacking)}"
-    strange = [f"`{each}`" for each in found.auth if each != "type" and each not in _TAKES[kind]]
+    strange = [f"`{each}`" for each in found.auth if each != "type" and each not in AUTH_TAKES[kind]]
     if strange:
-        takes = ", ".join(f"`{each}`" for each in _TAKES[kind]) or "no other key"
+        takes = ", ".join(f"`{each}`" for each in AUTH_TAKES[kind]) or "no other key"
         return f"`auth` of type {kind} takes {takes}, not {' and '.join(strange)}"
     if kind == "api_key" and found.auth.get("in", "header") == "header":
         return header_problem(found.auth["name"], found.auth["key"], "`auth`")

@@ -205,5 +205,6 @@ class TransferTasks:
         made = Body((part,), content_type or media_type(file))
         client: Client = connection
         call = client.call(method, path, query, headers, made, expect, timeout, key_of(context))
-        reply, body = await client.answer(call)
+        answer = await client.answer(call)
+        reply, body = answer.reply, answer.body
         return {"bytes": part.size, "sha256": part.sha256, "file": file, "status": reply.status, "body": body}
