@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from flowlang.api import Checked, Flow, RunHandle, check, load, plugins, run, run_sync, start
+    from flowlang.connections.pools import Pools
     from flowlang.diagnostics import Diagnostic
     from flowlang.engine.clock import Clock
     from flowlang.engine.result import RunResult
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "flowlang.api": ("Checked", "Flow", "RunHandle", "check", "load", "plugins", "run", "run_sync", "start"),
+    "flowlang.connections.pools": ("Pools",),
     "flowlang.diagnostics": ("Diagnostic",),
     "flowlang.engine.clock": ("Clock",),
     "flowlang.engine.result": ("RunResult",),
@@ -76,6 +78,7 @@ __all__ = [
     "Ident",
     "InvalidFlowError",
     "PluginError",
+    "Pools",
     "RunHandle",
     "RunResult",
     "Secret",

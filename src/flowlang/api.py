@@ -23,6 +23,7 @@ from flowlang.records import frozen
 if TYPE_CHECKING:
     import asyncio
 
+    from flowlang.connections.pools import Pools
     from flowlang.connections.registry import PluginRecord, PluginRegistry
     from flowlang.dryrun.records import DryRun
     from flowlang.engine.clock import Clock
@@ -420,17 +421,19 @@ async def run(
     registry: PluginRegistry | None = None,
     clock: Clock | None = None,
     run_id: str | None = None,
+    pools: Pools | None = None,
 ) -> RunResult:
     """Run a flow to its end and tell how it ended; a failure is a result, not an exception.
 
     `inputs`: values by name, not coerced. `secrets`: values of `secrets.NAME`, before those of the environment.
     `env`: instead of the process's own. `on_event`: called with every event, secrets masked; keep it quick.
-    `files_root`: where the file tasks may read and write (the working directory). When the surrounding task is
-    cancelled the run is cancelled first, clean-up included.
+    `files_root`: where the file tasks may read and write (the working directory). `pools`: connections that it shares
+    with other runs; without them it has its own. When the surrounding task is cancelled the run is cancelled first,
+    clean-up included.
     """
     handle, refused = _begin(
         flow, inputs, text=text, file=file, secrets=secrets, env=env, tasks=tasks, on_event=on_event,
-        files_root=files_root, registry=registry, clock=clock, run_id=run_id,
+        files_root=files_root, registry=registry, clock=clock, run_id=run_id, pools=pools,
     )  # fmt: skip
     if handle is None:
         assert refused is not None
@@ -473,6 +476,7 @@ def _begin(
     run_id: str | None = None,
     fiber_type: type[Fiber] | None = None,
     common: Common | None = None,
+    pools: Pools | None = None,
 ) -> tuple[RunHandle | None, RunResult | None]:
     import asyncio
     import contextvars
@@ -483,6 +487,8 @@ def _begin(
     from flowlang.engine.run import Run
     from flowlang.tasks.files import FILES_ROOT
 
+    if pools is not None:
+        pools.admit()
     registry = registry or _registry()
     if isinstance(source, Flow):
         checked = source.checked
@@ -510,10 +516,17 @@ def _begin(
         clock=clock,
         common=common or _common(),
         fiber_type=fiber_type or Fiber,
+        pools=pools,
     )
     surroundings = contextvars.copy_context()
     surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())
+    if pools is not None:
+        from flowlang.connections._pool import TENANT
+
+        surroundings.run(TENANT.set, one_run)
     task = asyncio.get_running_loop().create_task(one_run.execute(), context=surroundings)
+    if pools is not None:
+        pools.accompany(task)
     return RunHandle(one_run, task), None
 
 

@@ -42,13 +42,16 @@ class Service:
 
     `hooks[what]` is awaited at `connect`, `get`, `release`, `discard`, `disconnect`, `begin`, `commit` and `rollback`,
     with the number of the instance. `crossed` are handles with two operations at once.
-    `single`: every lease is the one client. `capacity`: handles of a pool; more wait.
+    `single`: every lease is the one client. `capacity`: handles of a pool; more wait. `shareable`: so is its plugin.
     """
 
-    def __init__(self, name: str = "fake", *, capacity: int | None = None, single: bool = False) -> None:
+    def __init__(
+        self, name: str = "fake", *, capacity: int | None = None, single: bool = False, shareable: bool = False
+    ) -> None:
         self.name = name
         self.capacity = capacity
         self.single = single
+        self.shareable = shareable
         self.log: list[str] = []
         self.open: list[int] = []
         self.leased: list[Any] = []
@@ -93,6 +96,7 @@ class Service:
             name = service.name
             description = "pretends"
             version = "1.0.0"
+            shareable = service.shareable
 
             def __init__(self) -> None:
                 super().__init__()

@@ -55,7 +55,14 @@ class Place:
         return self.service.config(through(self.direct, self.proxy.port))
 
     async def run(
-        self, *steps: Mapping[str, Any], fault: Sequence[Fault] = (), on_event: Any = None, **config: Any
+        self,
+        *steps: Mapping[str, Any],
+        fault: Sequence[Fault] = (),
+        on_event: Any = None,
+        pools: flowlang.Pools | None = None,
+        tasks: Sequence[Callable[..., Any]] = (),
+        outputs: Mapping[str, str] | None = None,
+        **config: Any,
     ) -> flowlang.RunResult:
         """Run a flow of these steps through the proxy. Each step `FAULT` calls the next of `fault`."""
         faults = iter(fault)
@@ -67,9 +74,10 @@ class Place:
                 await happened
 
         connection = {"type": self.service.kind, **self.config, **config}
-        flow = {"flow": "faults", "connections": {"service": connection}, "steps": list(steps)}
+        given = [{"name": name, "value": value} for name, value in (outputs or {}).items()]
+        flow = {"flow": "faults", "connections": {"service": connection}, "steps": list(steps), "outputs": given}
         async with asyncio.timeout(60):
-            return await flowlang.run(text=json.dumps(flow), tasks=[happens], on_event=on_event)
+            return await flowlang.run(text=json.dumps(flow), tasks=[happens, *tasks], on_event=on_event, pools=pools)
 
     async def ok(self, *steps: Mapping[str, Any], **more: Any) -> flowlang.RunResult:
         result = await self.run(*steps, **more)

@@ -41,6 +41,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.masking",
     ),
     "connections.lifecycle": ("flowlang.connections.registry", "flowlang.connections.config"),
+    "connections.pools": ("flowlang.connections.lifecycle", "flowlang.connections.config"),
     # Plugins, and what they share. A plugin registers itself through `flowlang.connections`.
     "connections": (
         "flowlang.connections.base",
@@ -132,7 +133,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "ui": FACES,
     "lsp": FACES,
     # The package itself: the public names, and `python -m flowlang`.
-    "__init__": ("flowlang.api", "flowlang.engine", "flowlang.tasks"),
+    "__init__": ("flowlang.api", "flowlang.connections.pools", "flowlang.engine", "flowlang.tasks"),
     "__main__": ("flowlang.cli",),
 }
 # Further arrows, each to one module, each with its reason. None may stand here unused.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
-from flowlang.conformance.calls import Call
+from flowlang.conformance.calls import Call, Steps
 from flowlang.conformance.lifecycle import STOP_LIMIT, all_leases, small
 from flowlang.conformance.model import Absent, Failed, Unproven, check
 from flowlang.conformance.proxy import HOST, Proxy
 from flowlang.conformance.secrets import CANARY, takes_any_credential, with_wrong_secret
-from flowlang.conformance.subject import Opened, Subject
+from flowlang.conformance.subject import NAME, Opened, Ran, Subject, flow_text
+from flowlang.connections.pools import Pools
+from flowlang.events import StepSucceeded
+from flowlang.tasks.decorator import task
 
 WAIT = 0.3  # seconds that a waiter is given before it is told that there is nothing
 ENDS = 10.0  # seconds in which what would hang for ever has to be refused
@@ -191,6 +194,61 @@ async def settings_apart(subject: Subject) -> None:
             raise Failed("a connection with a wrong credential shares the link of one with the right credential")
 
 
+@check("contract")
+async def shared_by_runs(subject: Subject) -> None:
+    """A plugin that is `shareable` serves many runs with one instance: a link that breaks in one run breaks nothing for
+    the others, and what one leaves in a session the others do not see."""
+    if not subject.plugin.shareable:
+        raise Absent("it is not `shareable`: each run has an instance of its own")
+    await subject.calls()
+    counted, opened = subject.watched()
+    call = await subject.reading()
+    async with Pools() as pools:
+        await _succeed([_run(counted, pools, call) for _ in range(5)], "run at the same time")
+        if len(opened) != 1:
+            raise Failed(f"5 runs that share a connection opened it {len(opened)} times")
+        broken = [_run(counted, pools, call, breaks=True) for _ in range(2 * (subject.plugin.capacity or 2))]
+        await asyncio.gather(*broken)
+        await _succeed([_run(counted, pools, call) for _ in range(5)], "run after links broke in others")
+        dirty, shows = subject.operations.dirty, subject.operations.session
+        if dirty is not None and shows is not None:
+            before = _last(await _run(counted, pools, shows))
+            await _run(counted, pools, dirty)
+            after = _last(await _run(counted, pools, shows))
+            if after != before:
+                raise Failed(f"a run sees in its session what another left there: {after!r} in place of {before!r}")
+
+
+async def _run(subject: Subject, pools: Pools, call: Call, *, breaks: bool = False) -> Ran:
+    """One run of a flow that makes `call`, and then has its link break."""
+    steps = Steps(NAME)
+    steps.add(call)
+    if breaks:
+        steps.lines.append(f"  - kit_breaks: {{connection: {NAME}}}")
+    text = flow_text(subject.plugin.name, _single(subject), steps)
+    return await subject.run(text, steps.inputs, pools=pools, tasks=[_kit_breaks])
+
+
+@task(name="kit_breaks", effect="none")
+async def _kit_breaks(connection: Any) -> None:
+    raise ConnectionResetError("of the kit: the link broke")
+
+
+async def _succeed(runs: Sequence[Awaitable[Ran]], when: str) -> None:
+    failures = [each.result.failure for each in await asyncio.gather(*runs)]
+    for each in failures:
+        if each is not None:
+            raise Failed(f"of {len(failures)} that share a connection and {when} one fails: {each.type}: {each.detail}")
+
+
+def _last(ran: Ran) -> Any:
+    """What the last step of a run gave."""
+    found = [each.outputs for each in ran.events if isinstance(each, StepSucceeded)]
+    if not found:
+        raise Unproven(f"a flow with the calls `dirty` and `session` does not run: {ran.result}")
+    return found[-1]
+
+
 @check("quality", "pool")
 async def no_waiter_starves(subject: Subject) -> None:
     """Who waits for a handle gets one in turn: nobody is passed over again and again."""
@@ -216,9 +274,6 @@ async def no_waiter_starves(subject: Subject) -> None:
 async def nested_step(subject: Subject) -> None:
     """A step inside a loop over a stream that holds the only handle fails at once instead of hanging."""
     stream, call = await _streaming(subject), await subject.reading()
-    from flowlang.conformance.calls import Steps
-    from flowlang.conformance.subject import NAME, flow_text
-
     async with subject.opened(_single(subject)) as opened:
         try:
             async with asyncio.timeout(WAIT):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar
 
 from flowlang.exceptions import ConnectionError
+
+TENANT: ContextVar[object] = ContextVar("TENANT", default=None)
+"""The run that asks, where runs share connections."""
 
 
 class Pooled(Protocol):
@@ -23,8 +27,9 @@ class Pooled(Protocol):
     async def close(self) -> None:
         """Close it. Closing twice does nothing."""
 
-    async def reset(self) -> bool:
-        """Undo what a task left open. Returns whether the session is as good as new."""
+    async def reset(self, *, thorough: bool = False) -> bool:
+        """Undo what a task left open. Returns whether the session is as good as new. `thorough`: the session passes
+        from one run to another, so also what cannot be seen to have been left."""
 
 
 Handle = TypeVar("Handle", bound=Pooled)
@@ -36,7 +41,7 @@ class Pool(Generic[Handle]):
     `make(number)` gives an unopened handle; the numbers count from 1, for the names of threads and the like. An idle
     handle that is closed by now is thrown away. One that has been idle for `idle` seconds, or open for `lifetime`
     seconds, is closed when the pool is used next, as long as `least` remain. `in_turn`: handles close one after the
-    other.
+    other. One that another run has used is reset thoroughly before it is given out.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Pool(Generic[Handle]):
         self._lifetime = lifetime
         self._idle: deque[tuple[Handle, float]] = deque()  # with the time of the release, the latest last
         self._all: dict[Handle, float] = {}  # with the time of the opening
+        self._tenants: dict[Handle, object] = {}  # who had it last
         self._opening = 0
         self._waiters: deque[asyncio.Future[Handle | None]] = deque()
         self._closed = False
@@ -79,13 +85,34 @@ class Pool(Generic[Handle]):
 
     async def acquire(self) -> Handle:
         """A handle for the caller alone. Waits when all are in use. Raises what opening one raised."""
+        tenant = TENANT.get()
+        while True:
+            handle = await self._any()
+            if self._tenants.get(handle, tenant) is tenant or await self._passed_on(handle):
+                self._tenants[handle] = tenant
+                return handle
+
+    async def _passed_on(self, handle: Handle) -> bool:
+        """Whether a handle that another run has used is as good as new. If not it is closed."""
+        try:
+            clean = await handle.reset(thorough=True)
+        except Exception:  # noqa: BLE001 - it is closed, and another one opened, whose failure tells more
+            clean = False
+        except BaseException:
+            await self.discard(handle)
+            raise
+        if not clean:
+            await self.discard(handle)
+        return clean
+
+    async def _any(self) -> Handle:
         if self._closed:
             raise ConnectionError("the connection is closed")
         while self._idle:
             idle = self._idle.pop()[0]
             if not idle.closed:
                 return idle
-            self._all.pop(idle, None)
+            self._forget(idle)
         if len(self._all) + self._opening < self.size:
             self._opening += 1
         else:
@@ -93,6 +120,11 @@ class Pool(Generic[Handle]):
             if handle is not None:
                 return handle
         return await self._open()
+
+    def _forget(self, handle: Handle) -> bool:
+        """The handle is none of the pool's any more. Returns whether it was."""
+        self._tenants.pop(handle, None)
+        return self._all.pop(handle, None) is not None
 
     async def _turn(self) -> Handle | None:
         waiter: asyncio.Future[Handle | None] = asyncio.get_running_loop().create_future()
@@ -165,7 +197,7 @@ class Pool(Generic[Handle]):
 
     async def discard(self, handle: Handle) -> None:
         """Close a handle and let another be opened in its place."""
-        if self._all.pop(handle, None) is None:
+        if not self._forget(handle):
             return
         self._opening += 1
         try:
@@ -191,6 +223,7 @@ class Pool(Generic[Handle]):
         self._idle.clear()
         handles = list(self._all)
         self._all.clear()
+        self._tenants.clear()
         closing = asyncio.gather(*map(self._close, handles), return_exceptions=True)
         try:
             ended = await asyncio.shield(closing)

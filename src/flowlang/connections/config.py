@@ -45,6 +45,7 @@ __all__ = [
     "prepare",
     "problems",
     "schema_of",
+    "scrubbed",
     "secret_paths",
     "secret_texts",
     "type_of_schema",
@@ -324,14 +325,15 @@ def _refusals(plugin: ConnectionPlugin, config: dict[str, Any], secrets: tuple[s
         valid, message = answer
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code: what it raises is a finding
         reason = f"{called} failed while checking the config: {type(error).__name__}: {error}"
-        yield ConfigProblem((), CONFIG_REFUSED, _scrubbed(reason, secrets))
+        yield ConfigProblem((), CONFIG_REFUSED, scrubbed(reason, secrets))
         return
     if not valid:
         reason = f"{called} refuses the config: {message}" if message else f"{called} refuses the config"
-        yield ConfigProblem((), CONFIG_REFUSED, _scrubbed(reason, secrets))
+        yield ConfigProblem((), CONFIG_REFUSED, scrubbed(reason, secrets))
 
 
-def _scrubbed(text: str, secrets: tuple[str, ...]) -> str:
+def scrubbed(text: str, secrets: tuple[str, ...]) -> str:
+    """`text` with the secrets masked; all but its first words withheld, where one is too short to be searched for."""
     from flowlang.masking import SHORTEST, Masker
 
     if any(re.search(rf"(?<!\w){re.escape(each)}(?!\w)", text) for each in secrets if len(each) < SHORTEST):

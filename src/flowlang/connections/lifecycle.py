@@ -3,14 +3,15 @@
     ConnectionSlot (a name in the flow)  ── live ──▶  Live (an opened instance, its bound tasks, its leases)
 
 A slot outlives its `Live`: when a single client breaks, the next lease opens a fresh instance. The broken one is
-closed when the last of its leases is back.
+closed when the last of its leases is back. Where runs share connections a slot borrows the `Live` of a slot that
+belongs to no run (see `pools`); whoever opened an instance, its `owner`, closes it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from flowlang.connections.base import ConnectionPlugin
@@ -24,7 +25,17 @@ T = TypeVar("T")
 class Opener(Protocol):
     """Opens a slot that is not open; `once` forbids retries, because whoever asks has its own."""
 
-    def __call__(self, slot: ConnectionSlot, *, once: bool = False) -> Awaitable[Live]: ...
+    def __call__(self, slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Awaitable[Live]: ...
+
+
+class Lender(Protocol):
+    """Has connections that runs share."""
+
+    async def lend(self, slot: ConnectionSlot) -> Live:
+        """The instance for `slot`, opened if need be. It may come back at any time, also before it was had."""
+
+    async def take_back(self, slot: ConnectionSlot) -> None:
+        """`slot` needs it no longer."""
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
@@ -44,33 +55,70 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Live:
-    """An opened plugin instance. `client` is what `connect()` returned; `leases` counts those that are out.
+    """An opened plugin instance. `client` is what `connect()` returned; `leases` counts those that are out, and
+    `waiting` who waits for one where runs share it. `borrowers` are the slots that have it from its `owner`.
 
     `discards` tells whether the plugin has a discard of its own, and not the release that stands in for it.
     """
 
-    __slots__ = ("client", "discard", "discards", "get", "leases", "plugin", "release", "tasks")
+    __slots__ = (
+        "borrowers",
+        "client",
+        "discard",
+        "discards",
+        "get",
+        "leases",
+        "owner",
+        "plugin",
+        "release",
+        "tasks",
+        "waiting",
+    )
 
-    def __init__(self, plugin: ConnectionPlugin, client: Any) -> None:
+    def __init__(self, plugin: ConnectionPlugin, client: Any, owner: ConnectionSlot) -> None:
         self.plugin = plugin
         self.client = client
+        self.owner = owner
         self.tasks: Mapping[str, Callable[..., Any]] = plugin.get_builtin_tasks()
         self.get: Callable[[], Awaitable[Any]] = plugin.get_connection
         self.release: Callable[[Any], Awaitable[None]] = plugin.release_connection
         self.discard: Callable[[Any], Awaitable[None]] = plugin.discard_connection
         self.discards = type(plugin).discard_connection is not ConnectionPlugin.discard_connection
         self.leases = 0
+        self.waiting = 0
+        self.borrowers: set[ConnectionSlot] = set()
+
+    def lend(self, slot: ConnectionSlot) -> None:
+        """Another run has it from now on."""
+        if not self.borrowers:
+            self.get = self._counted
+        self.borrowers.add(slot)
+
+    async def _counted(self) -> Any:
+        self.waiting += 1
+        try:
+            return await self.plugin.get_connection()
+        finally:
+            self.waiting -= 1
+
+    @property
+    def full(self) -> bool:
+        """Whether one more lease would have to wait for another to come back."""
+        capacity = self.plugin.capacity
+        return capacity is not None and self.leases + self.waiting >= capacity
 
 
-async def _open_plainly(slot: ConnectionSlot, *, once: bool = False) -> Live:
-    return await slot.open()
+async def _open_plainly(slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Live:
+    return await slot.open(alone=alone)
 
 
 class ConnectionSlot:
     """One named connection of one run.
 
     `config` is ready to be handed to `connect()`. `report(name, type, problem)` hears of an instance that was
-    closed. `describe` makes a text fit to be shown.
+    closed. `describe` makes a text fit to be shown. `lender`: who has the instance, when runs share it; `alone` is then
+    one of the slot's own, for steps that must not wait for other runs. `holders` are the fibers, by identity, that keep
+    a lease while further steps work, with the instance it is of.
     """
 
     def __init__(
@@ -84,6 +132,8 @@ class ConnectionSlot:
         acquire_timeout: float = 30.0,
         report: Callable[[str, str, str | None], None] | None = None,
         describe: Callable[[str], str] = str,
+        lender: Lender | None = None,
+        holders: list[tuple[int, Live]] | None = None,
     ) -> None:
         self.name = name
         self.type = prototype.name
@@ -91,13 +141,15 @@ class ConnectionSlot:
         self.connect_timeout = connect_timeout
         self.acquire_timeout = acquire_timeout
         self.live: Live | None = None
+        self.alone: Live | None = None
         self.lock = asyncio.Lock()
-        self.held_by_streams: list[int] = []
+        self.holders: list[tuple[int, Live]] = [] if holders is None else holders
         self.opener: Opener = _open_plainly  # the engine adds retries
         self._prototype = prototype
         self._config = config
         self._report = report
         self._describe = describe
+        self._lender = lender
         self._retired: list[Live] = []
 
     @property
@@ -107,21 +159,48 @@ class ConnectionSlot:
 
     @property
     def fingerprint(self) -> str:
-        """The same text for every connection of the same type with the same config, and for no other."""
-        import hashlib
-        import json
+        """The same text for every connection of the same type with the same config, and for no other. It tells nothing
+        of what is in the config, and means nothing outside this process."""
+        from flowlang.connections._fingerprint import fingerprint
 
-        text = json.dumps(self._config, sort_keys=True, default=repr)
         kind = type(self._prototype)
-        return hashlib.blake2b(f"{kind.__module__}.{kind.__qualname__} {text}".encode()).hexdigest()
+        return fingerprint(f"{kind.__module__}.{kind.__qualname__} {self._prototype.version}", self._config)
+
+    @property
+    def sharing_key(self) -> Hashable:
+        """Slots with the same key may share an instance."""
+        return type(self._prototype), self.connect_timeout, self.fingerprint
+
+    def shared(self, describe: Callable[[str], str]) -> ConnectionSlot:
+        """A slot for the same connection that belongs to no run."""
+        return ConnectionSlot(
+            self.name, self._prototype, self._config, connect_timeout=self.connect_timeout, describe=describe
+        )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret texts of the config."""
+        from flowlang.connections.config import schema_of, secret_texts
+
+        return tuple(secret_texts(schema_of(self._prototype), self._config))
 
     # ------------------------------------------------------------ opening and closing
 
-    async def open(self) -> Live:
-        """Open a fresh instance, once: one attempt, under the connection's own limit.
+    async def open(self, *, alone: bool = False) -> Live:
+        """Open a fresh instance, once: one attempt, under the connection's own limit. Where runs share it, have the one
+        that is open already; `alone` is one that no other run has.
 
         A `connect()` that fails or is cancelled half-way is followed by `disconnect()`, so nothing stays open.
         """
+        if self._lender is None:
+            self.live = live = await self._opened()
+        elif alone:
+            self.alone = live = await self._opened()
+        else:
+            self.live = live = await self._lender.lend(self)
+        return live
+
+    async def _opened(self) -> Live:
         from copy import deepcopy
 
         plugin = type(self._prototype)()
@@ -129,7 +208,7 @@ class ConnectionSlot:
         try:
             async with limit:
                 client = await plugin.connect(deepcopy(dict(self._config)))
-            live = Live(plugin, client)
+            return Live(plugin, client, self)
         except GeneratorExit:
             raise  # the event loop is gone: nothing can be awaited any more
         except BaseException as error:
@@ -137,17 +216,22 @@ class ConnectionSlot:
             if isinstance(error, TimeoutError) and limit.expired():
                 raise TimeoutError(f"no connection within {self.connect_timeout:g} s") from error.__cause__
             raise
-        self.live = live
-        return live
 
     async def close(self) -> None:
-        """Close whatever is open. It never raises for a plugin's trouble; that is reported."""
+        """Close whatever is open, and give back what is borrowed. It never raises for a plugin's trouble; that is
+        reported."""
         left, self._retired = self._retired, []
-        if self.live is not None:
-            left.append(self.live)
-            self.live = None
+        lent = self._lender is not None and self.live is not None
+        left += [live for live in (self.alone, self.live) if live is not None and live.owner is self]
+        self.alone = self.live = None
         for live in left:
+            for slot in live.borrowers:
+                slot.live = None
             await self._closed(live.plugin)
+        if self._lender is not None:
+            await self._lender.take_back(self)
+        if lent and self._report is not None:
+            self._report(self.name, self.type, None)
 
     async def _closed(self, plugin: ConnectionPlugin) -> None:
         problem = await self._disconnect(plugin)
@@ -171,11 +255,11 @@ class ConnectionSlot:
         """Return a lease: discarded when the handle may be broken, else released. It is seen through to its end,
         also when the task that asks is cancelled meanwhile, and raises for nothing else."""
         live.leases -= 1
-        await uninterrupted(self._returned(live, connection, broken=broken))
+        await uninterrupted(live.owner._returned(live, connection, broken=broken))  # noqa: SLF001 - of the same class
 
     async def drop(self, live: Live, connection: Any) -> None:
         """A release did not come to its end, so nobody knows the state of the handle. The lease is counted back."""
-        await uninterrupted(self._dropped(live, connection))
+        await uninterrupted(live.owner._dropped(live, connection))  # noqa: SLF001 - of the same class
 
     async def _sweep(self) -> None:
         """Close the retired instances whose last lease is back."""
@@ -204,10 +288,13 @@ class ConnectionSlot:
     def _retire(self, live: Live, connection: Any) -> None:
         """A handle of `live` was found broken. A single client is replaced on the next lease; a pool looks after
         its own handles."""
-        if connection is live.client and self.live is live:
-            self.live = None
-            self._retired.append(live)
-            live.release = self._releasing_last(live)
+        if connection is not live.client or (self.live is not live and self.alone is not live):
+            return
+        for slot in (self, *live.borrowers):
+            slot.live = None if slot.live is live else slot.live
+            slot.alone = None if slot.alone is live else slot.alone
+        self._retired.append(live)
+        live.release = self._releasing_last(live)
 
     def _releasing_last(self, live: Live) -> Callable[[Any], Awaitable[None]]:
         """The release of a retired instance: the last one closes it."""

@@ -100,6 +100,8 @@ class Activation:
             acquire_timeout=plan.acquire_timeout,
             report=self._closed,
             describe=lambda text: self.clean(plan.name, text),
+            lender=run.pools if plugin.shareable else None,
+            holders=run.holders if plugin.shareable and run.pools is not None else None,
         )
         slot.opener = self.open
         self.slots.append(slot)
@@ -127,17 +129,19 @@ class Activation:
         while self.slots:
             await self.slots.pop().close()
 
-    async def open(self, slot: ConnectionSlot, *, once: bool = False) -> Live:
-        """Open `slot` unless it is open, with the retries of `defaults.retry` unless `once`."""
+    async def open(self, slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Live:
+        """Open `slot` unless it is open, with the retries of `defaults.retry` unless `once`. `alone`: an instance that
+        no other run has."""
         run = self.run
         async with slot.lock:
-            if slot.live is not None:
-                return slot.live
+            known = slot.alone if alone else slot.live
+            if known is not None:
+                return known
             policy = None if once else self.plan.opening_retry
             began, attempt = run.clock.monotonic(), 1
             while True:
                 try:
-                    return await self._open_once(slot)
+                    return await self._open_once(slot, alone=alone)
                 except StepError as error:
                     failure = replace(error.failure, attempt=attempt)
                     final = StepError(failure)
@@ -152,11 +156,11 @@ class Activation:
                 await run.clock.sleep(delay)
                 attempt += 1
 
-    async def _open_once(self, slot: ConnectionSlot) -> Live:
+    async def _open_once(self, slot: ConnectionSlot, *, alone: bool) -> Live:
         run = self.run
         began = run.clock.monotonic()
         try:
-            live = await slot.open()
+            live = await slot.open(alone=alone)
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -97,14 +97,14 @@ class LeasedCall(Bound):
     async def call(self, fiber: Fiber, path: str, kwargs: dict[str, Any]) -> Any:
         slot = self.slot
         live = slot.live or await opened(slot, fiber, path)
+        if slot.holders:
+            live = await unstarved(slot, live, fiber, path)
         if live is not self.live:
             self.live = live
             self.bound = self.function or live.tasks[self.name]
         bound, invoke = self.bound, fiber.step.invoke
         if self.wants_context:
             invoke, kwargs = spread, {**kwargs, "context": fiber.context(path, kwargs)}
-        if slot.held_by_streams:
-            refuse_starvation(slot, live, fiber)
         timeout = fiber.timeout
         limit = slot.acquire_timeout
         if 0.0 < timeout <= limit:
@@ -163,14 +163,14 @@ UNLEASED: Any = _Unleased()
 # ---------------------------------------------------------------- getting ready
 
 
-async def opened(slot: ConnectionSlot, fiber: Fiber, path: str) -> Live:
+async def opened(slot: ConnectionSlot, fiber: Fiber, path: str, *, alone: bool = False) -> Live:
     """Open a connection on its first use, within what the step may take. Its step's retries are all there are."""
     limit, loop = fiber.timeout, fiber.run.watch.loop
     began = loop.time()
     timer = asyncio.timeout(limit or None)
     try:
         async with timer:
-            live = await slot.opener(slot, once=fiber.retries)
+            live = await slot.opener(slot, once=fiber.retries, alone=alone)
     except StepError as error:
         attempt = fiber.attempt if fiber.retries else error.failure.attempt
         raise StepError(replace(error.failure, step=path, attempt=attempt)) from error.__cause__
@@ -216,14 +216,19 @@ def _called(function: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
         raise RuntimeError(f"the task raised {type(error).__name__}") from error
 
 
-def refuse_starvation(slot: ConnectionSlot, live: Live, fiber: Fiber) -> None:
-    """Fail at once when every handle of the pool is held by streams that wait for this very step."""
-    capacity = live.plugin.capacity
-    if capacity is None:
-        return
+async def unstarved(slot: ConnectionSlot, live: Live, fiber: Fiber, path: str) -> Live:
+    """The instance to lease from while leases are kept around this step, by streams and transactions.
+
+    Who keeps a lease of a shared instance never waits for another run's: two that wait for each other would wait for
+    ever. When nothing is free at once it has an instance of its own, as if nothing were shared. Raises OperationError
+    when every handle is held by streams that wait for this very step.
+    """
     lineage = fiber.lineage()
-    held = sum(1 for holder in slot.held_by_streams if holder in lineage)
-    if held >= capacity:
+    held = [kept for holder, kept in slot.holders if holder in lineage]
+    if held and live.owner is not slot and live.full:
+        live = slot.alone or await opened(slot, fiber, path, alone=True)
+    capacity = live.plugin.capacity
+    if capacity is not None and sum(kept is live for kept in held) >= capacity:
         handles = "its only handle is" if capacity == 1 else f"all of its {capacity} handles are"
         reason = FlowExecutionError(
             f"connection `{slot.name}`: {handles} held by a stream that is still open around this step: "
@@ -231,6 +236,7 @@ def refuse_starvation(slot: ConnectionSlot, live: Live, fiber: Fiber) -> None:
         )
         notes = ("use a second connection for the steps inside the loop, or a larger pool",)
         raise OperationError(Classified("limit", False), slot.name, notes=notes) from reason
+    return live
 
 
 # ---------------------------------------------------------------- what went wrong

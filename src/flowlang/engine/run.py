@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowlang.connections.errors import Classified, cause_lines
+from flowlang.connections.lifecycle import Lender, Live
 from flowlang.engine.activation import Activation, computed
 from flowlang.engine.cleanup import Cleaned, clean_up, noted
 from flowlang.engine.clock import Clock
@@ -65,6 +66,7 @@ class Run:
         fiber_type: type[Fiber] = Fiber,
         load_tasks: Callable[[str], Mapping[str, Callable[..., Any]]] | None = None,
         common: Common | None = None,
+        pools: Lender | None = None,
     ) -> None:
         self.plan = plan
         self.inputs = inputs
@@ -73,6 +75,8 @@ class Run:
         self.secrets = secrets
         self.clock = clock or Clock()
         self.common = common or Common()
+        self.pools = pools
+        self.holders: list[tuple[int, Live]] = []  # of leases that are kept, on all connections that runs share
         self.fiber_type = fiber_type
         self.load_tasks = load_tasks or _load_tasks
         self.masker = Masker(secrets.values())

@@ -15,7 +15,7 @@ from flowlang.engine.operations import (
     is_broken,
     opened,
     original,
-    refuse_starvation,
+    unstarved,
 )
 from flowlang.plan import Operation
 from flowlang.tasks.stream import Stream
@@ -46,8 +46,8 @@ class StreamCall(Bound):
         slot = self.slot
         live = (slot.live or await opened(slot, fiber, path)) if slot is not None else None
         leases = live is not None and self.wants_connection
-        if slot is not None and live is not None and leases and slot.held_by_streams:
-            refuse_starvation(slot, live, fiber)
+        if slot is not None and live is not None and leases and slot.holders:
+            live = await unstarved(slot, live, fiber, path)
         fiber.limit = slot.acquire_limit(fiber.timeout) if slot is not None and leases else fiber.timeout
         if not fiber.watched:
             fiber.run.watch.add(fiber)
@@ -87,10 +87,10 @@ class StreamCall(Bound):
         slot = self.slot
         if slot is None or live is None or connection is UNLEASED:
             return Stream(rest)
-        slot.held_by_streams.append(id(fiber))
+        slot.holders.append((id(fiber), live))
 
         async def closed(error: BaseException | None) -> None:
-            slot.held_by_streams.remove(id(fiber))
+            slot.holders.remove((id(fiber), live))
             await slot.give_back(live, connection, broken=error is not None and is_broken(rest.failure(error)))
 
         return Stream(rest, closed)

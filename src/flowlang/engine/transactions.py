@@ -25,7 +25,7 @@ from flowlang.engine.operations import (
     is_broken,
     opened,
     original,
-    refuse_starvation,
+    unstarved,
 )
 from flowlang.engine.steps import Ended, run_block
 from flowlang.engine.streams import DONE, Rest, StreamCall, undone
@@ -202,6 +202,9 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
     except OperationError as error:
         raise step_error(error, step.site, fiber) from error.__cause__
     shared.outer, fiber.transaction = outer, shared
+    kept = (id(fiber), shared.live)
+    if shared.live.owner is not slot:
+        slot.holders.append(kept)
     try:
         ended = await run_block(step.body, frame, fiber)
     except GeneratorExit:
@@ -213,6 +216,8 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
         raise
     finally:
         fiber.transaction = outer
+        if shared.live.owner is not slot:
+            slot.holders.remove(kept)
     if ended is not None and ended.status == "failure":
         await uninterrupted(_rolled_back(shared, RolledBack()))
         return ended
@@ -228,8 +233,8 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber) -> Shared:
     """Lease a handle, and begin on it."""
     fiber.timeout = 0.0
     live = slot.live or await opened(slot, fiber, path)
-    if slot.held_by_streams:
-        refuse_starvation(slot, live, fiber)
+    if slot.holders:
+        live = await unstarved(slot, live, fiber, path)
     fiber.limit = slot.acquire_timeout
     if not fiber.watched:
         fiber.run.watch.add(fiber)

@@ -52,6 +52,7 @@ class LineKVPlugin(ConnectionPlugin):
     description = "Keys and values on a LineKV server"
     version = "1.0.0"
     category = "database"
+    shareable = True
 
     def __init__(self) -> None:
         super().__init__()

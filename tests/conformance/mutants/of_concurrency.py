@@ -132,6 +132,14 @@ class KeyedByPlace(LineKVPlugin):
             await pool.close()
 
 
+@catches("concurrency/shared-by-runs")
+class DiscardsAll(LineKVPlugin):
+    """One link that breaks takes the pool with it, which another instance would not notice."""
+
+    async def discard_connection(self, connection: Any) -> None:
+        await self.disconnect()
+
+
 class UnfairPool(Pool):
     """Who came last is served first."""
 

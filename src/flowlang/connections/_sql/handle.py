@@ -29,8 +29,9 @@ class SqlHandle(ABC):
         """Whether it is closed, by us or as far as we know by the other end."""
 
     @abstractmethod
-    async def reset(self) -> bool:
-        """Undo what a task left open. Returns whether the session is as good as new."""
+    async def reset(self, *, thorough: bool = False) -> bool:
+        """Undo what a task left open. Returns whether the session is as good as new. `thorough`: it passes from one run
+        to another, so also what no statement shows to have been left."""
 
     @abstractmethod
     async def close(self) -> None:

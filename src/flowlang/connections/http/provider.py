@@ -32,6 +32,7 @@ class HttpPlugin(RequestTasks, TransferTasks, ConnectionPlugin):
     category = "http"
     task_prefix = "http"
     error_table = staticmethod(verdict)
+    shareable = True
 
     def __init__(self) -> None:
         super().__init__()

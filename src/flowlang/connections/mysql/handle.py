@@ -65,11 +65,14 @@ class Handle(SqlHandle):
     def closed(self) -> bool:
         return self._closed or not self.session.usable
 
-    async def reset(self) -> bool:
+    async def reset(self, *, thorough: bool = False) -> bool:
+        """Undo what a task left. Returns whether the session is as good as new. `thorough`: also what no statement
+        shows, such as a variable that a trigger set, or the last inserted id."""
         session = self.session
         if self.closed or self._running:
             return False
-        if not (self._dirty or self._depth or session.get_transaction_status() or not session.get_autocommit()):
+        left = self._dirty or self._depth or session.get_transaction_status() or not session.get_autocommit()
+        if not (thorough or left):
             return True
         try:
             await session.reset()

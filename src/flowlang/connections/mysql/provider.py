@@ -32,6 +32,7 @@ class MySQLPlugin(SqlPlugin):
     task_prefix = "mysql"
     dialect = MYSQL
     error_table = staticmethod(verdict)
+    shareable = True
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 

@@ -102,7 +102,7 @@ async def from_file(handle: Handle, table: str, file: str, columns: Sequence[str
             with explained(file):
                 columns = form.names(start, file)
         with _placed(handle):
-            status = await handle.driver.copy_to_table(
+            status = await handle.marked().copy_to_table(
                 name,
                 schema_name=schema[0] if schema else None,
                 columns=columns,
@@ -196,7 +196,7 @@ async def _written(handle: Handle, query: str, file: str, into: Replacement, for
                 held.clear()
 
         with _placed(handle):
-            status = await handle.driver.copy_from_query(query, output=take, timeout=_UNTIMED, **form.options())
+            status = await handle.marked().copy_from_query(query, output=take, timeout=_UNTIMED, **form.options())
         await in_thread(write, bytes(held))
     return str(status), size
 
@@ -215,7 +215,7 @@ async def _bound(handle: Handle, text: str, values: list[Any]) -> str:
         types = [type_text(each) for each in statement.types]
         settings = (f"set_config('flowlang.v{n}', ${n}::{type_}::text, true)" for n, type_ in enumerate(types, 1))
         if types:
-            await handle.driver.execute(f"SELECT {', '.join(settings)}", *sent)
+            await handle.marked().execute(f"SELECT {', '.join(settings)}", *sent)
     return f"\n{_reading(text, sent, types)}\n"
 
 

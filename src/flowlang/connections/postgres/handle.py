@@ -36,6 +36,7 @@ class Handle(SqlHandle):
         self._statements: OrderedDict[str, Statement] = OrderedDict()
         self._marked = settings.always_reset
         self._spent = False
+        self._handed_out = False
         self._depth = 0
 
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,7 +52,13 @@ class Handle(SqlHandle):
 
     @property
     def driver(self) -> Any:
-        """asyncpg's connection, for what has no method here. The session is reset afterwards."""
+        """asyncpg's connection, for what has no method here. The session is reset afterwards, and passes to no other
+        run: it may have listeners and codecs that a reset does not take away."""
+        self._handed_out = True
+        return self.marked()
+
+    def marked(self) -> Any:
+        """asyncpg's connection, for our own tasks, which leave nothing in it that a reset does not undo."""
         self._marked = True
         return self._driver
 
@@ -64,14 +71,16 @@ class Handle(SqlHandle):
         except Exception:  # noqa: BLE001 - it is closed the hard way then, which is what was asked for
             self._driver.terminate()
 
-    async def reset(self) -> bool:
+    async def reset(self, *, thorough: bool = False) -> bool:
+        """Undo what a task left. Returns whether the session is as good as new. `thorough`: also what no statement
+        shows, such as a setting that a view's function made."""
         driver = self._driver
-        if self._spent or driver.is_closed():
+        if self._spent or driver.is_closed() or (thorough and self._handed_out):
             return False
         if driver.is_in_transaction():
             await driver.execute("ROLLBACK")
         self._depth = 0
-        if self._marked:
+        if self._marked or thorough:
             await driver.execute(RESET)
             self._marked = self.settings.always_reset
         return True

@@ -48,7 +48,7 @@ class Subscription:
 
     def __init__(self, handle: Handle, channel: str) -> None:
         self._handle = handle
-        self._driver = handle.driver  # marks the session: its reset stops the listening too
+        self._driver = handle.marked()  # marks the session: its reset stops the listening too
         self._channel = checked_channel(channel)
         self._heard: deque[Notification] = deque()
         self._news = asyncio.Event()

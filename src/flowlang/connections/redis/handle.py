@@ -17,6 +17,13 @@ from flowlang.connections.redis.values import Keys, Word, reader
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 
 Command = Sequence[Word]
+# Commands that change what later ones on the same link mean, and those after which only MULTI and WATCH are undone.
+# Of these no task of ours sends any but MULTI, which its EXEC follows; a user's own may.
+_CHANGES = frozenset(
+    "ASKING AUTH CLIENT HELLO MONITOR PSUBSCRIBE PSYNC QUIT READONLY READWRITE RESET SELECT SSUBSCRIBE SUBSCRIBE "
+    "SYNC".split()
+)
+_BEGINS, _ENDS = frozenset({"MULTI", "WATCH"}), frozenset({"EXEC", "DISCARD"})
 
 
 class Handle:
@@ -33,6 +40,8 @@ class Handle:
         self._pack: Callable[[Any], bytes] = _unpacked
         self._engaged = False  # something was sent whose answer has not been read
         self._answer_error: type[BaseException] = Exception
+        self._changed = False  # the session is not as it was opened, for good
+        self._begun = False  # a MULTI or WATCH was sent, and nothing yet that ends it
         self._closed = False
 
     # ── lifetime ────────────────────────────────────────────────────────────────────────────────────────────
@@ -65,8 +74,10 @@ class Handle:
         if link is not None:
             await link.disconnect(nowait=True)
 
-    async def reset(self) -> bool:
-        """Whether the next task may use it: no task changes the session, so all answers being read is enough."""
+    async def reset(self, *, thorough: bool = False) -> bool:
+        """Whether the next task may use it: all answers have been read, and no command changed the session."""
+        if self._changed or self._begun:
+            return False
         return not self._engaged and self._link is not None and self._link.is_connected
 
     async def usable(self) -> bool:
@@ -148,6 +159,11 @@ class Handle:
         return self._link
 
     def _packed(self, command: Command) -> bytes:
+        first = _first(command)
+        if first in _CHANGES:
+            self._changed = True
+        elif first in _BEGINS or first in _ENDS:
+            self._begun = first in _BEGINS
         try:
             return self._pack(tuple(command))
         except (TypeError, UnicodeEncodeError) as error:
@@ -169,6 +185,11 @@ class Handle:
 def name_of(command: Command) -> str:
     """How messages call a command: by its first word, never with what came with it."""
     return str(command[0]) if command else "the command"
+
+
+def _first(command: Command) -> str:
+    first = command[0] if command else ""
+    return (first.decode("latin-1") if isinstance(first, bytes) else str(first)).upper()
 
 
 def _unpacked(_: Any) -> bytes:

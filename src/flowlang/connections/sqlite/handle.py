@@ -59,7 +59,7 @@ class Handle(SqlHandle):
         finally:
             self._worker.stop()
 
-    async def reset(self) -> bool:
+    async def reset(self, *, thorough: bool = False) -> bool:
         """Settings, attached databases and temporary tables go only with the session. A database in memory is its
         session, so there they stay."""
         if self._closed:
