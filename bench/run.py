@@ -1,5 +1,7 @@
 """`make bench`: measure FlowLang against floors taken in the same run. `--write FILE` publishes the table.
 
+What was measured is kept in docs/data/benchmarks.json, NAME by NAME, and the table is made from all that is there.
+
     python bench/run.py [NAME …] [--write FILE]
 
 NAMEs choose figures: step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt,
@@ -12,18 +14,23 @@ from __future__ import annotations
 import argparse
 import compileall
 import datetime
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import figures
 from harness import BENCH, ROOT, Figure, machine
 
+DATA = ROOT / "docs/data/benchmarks.json"
 PAGE = """# Benchmarks
 
 What FlowLang costs on top of the work itself. Each figure stands beside a *floor*: the same work by hand, measured in
 the same run, in turn with ours, as the median of several rounds. Look at the ratio; the times depend on the machine.
 
-Taken on {date} with `make bench`: {machine}.
+Taken with `make bench`:
+
+{taken}
 
 {table}
 
@@ -35,21 +42,42 @@ Bytecode is compiled before anything is measured. The targets are promises: `mak
 """
 
 
-def table(found: list[Figure]) -> str:
-    """The figures as a table in markdown."""
-    rows = ["| what | floor | ours | measured | target |", "|---|---|---|---|---|"]
-    rows += [
-        f"| {each.what} | {each.floor} | {each.ours} | {each.shown} | {each.aim}{'' if each.met else ' **missed**'} |"
+Group = dict[str, Any]  # when and where its figures were taken, and the figures
+
+
+def as_group(found: list[Figure], where: str) -> Group:
+    date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    figures = [
+        {"what": each.what, "floor": each.floor, "ours": each.ours, "shown": each.shown, "aim": each.aim}
+        | {"met": each.met, "method": each.method}
         for each in found
     ]
-    return "\n".join(rows)
+    return {"taken": f"{date}, {where}", "figures": figures}
 
 
-def page(found: list[Figure], where: str) -> str:
+def publish(groups: dict[str, Group], file: Path) -> None:
+    """Put groups in place of those kept before, and write the page of all that there are now."""
+    kept = json.loads(DATA.read_text("utf-8")) if DATA.exists() else {}
+    kept = {name: {**kept, **groups}[name] for name in figures.ALL if name in {*kept, *groups}}
+    DATA.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    file.write_text(page(kept), "utf-8")
+
+
+def page(groups: dict[str, Group]) -> str:
     """The page of the docs."""
-    methods = "\n".join(f"- **{each.what}**: {each.method}." for each in found)
-    date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    return PAGE.format(date=date, machine=where, table=table(found), methods=methods)
+    found = [each for group in groups.values() for each in group["figures"]]
+    rows = ["| what | floor | ours | measured | target |", "|---|---|---|---|---|"]
+    for each in found:
+        aim = each["aim"] + ("" if each["met"] else " **missed**")
+        rows.append(f"| {each['what']} | {each['floor']} | {each['ours']} | {each['shown']} | {aim} |")
+    times: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        times.setdefault(group["taken"], []).append(name)
+    return PAGE.format(
+        taken="\n".join(f"- {', '.join(names)}: {taken}" for taken, names in times.items()),
+        table="\n".join(rows),
+        methods="\n".join(f"- **{each['what']}**: {each['method']}." for each in found),
+    )
 
 
 def show(figure: Figure) -> None:
@@ -70,14 +98,14 @@ def main() -> int:
         compileall.compile_dir(folder, quiet=2)
     where = machine()
     print(where)
-    found: list[Figure] = []
+    found: dict[str, list[Figure]] = {}
     for name in options.names or figures.ALL:
-        for figure in figures.ALL[name]():
+        found[name] = figures.ALL[name]()
+        for figure in found[name]:
             show(figure)
-            found.append(figure)
     if options.write:
-        options.write.write_text(page(found, where), encoding="utf-8")
-    return 0 if all(each.met for each in found) else 1
+        publish({name: as_group(each, where) for name, each in found.items()}, options.write)
+    return 0 if all(figure.met for each in found.values() for figure in each) else 1
 
 
 if __name__ == "__main__":

@@ -38,10 +38,29 @@ from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 RECORDED = Path(__file__).resolve().parent / "data/conformance.json"
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+MEASURED = Path(__file__).resolve().parent / "data/benchmarks.json"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
 GROUPS = {"Text": text, "Numbers": numbers, "Lists and objects": lists, "JSON, times and the outside": values}
 
+
+# For each type the group of `bench/` that measures it, and which of its figures say most in one line.
+OVERHEAD: dict[str, tuple[str, dict[str, str]]] = {
+    "sqlite": ("insert", {"batch insert of 100,000 rows": "100,000 rows in"}),
+    "postgres": ("databases", {
+        "postgres, 1,000 queries, one after the other": "a query",
+        "postgres, insert of 100,000 rows": "100,000 rows in",
+        "postgres, fetch of 100,000 rows": "100,000 rows out",
+    }),
+    "mongodb": ("documents", {
+        "1,000 `mongo_find_one` in `for_each`": "a read", "`mongo_batch_insert`": "many documents in",
+        "`mongo_find`": "many documents out",
+    }),
+    "redis": ("cache", {
+        "1,000 `redis_get` in `for_each`": "a read", "`redis_batch_set`": "many keys in",
+        "`redis_mget`": "many keys out",
+    }),
+    "http": ("web", {"1,000 GET in `for_each`": "a GET", "1,000 GET, 16 at once": "16 at once"}),
+}  # fmt: skip
 
 Pages = Iterator[tuple[str, Iterable[str]]]
 
@@ -223,20 +242,40 @@ def connection_pages() -> Pages:
 
 
 def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield "# Connection types and tasks"
+    yield "# Connection types"
     yield (
         "The types that come with FlowLang. [Connections](../connections.md) tells how a flow uses them; "
         "`flowlang connection list` shows those of other packages, too."
     )
-    rows = [
-        f"| [`{each['type']}`](connections/{each['type']}.md) | {_cell(each['description'])} | {len(each['tasks'])} |"
-        for each in known
-    ]
-    yield "\n".join(["| type | | tasks |", "|---|---|---|", *rows])
+    recorded, measured = (json.loads(path.read_text("utf-8")) for path in (RECORDED, MEASURED))
+    rows = []
+    for each in known:
+        name = each["type"]
+        score = recorded["builtin"].get(name, {}).get("score")
+        cells = (
+            f"[`{name}`](connections/{name}.md)", _cell(each["description"]), each["version"], str(len(each["tasks"])),
+            "not examined" if score is None else f"{score:.0%}",
+            ", ".join(recorded["servers"].get(name, ())) or "none", _cell(_overhead(name, measured)),
+        )  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    head = "| type | for | version | tasks | conformance | proven on | time beside the driver alone |"
+    yield "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+    yield (
+        "*Conformance* is the part that passed of the quality checks of the [kit](../conformance.md); every type here "
+        "passes the whole contract. *Proven on* are the servers of the tests, by their own word. The last column is "
+        "from the [benchmarks](../benchmarks.md): the same work in a flow and by hand, in turn, on one machine."
+    )
     yield "## Tasks without a connection"
     specs = [spec_of(function, name=name) for name, function in FILE_TASKS.items()]
     rows = [f"| [`{each.name}`](tasks/{each.name}.md) | {_cell(each.summary)} |" for each in specs]
     yield "\n".join(["| task | |", "|---|---|", *rows])
+
+
+def _overhead(name: str, measured: Mapping[str, Any]) -> str:
+    """What `bench/` found for a type: a small operation, and many rows."""
+    group, figures = OVERHEAD.get(name, ("", {}))
+    found = {each["what"]: each["shown"] for each in measured.get(group, {}).get("figures", ())}
+    return ", ".join(f"{label} {found[what]}" for what, label in figures.items() if what in found) or "not measured"
 
 
 # ---------------------------------------------------------------- connection plugins

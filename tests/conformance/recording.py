@@ -2,8 +2,9 @@
 
     python -m tests.conformance.recording mutants           the table; `mutants 0 2` and `mutants 1 2` share the work
     python -m tests.conformance.recording builtin [TYPE …]  the built-in plugins, on servers of its own
+    python -m tests.conformance.recording servers           the servers that the tests run against, by their own word
 
-Both are kept in docs/data/conformance.json, from which docs/generate.py makes the page.
+All are kept in docs/data/conformance.json, from which docs/generate.py makes the page.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import re
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ from tests.conformance.examining import examined
 from tests.conformance.mutants import loaded, mutants
 from tests.conformance.subjects import Stated
 from tests.servers.kinds import KINDS
+from tests.servers.mongodb import SOURCES, FerretDB
 
 from flowlang.conformance import operations
 from flowlang.conformance.model import Report, all_checks
@@ -136,10 +140,66 @@ def as_record(report: Report) -> dict[str, Any]:
     }
 
 
+def servers() -> None:
+    """Write for each type the servers that the tests start for it, as those name themselves."""
+    names = {"sqlite": [f"SQLite {sqlite3.sqlite_version}"], "http": ["an HTTP service of the tests"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, make in KINDS.items():
+            server = make(Path(folder) / kind)
+            server.start()
+            try:
+                owner = "mongodb" if kind == "ferretdb" else kind
+                names.setdefault(owner, []).append(asyncio.run(named(kind, server.url)))
+            finally:
+                server.remove()
+    keep("servers", names)
+
+
+async def named(kind: str, url: str) -> str:
+    """Name and version of a server, as it says."""
+    if kind == "postgres":
+        import asyncpg
+
+        link = await asyncpg.connect(url)
+        version = str(await link.fetchval("SHOW server_version"))
+        await link.close()
+        return f"PostgreSQL {version.split()[0]}"
+    if kind == "mysql":
+        import asyncmy
+
+        parts = urlsplit(url)
+        link = await asyncmy.connect(host=parts.hostname, port=parts.port, user=parts.username, password=parts.password)
+        async with link.cursor() as cursor:
+            await cursor.execute("SELECT version()")
+            ((version,),) = await cursor.fetchall()
+        link.close()
+        return f"MariaDB {version.split('-')[0]}" if "MariaDB" in version else f"MySQL {version}"
+    if kind == "redis":
+        import redis.asyncio
+
+        async with redis.asyncio.from_url(url) as client:
+            return f"Redis {(await client.info('server'))['redis_version']}"
+    if kind == "ferretdb":
+        return f"FerretDB {FerretDB.module.partition('@v')[2]}"
+    from pymongo import AsyncMongoClient
+
+    async with AsyncMongoClient(url) as client:
+        told = await client.admin.command("buildInfo")
+    if "gitVersion" in told:
+        return f"MongoDB {told['version']}"
+    built = re.search(
+        r"mongo-java-server.*?<version>([\d.]+)</version>", (SOURCES / "pom.xml").read_text("utf-8"), re.DOTALL
+    )
+    assert built is not None
+    return f"mongo-java-server {built[1]}"
+
+
 def main(part: str, *words: str) -> None:
     if part == "mutants":
         share, of = map(int, words or ("0", "1"))
         mutant_table(share, of)
+    elif part == "servers":
+        servers()
     else:
         reports(list(words))
 
