@@ -55,10 +55,10 @@ def as_group(found: list[Figure], where: str) -> Group:
     return {"taken": f"{date}, {where}", "figures": figures}
 
 
-def publish(groups: dict[str, Group], file: Path) -> None:
-    """Put groups in place of those kept before, and write the page of all that there are now."""
-    kept = json.loads(DATA.read_text("utf-8")) if DATA.exists() else {}
-    kept = {name: {**kept, **groups}[name] for name in figures.ALL if name in {*kept, *groups}}
+def publish(name: str, group: Group, file: Path) -> None:
+    """Put a group in place of the one kept before, and write the page of all that there are now."""
+    kept = json.loads(DATA.read_text("utf-8")) | {name: group}
+    kept = {each: kept[each] for each in figures.ALL if each in kept}
     DATA.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
     file.write_text(page(kept), "utf-8")
 
@@ -103,8 +103,8 @@ def main() -> int:
         found[name] = figures.ALL[name]()
         for figure in found[name]:
             show(figure)
-    if options.write:
-        publish({name: as_group(each, where) for name, each in found.items()}, options.write)
+        if options.write:
+            publish(name, as_group(found[name], where), options.write)
     return 0 if all(figure.met for each in found.values() for figure in each) else 1
 
 

@@ -258,12 +258,13 @@ def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             ", ".join(recorded["servers"].get(name, ())) or "none", _cell(_overhead(name, measured)),
         )  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
-    head = "| type | for | version | tasks | conformance | proven on | time beside the driver alone |"
+    head = "| type | for | version | tasks | conformance | proven on | overhead |"
     yield "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
     yield (
         "*Conformance* is the part that passed of the quality checks of the [kit](../conformance.md); every type here "
-        "passes the whole contract. *Proven on* are the servers of the tests, by their own word. The last column is "
-        "from the [benchmarks](../benchmarks.md): the same work in a flow and by hand, in turn, on one machine."
+        "passes the whole contract. *Proven on* are the servers of the tests, by their own word. *Overhead* is the "
+        "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn; "
+        "the [benchmarks](../benchmarks.md) have all of it."
     )
     yield "## Tasks without a connection"
     specs = [spec_of(function, name=name) for name, function in FILE_TASKS.items()]
