@@ -28,7 +28,7 @@ def flow() -> str:
         read = f"s{number - 1}.rows[0].x" if number else "inputs.size"
         steps.append(
             f"  - sqlite_query:\n      id: s{number}\n      connection: db\n"
-            f'      query: "SELECT ${{inputs.size}} AS x"\n      params: ["${{{read}}}"]\n'
+            f'      query: "SELECT ${{inputs.size}} + ? AS x"\n      params: ["${{{read}}}"]\n'
         )
     return head + "".join(steps)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowlang.api import UNREADABLE
 from flowlang.diagnostics import Diagnostic, Position, Span, ordered
 from flowlang.exceptions import PluginError
-from flowlang.records import frozen
 
 if TYPE_CHECKING:
     from flowlang.checking.facts import Facts
@@ -60,7 +60,7 @@ def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
 # ---------------------------------------------------------------- a text that is being written
 
 
-@frozen
+@dataclass(slots=True, eq=False)
 class Analysis:
     """All that is known of one text. `findings` are those of the text as it stands, with hints at what nothing uses.
 
@@ -72,9 +72,18 @@ class Analysis:
     text: str
     findings: tuple[Diagnostic, ...]
     facts: Facts
-    symbols: tuple[Symbol, ...]
     mended: bool
     reached: frozenset[str]
+    _symbols: list[Symbol] | None = None
+
+    @property
+    def symbols(self) -> list[Symbol]:
+        """Every name that the flow defines. Looked for when somebody asks, as hardly anybody does while typing."""
+        from flowlang.views.names import names_of
+
+        if self._symbols is None:
+            self._symbols = names_of(self.facts.flow) if self.facts.flow is not None else []
+        return self._symbols
 
 
 _TRIES = 4
@@ -96,7 +105,6 @@ def analyse(
     from flowlang.checking.flows import check_text
     from flowlang.checking.rules import unused
     from flowlang.connections import plugin_registry
-    from flowlang.views.names import names_of
 
     reached: set[str] = set()
 
@@ -124,12 +132,10 @@ def analyse(
             if better.flow is not None:
                 facts, mended = better, True
                 break
-        pause()
-        symbols = tuple(names_of(facts.flow)) if facts.flow is not None else ()
     finally:
         if paused:
             gc.enable()
-    return Analysis(file, text, findings, facts, symbols, mended, frozenset(reached))
+    return Analysis(file, text, findings, facts, mended, frozenset(reached))
 
 
 def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
@@ -159,7 +165,7 @@ def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
     if elsewhere is not None:
         message = f"the flow has an error, at {elsewhere.span}: {elsewhere.message}"
         findings.append(Diagnostic(elsewhere.code, message, _head(file)))
-    return Analysis(file, text, tuple(ordered(findings)), Facts(), (), False, frozenset(reached))
+    return Analysis(file, text, tuple(ordered(findings)), Facts(), False, frozenset(reached))
 
 
 def _head(file: str) -> Span:

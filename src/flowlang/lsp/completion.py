@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
-from flowlang.diagnostics import Position, Text
+from flowlang.diagnostics import Position, Text, Words
 from flowlang.editing import Analysis
 from flowlang.expressions import FUNCTIONS
 from flowlang.expressions.scanner import split
@@ -30,8 +30,8 @@ class Item(NamedTuple):
     kind: Kind
     start: int
     insert: str
-    detail: str = ""
-    doc: Text = ""  # put into words when it is sent: most are not
+    detail: Text = ""  # put into words, as `doc` is, when it is sent: most are not
+    doc: Text = ""
     first: bool = False
 
 
@@ -70,7 +70,7 @@ def _in_expression(text: str, names: Mapping[str, Any], column: int) -> Iterator
     word = _NAME.search(text)
     start = column - len(word[0]) if word else column
     for name, entry in reversed(list(names.items())):  # what came into sight last is nearest
-        detail = f"{entry.type}{' (may be skipped)' if entry.state == 'maybe' else ''}"
+        detail = Words("{} (may be skipped)" if entry.state == "maybe" else "{}", entry.type)
         yield Item(name, "variable", start, name, detail, entry.label, first=entry.kind != "root")
     for name, signature, page in _functions():
         yield Item(name, "function", start, f"{name}(", signature, page)
@@ -118,19 +118,19 @@ def _lines(text: str, encoding: str) -> Lines:
 def names_at(analysis: Analysis, lines: Lines, line: int, column: int, here: Spot) -> Mapping[str, Any]:
     """The names in sight at a place of the present text, by what is known of the text of `analysis`."""
     facts, section = analysis.facts, here.section
-    found: Mapping[str, Any] = facts.sections.get(section or "steps") or facts.sections.get("steps", {})
-    if section not in ("steps", "on_cancel", "finally"):
-        return found
+    found = facts.sections.get(section or "steps") or facts.sections.get("steps")
+    if found is None or section not in ("steps", "on_cancel", "finally"):
+        return found.names() if found is not None else {}
     old = _lines(analysis.text, lines.encoding)
     place = Position(same_line(old, lines, line) + 1, column + 1)
     top = next((at for at, row in enumerate(old.lines, 1) if row.startswith(f"{section}:")), 1)
     depth = len(lines.lines[line]) - len(lines.lines[line].lstrip(" -")) + 1
-    for start, columns, names in facts.places:
+    for start, columns, sight in facts.places:
         if analysis.mended and start.line == place.line and columns.start < start.column:
             continue  # the end of a step that was cut short on this line
         if start.line >= top and start <= place and (start.line == place.line or depth in columns):
-            found = names
-    return found
+            found = sight
+    return found.names()
 
 
 # ---------------------------------------------------------------- outside

@@ -11,8 +11,9 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flowlang import api
@@ -65,7 +66,8 @@ class Documents:
         self._plain: Structure | None = None
         self._of_tests: Structure | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self.last_message = 0.0  # when the editor was heard last, by the clock of `time.monotonic`
+        self._heard = 0.0  # when the editor was heard or answered last, by the clock of `time.monotonic`
+        self._answering = False
 
     def close(self) -> None:
         if self._idle is not None:
@@ -74,6 +76,26 @@ class Documents:
             if each.timer is not None:
                 each.timer.cancel()
         self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # ------------------------------------------------------------ who goes first
+
+    def heard(self) -> None:
+        """The editor says something: a check stands aside for a moment."""
+        self._heard = time.monotonic()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Inside, an answer is made that waits for nothing: a check stands aside until it is there."""
+        self._answering = True
+        try:
+            yield
+        finally:
+            self._answering = False
+            self.heard()
+
+    def _aside(self) -> float:
+        """Seconds that a check has to stand aside from now on."""
+        return ASIDE if self._answering else self._heard + ASIDE - time.monotonic()
 
     # ------------------------------------------------------------ texts
 
@@ -154,7 +176,7 @@ class Documents:
 
         def stand_aside() -> None:
             nonlocal left
-            while left > 0 and (wait := self.last_message + ASIDE - time.monotonic()) > 0:
+            while left > 0 and (wait := self._aside()) > 0:
                 time.sleep(wait)
                 left -= wait
 

@@ -41,7 +41,7 @@ class Outline:
 
 
 def definition(analysis: Analysis, place: Position) -> list[Target]:
-    found = at(list(analysis.symbols), place)
+    found = at(analysis.symbols, place)
     if found is None:
         return []
     symbol, span = found
@@ -52,7 +52,7 @@ def definition(analysis: Analysis, place: Position) -> list[Target]:
 
 
 def references(analysis: Analysis, place: Position, *, declaration: bool) -> list[Span]:
-    found = at(list(analysis.symbols), place)
+    found = at(analysis.symbols, place)
     if found is None or found[0].kind == "subflow":
         return []
     return sorted(found[0].spans if declaration else found[0].references)
@@ -63,7 +63,7 @@ def references(analysis: Analysis, place: Position, *, declaration: bool) -> lis
 
 def renamable(analysis: Analysis, lines: Lines, place: Position) -> tuple[Symbol, Span]:
     """The name at `place`. Raises `Refused`."""
-    found = at(list(analysis.symbols), place)
+    found = at(analysis.symbols, place)
     if found is None:
         raise Refused("there is no name of this flow here")
     symbol, span = found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -14,6 +13,7 @@ from pygls import uris
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
+from pygls.protocol.json_rpc import JsonRPCResponseMessage
 
 from flowlang import __version__
 from flowlang.diagnostics import Position, Span
@@ -42,7 +42,7 @@ class _Protocol(LanguageServerProtocol):
     _server: FlowServer
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        self._server.documents.last_message = time.monotonic()
+        self._server.documents.heard()
         try:
             return super().structure_message(data)
         except JsonRpcException:
@@ -50,6 +50,13 @@ class _Protocol(LanguageServerProtocol):
                 refused = JsonRpcInvalidParams(f"the parameters are not those of `{data['method']}`")
                 self._send_response(data["id"], error=refused.to_response_error())
             raise
+
+    def _serialize_message(self, data: Any) -> dict[str, Any]:
+        """An answer that is plain data, as long lists of proposals are, is written as it stands; pygls would walk
+        through all of it first."""
+        if isinstance(data, JsonRPCResponseMessage) and isinstance(data.result, dict):
+            return {"jsonrpc": data.jsonrpc, "id": data.id, "result": data.result}
+        return super()._serialize_message(data)
 
 
 class FlowServer(LanguageServer):
@@ -158,8 +165,9 @@ def _reading(server: FlowServer) -> None:
             return None
         place = document.lines.position(params.position.line, params.position.character)
         line, column = place.line - 1, place.column - 1
-        items = complete(document.lines, line, column, document.analysis, ls.documents.structure(document))
-        return wire.completions(items, line, column, document.lines)
+        with ls.documents.answering():
+            items = complete(document.lines, line, column, document.analysis, ls.documents.structure(document))
+            return wire.completions(items, line, column, document.lines)
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     async def hovered(ls: FlowServer, params: lsp.HoverParams) -> lsp.Hover | None:

@@ -79,7 +79,7 @@ def completions(items: Sequence[Item], line: int, column: int, lines: Lines) -> 
             "textEdit": {"range": {"start": starts[each.start], "end": end}, "newText": each.insert},
         }
         if each.detail:
-            record["detail"] = each.detail
+            record["detail"] = str(each.detail)
         if each.doc:
             record["documentation"] = {"kind": "markdown", "value": str(each.doc)}
         found.append(record)
