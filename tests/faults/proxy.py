@@ -28,13 +28,22 @@ class Cut:
     reset: bool
 
 
+@dataclass
+class Lie:
+    """After so many more bytes of the server's words, clients hear `said` in place of each further piece of them; from
+    the start of a link it is the greeting. It is said again and again when it is `endless`."""
+
+    said: bytes
+    after: int
+    endless: bool
+
+
 class Proxy:
     """Listens on `host`:`port` and passes bytes on to `target`.
 
     `delay`: seconds that each piece waits. `rate`: bytes a second, 0 for no limit. `refuse`: new links are closed at
     once. `stall`: new links are taken, and nothing is passed on. `swallow`: nothing is passed on, either way, and
-    nobody is told (half-open). `mute`: what the server says is dropped, what the client says arrives. `lie`: what a
-    client hears in place of the server's words, and as its greeting, again and again when it is `endless`.
+    nobody is told (half-open). `mute`: what the server says is dropped, what the client says arrives.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -47,7 +56,6 @@ class Proxy:
         self.most = 0  # links that stood at once
         self.held = asyncio.Event()  # something has been swallowed
         self.said = asyncio.Event()  # a client has said something
-        self._cut: Cut | None = None
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
@@ -57,8 +65,8 @@ class Proxy:
         self.delay = 0.0
         self.rate = 0
         self.refuse = self.stall = self.swallow = self.mute = False
-        self.lie, self.endless = b"", False
-        self._cut = None
+        self._cut: Cut | None = None
+        self._lie: Lie | None = None
         if hasattr(self, "_changed"):
             self._changed.set()
             self._changed = asyncio.Event()
@@ -66,6 +74,10 @@ class Proxy:
     def cut(self, direction: Direction, after: int = 0, *, reset: bool = True) -> None:
         """End the first link that has more than `after` further bytes to pass in a direction, before passing them."""
         self._cut = Cut(direction, after, reset)
+
+    def lie(self, said: bytes, after: int = 0, *, endless: bool = False) -> None:
+        """Put words into the server's mouth."""
+        self._lie = Lie(said, after, endless)
 
     async def sever(self) -> None:
         """Reset every link that stands; they are gone afterwards."""
@@ -90,18 +102,24 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        for each in self._links:
-            each.cancel()
-        await asyncio.gather(*self._links, return_exceptions=True)
-        await self._server.wait_closed()
+        server, self._server = self._server, None
+        server.close()
+        await self.sever()
+        await server.wait_closed()
+        for _ in range(3):
+            await asyncio.sleep(0)  # links that the loop had taken before, and the ends of all of them
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            _end(writer, reset=True)
+            return
         self.accepted += 1
         link = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._links.add(link)
         self.most = max(self.most, len(self._links))
         link.add_done_callback(self._links.discard)
+        # One that is cancelled before its first step has not come to its `finally`.
+        link.add_done_callback(lambda _: None if writer.is_closing() else _end(writer, reset=True))
 
     # ── a link ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,10 +134,10 @@ class Proxy:
         except (OSError, asyncio.CancelledError):
             _end(writer, reset=True)
             return
-        if self.lie:
+        if self._lie is not None and not self._lie.after:
             far_writer.close()
             try:
-                await self._lie(writer)
+                await _say(self._lie, writer)
                 await reader.read()
             except OSError:
                 pass  # the client has seen enough
@@ -137,9 +155,11 @@ class Proxy:
         finally:
             for each in ways:
                 each.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for each in (writer, far_writer):
-                _end(each, reset=reset)
+            try:
+                await asyncio.gather(*ways, return_exceptions=True)
+            finally:  # it may be severed while it ends
+                for each in (writer, far_writer):
+                    _end(each, reset=reset)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Direction) -> bool:
         """Pass bytes on until one side ends. Returns whether the link is to be reset."""
@@ -160,8 +180,12 @@ class Proxy:
                         await writer.drain()
                         return reset
                     self._cut.after -= len(data)
-                if self.lie and way == "to_client":
-                    await self._lie(writer)
+                if self._lie is not None and way == "to_client":
+                    rest = self._lie.after
+                    self._lie.after = max(rest - len(data), 0)
+                    await self._forward(data[:rest], writer, way)
+                    if len(data) > rest:
+                        await _say(self._lie, writer)
                     continue
                 if self.mute and way == "to_client":
                     continue
@@ -169,15 +193,6 @@ class Proxy:
         except OSError:
             return True
         return False
-
-    async def _lie(self, writer: asyncio.StreamWriter) -> None:
-        said = self.lie
-        writer.write(said)
-        await writer.drain()
-        while self.endless and not writer.is_closing():
-            writer.write(said)
-            await writer.drain()
-            await asyncio.sleep(0)
 
     async def _forward(self, data: bytes, writer: asyncio.StreamWriter, way: Direction) -> None:
         if self.delay:
@@ -190,6 +205,15 @@ class Proxy:
             data = data[len(piece) :]
             if self.rate:
                 await asyncio.sleep(1 / self.rate)
+
+
+async def _say(lie: Lie, writer: asyncio.StreamWriter) -> None:
+    writer.write(lie.said)
+    await writer.drain()
+    while lie.endless and not writer.is_closing():
+        writer.write(lie.said)
+        await writer.drain()
+        await asyncio.sleep(0)
 
 
 def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:

@@ -74,19 +74,22 @@ async def test_a_slow_link_is_only_slow(place: Place) -> None:
     assert await place.writes == 1
 
 
-@pytest.mark.parametrize("switch", ["refuse", "stall", "swallow"])
+@pytest.mark.parametrize("switch", ["refuse", "stall", "swallow", "rate"])
 async def test_a_link_that_does_not_come_about(place: Place, seen: Seen, switch: str) -> None:
     """Threats 33, 34: opening fails in time, and is worth a retry."""
     setattr(place.proxy, switch, True)
     failure = await place.failed(place.service.read | LIMITED, connect_timeout="400ms")
-    seen({"refuse": "closed at once", "stall": "never greeted", "swallow": "greeting swallowed"}[switch], failure)
+    greeted = {"stall": "never greeted", "swallow": "greeting swallowed", "rate": "greeted by a byte a second"}
+    seen(greeted.get(switch, "closed at once"), failure)
     assert failure.type in ("connect", "connection_lost", "timeout")
     assert failure.retryable
     assert not failure.outcome_unknown or failure.type == "timeout"
 
 
-async def test_an_end_in_each_state_of_the_handshake(place: Place, seen: Seen) -> None:
-    """Threats 13, 34: before, inside and after each piece that the server sends until the first answer is there."""
+@pytest.mark.parametrize("which", ["some", pytest.param("every", marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+async def test_an_end_in_each_state_of_the_handshake(place: Place, seen: Seen, which: str) -> None:
+    """Threats 13, 34: before, inside and after each piece that the server sends until the first answer is there; in the
+    long form after every single byte of it."""
     service = place.service
     place.proxy.pieces.clear()
     await place.ok(service.read)
@@ -94,7 +97,7 @@ async def test_an_end_in_each_state_of_the_handshake(place: Place, seen: Seen) -
     for size in place.proxy.pieces[:12]:
         marks |= {end + size // 2, end + size - 1}
         end += size
-    for number, after in enumerate(sorted(marks)[:24]):
+    for number, after in enumerate(range(end) if which == "every" else sorted(marks)[:24]):
         place.proxy.cut("to_client", after, reset=number % 2 == 0)
         result = await place.run(service.read | LIMITED, connect_timeout="2s")
         place.proxy.heal()

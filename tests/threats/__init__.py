@@ -26,6 +26,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "5 a corpus of escapes": ("tests/expressions/test_safety.py",),
     "6 no second pass over text that is data": ("tests/threats/test_no_second_pass.py",),
     "7 cost: a budget, and the same error each time": ("tests/expressions/test_safety.py",),
+    "13 servers that are none, or mean ill": (
+        "tests/faults/test_rogues.py",
+        "tests/faults/test_links.py",
+        "tests/mysql/test_lifecycle.py",
+        "tests/http/test_errors.py",
+        "tests/mongodb/test_faults.py",
+    ),
     "17 short secrets: masked by where they come from": (
         "tests/threats/test_short_secrets.py",
         "tests/runs/test_secrets.py",

@@ -3,7 +3,7 @@
 | error | class |
 |---|---|
 | no server answers, refused, unknown host | connect |
-| a broken link while an operation was on its way | connection_lost: the outcome is unknown |
+| a link that broke, or an answer that is none, during an operation | connection_lost: the outcome is unknown |
 | no primary, stepping down, shutting down | unavailable; unknown where it may have begun |
 | network time-out, `maxTimeMS` passed | timeout: the outcome is unknown |
 | no connection of the pool came free | timeout |
@@ -65,11 +65,14 @@ def verdict(error: BaseException) -> Classified | None:
     """The class of an error of PyMongo or `bson`; None for anything else."""
     if type(error).__module__.partition(".")[0] not in ("pymongo", "bson"):
         return None
-    from bson.errors import BSONError
+    from bson.errors import BSONError, InvalidBSON
     from pymongo import errors
 
+    if isinstance(error, errors.ProtocolError):
+        return _LOST
     if isinstance(error, BSONError):
-        return _plain("validation")
+        stored = not isinstance(error, InvalidBSON) or "codec can't decode" in str(error)  # a text that is no UTF-8
+        return _plain("validation") if stored else _LOST
     if not isinstance(error, errors.PyMongoError):
         return None
     if isinstance(error, errors.BulkWriteError):
@@ -157,8 +160,13 @@ def told() -> Iterator[None]:
 
 
 def _translated(error: Exception, known: Classified) -> FlowExecutionError:
+    from bson.errors import InvalidBSON
+    from pymongo.errors import ProtocolError
+
     details = getattr(error, "details", None)
     text = details.get("errmsg") if isinstance(details, dict) else None
+    if known is _LOST and isinstance(error, (ProtocolError, InvalidBSON)):
+        text = f"what answers does not speak MongoDB's protocol: {error}"
     made = FlowExecutionError(str(text or error))
     if known.outcome_unknown is (known.error_class in ("connection_lost", "timeout")):
         made.error_class = known.error_class  # else the table has more to say of the cause than the class does

@@ -35,6 +35,10 @@ ERRORS: tuple[tuple[str, bool, tuple[int, ...]], ...] = (
     ("limit", False, (1021, 1114, 1118, 1153, 1301, 1104, 1117, 1461, 1390, 2020)),
 )  # fmt: skip
 _BY_NUMBER = {number: Classified(name, retryable) for name, retryable, numbers in ERRORS for number in numbers}
+ODD_ANSWERS = (
+    RuntimeError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError, SystemError,
+)  # fmt: skip
+"""What the driver raises where a server says what no server says."""
 _OF_VALUE_OR_TEXT = Classified("validation", retryable=False)
 _ADVICE = {
     1040: "the server takes no more connections: lower `pool_size`, or raise its `max_connections`",

@@ -17,7 +17,7 @@ from flowlang.connections._sql.results import Row, StatementResult, unique_colum
 from flowlang.connections._sql.text import leading_word
 from flowlang.connections.mysql import records as many
 from flowlang.connections.mysql.config import Settings
-from flowlang.connections.mysql.errors import may_end_transaction, of_opening, of_server, translated
+from flowlang.connections.mysql.errors import ODD_ANSWERS, may_end_transaction, of_opening, of_server, translated
 from flowlang.connections.mysql.session import Session
 from flowlang.connections.mysql.values import literals
 from flowlang.exceptions import ConnectionError, FlowExecutionError
@@ -38,7 +38,6 @@ _CHARSET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _MOST_ROWS = 2**63 - 1
-_ODD_ANSWERS = (RuntimeError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError)
 
 
 class Handle(SqlHandle):
@@ -58,7 +57,7 @@ class Handle(SqlHandle):
         """Raises ConnectionError, OSError and TimeoutError."""
         try:
             await self.session.open()
-        except MySQLError as error:
+        except (MySQLError, *ODD_ANSWERS) as error:
             raise of_opening(error, self.session.settings) from error
 
     @property
@@ -113,7 +112,7 @@ class Handle(SqlHandle):
             if self._depth and may_end_transaction(error):
                 self._lost = not await self.session.in_transaction()
             raise translated(error) from error
-        except _ODD_ANSWERS as error:
+        except ODD_ANSWERS as error:
             self._running, self.session.broken = False, True
             raise translated(error) from error
         self._running = False

@@ -132,10 +132,15 @@ def translated(error: BaseException) -> FlowExecutionError:
 
 
 def _text(error: BaseException, known: Classified) -> str:
-    text = str(error).partition("\nHINT:")[0].partition("\nDETAIL:")[0]
+    text = _said(error).partition("\nHINT:")[0].partition("\nDETAIL:")[0]
     if known.error_class == "connection_lost" and state_of(error) in (None, "08003"):
         return f"the session broke: {text}"
     return text
+
+
+def _said(error: BaseException) -> str:
+    """The driver's words, or the reason for which this side broke the link off (see `wire`)."""
+    return str(error.__cause__ if isinstance(error.__cause__, ConnectionAbortedError) else error)
 
 
 def _of_driver(error: BaseException) -> FlowExecutionError:
@@ -148,6 +153,8 @@ def _of_driver(error: BaseException) -> FlowExecutionError:
             f"a value of the result is outside what can be read ({error}): cast it in the statement, `…::text`",
             error_class="validation",
         )
+    if isinstance(error, AssertionError):  # a row whose fields do not fit into it
+        return FlowExecutionError(f"the server's answer cannot be read: {error}", error_class="connection_lost")
     return FlowExecutionError(str(error), error_class="validation")
 
 
@@ -162,7 +169,7 @@ def of_opening(error: BaseException) -> FlowExecutionError:
     if isinstance(error, OSError) and _refuses_tls(error):
         retryable = False
     told = FlowExecutionError(
-        f"cannot open a session: {str(error) or type(error).__name__}", error_class=name, retryable=retryable
+        f"cannot open a session: {_said(error) or type(error).__name__}", error_class=name, retryable=retryable
     )
     advice = _ADVICE.get(state_of(error) or "")
     if advice is not None:

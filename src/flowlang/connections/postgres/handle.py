@@ -104,6 +104,9 @@ class Handle(SqlHandle):
             raise value_refused(error) or translated(error) from error
         except (ValueError, OverflowError) as error:
             raise translated(error) from error
+        except AssertionError as error:  # how the driver says that an answer makes no sense
+            self._driver.terminate()
+            raise translated(error) from error
 
     async def prepared(self, text: str) -> Statement:
         """The statement, prepared at the server the first time."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from flowlang.connections.postgres.config import Settings, tls
 from flowlang.connections.postgres.errors import of_opening
 from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
+from flowlang.connections.postgres.wire import Loop
 from flowlang.exceptions import FlowExecutionError
 
 
@@ -29,7 +31,8 @@ async def opened(settings: Settings) -> Any:
 
 
 async def _logged_in(asyncpg: Any, settings: Settings) -> Any:
-    return await asyncpg.connect(
+    loop = asyncio.get_running_loop()
+    driver = await asyncpg.connect(
         host=settings.host,
         port=settings.port,
         user=settings.user,
@@ -43,7 +46,10 @@ async def _logged_in(asyncpg: Any, settings: Settings) -> Any:
         # Its cache would not see that a table has other columns by now, and COPY would send the old ones.
         statement_cache_size=0,
         server_settings={"application_name": settings.application_name},
+        loop=Loop(loop),
     )
+    driver._loop = loop  # noqa: SLF001 - it asks asyncio for the current task of the loop
+    return driver
 
 
 async def _set_up(driver: Any) -> None:
