@@ -63,6 +63,10 @@ class SqlHandle(ABC):
 
         `first` is the number of the first record, for messages."""
 
+    def alone(self, job: Insert, count: int) -> bool:
+        """Whether one call of `insert` for so many records is all or nothing without a transaction around it."""
+        return False
+
     @abstractmethod
     async def update(self, job: Update, records: Records, first: int) -> int:
         """Update records inside the open transaction. Returns the rows whose key was found."""

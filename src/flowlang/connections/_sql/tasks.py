@@ -182,7 +182,9 @@ class SqlTasks(ConnectionPlugin):
                     raise invalid(f"`key_fields` names `{key}`, which the records have not: {listed(columns)}")
             return Insert(self.dialect, table, columns, on_conflict, keys, batch_size)
 
-        count, batches = await written(self.transaction(connection), records, batch_size, plan, connection.insert)
+        count, batches = await written(
+            self.transaction(connection), records, batch_size, plan, connection.insert, connection.alone
+        )
         return {"inserted_count": count, "batches": batches, "table": str(table)}
 
     @task(effect="write", idempotent=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import TypeVar
 
 from flowlang.connections._sql.records import Records, check_batch_size, columns_of, invalid
@@ -19,9 +19,16 @@ Write = Callable[[Job, Records, int], Awaitable[int]]
 
 
 async def written(
-    transaction: Transaction, records: Records | Stream, batch_size: int, plan: Plan[Job], write: Write[Job]
+    transaction: Transaction,
+    records: Records | Stream,
+    batch_size: int,
+    plan: Plan[Job],
+    write: Write[Job],
+    alone: Callable[[Job, int], bool] | None = None,
 ) -> tuple[int, int]:
-    """Write records, unless there are none. Returns the rows written and the batches it took."""
+    """Write records, unless there are none. Returns the rows written and the batches it took.
+
+    `alone` says of a job and a number of records whether one call of `write` needs no transaction around it."""
     check_batch_size(batch_size)
     if isinstance(records, Stream):
         async with aclosing(records.tables(batch_size)) as batches:
@@ -31,7 +38,7 @@ async def written(
     if not records:
         return 0, 0
     job = plan(columns_of(records))
-    async with transaction:
+    async with nullcontext() if alone is not None and alone(job, len(records)) else transaction:
         count = await write(job, records if isinstance(records, Table) else list(records), 1)
     return count, -(-len(records) // batch_size)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from flowlang.connections._sql.dialect import POSTGRES
@@ -171,14 +171,9 @@ class Handle(SqlHandle):
 
     async def _first(self, text: str, values: Sequence[Any], limit: int) -> list[Row]:
         """From a cursor, so that no more than these rows are sent; what the statement writes is kept whole."""
-        opened = await self.begin()
-        try:
+        async with self.together():
             statement, cursor = await self._with(text, lambda statement: _cursor(statement, values))
             rows: list[Row] = statement.rows(await self._more(cursor, max(limit, 1)))
-            await self.commit(opened)
-        except BaseException:
-            await self.rollback(opened)
-            raise
         return rows[:limit]
 
     async def run(self, text: str, values: Sequence[Any], *, ready: bool = False) -> StatementResult:
@@ -230,14 +225,20 @@ class Handle(SqlHandle):
     async def insert(self, job: Insert, records: Records, first: int) -> int:
         return await many.insert(self, job, records, first)
 
+    def alone(self, job: Insert, count: int) -> bool:
+        return many.one_copy(job, count) and not self._driver.is_in_transaction()
+
     async def update(self, job: Update, records: Records, first: int) -> int:
         return await many.update(self, job, records, first)
 
     # ── COPY ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def copy_records(self, table: str, schema: str | None, columns: Sequence[str], records: Any) -> str:
-        """COPY records into a table, in the server's binary form. Returns the command tag."""
-        self._marked = True
+    async def copy_records(
+        self, table: str, schema: str | None, columns: Sequence[str], records: Any, *, clean: bool = False
+    ) -> str:
+        """COPY records into a table, in the server's binary form. Returns the command tag. `clean`: the table is known
+        to run nothing that leaves a mark on the session."""
+        self._marked = self._marked or not clean
         with self.told():
             status = await self._driver.copy_records_to_table(
                 table, schema_name=schema, columns=columns, records=records
@@ -252,6 +253,17 @@ class Handle(SqlHandle):
             raise ConnectionError("the session is closed")
         with self.told():
             return str(await self._driver.execute(text))
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """All or nothing of what is done in the block."""
+        opened = await self.begin()
+        try:
+            yield
+            await self.commit(opened)
+        except BaseException:
+            await self.rollback(opened)
+            raise
 
     async def begin(self) -> str:
         """Begin a transaction, or a savepoint inside one. Returns the savepoint's name, empty for a transaction."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql.dialect import POSTGRES
@@ -29,14 +28,20 @@ if TYPE_CHECKING:
 
 _FEW = 50  # records for which COPY's extra round trips do not pay
 _COPIED = 100_000  # records in one COPY: the event loop gets its turn in between, however fast the server is
-_CONVERTED = 10_000  # records made ready at a time
+_CONVERTED = 2_000  # records made ready at a time: few enough to be in the processor's cache still when they are sent
 _MOST_VALUES = 32_767  # of one statement, by the protocol
+# Whether COPY does what INSERT would: not for views, foreign tables and tables with row policies, and it would write
+# columns that are GENERATED ALWAYS AS IDENTITY. And whether nothing of anybody's runs meanwhile that could leave a mark
+# on the session: triggers, checks, defaults, expressions of indexes, types that are not the server's own.
 _COPYABLE = """
-SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid)
-  AND NOT EXISTS (
-    SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity = 'a' AND attname = ANY($2::text[])
-  ) AS plain
-FROM pg_class c WHERE oid = to_regclass($1)
+SELECT relkind IN ('r', 'p') AND NOT row_security_active(c.oid)
+    AND NOT bool_or(attidentity = 'a' AND attname = ANY($2::text[])) AS plain,
+  relkind = 'r' AND NOT relispartition AND NOT relhastriggers AND relchecks = 0
+    AND NOT bool_or(atthasdef OR attidentity <> '' OR atttypid >= 16384) AND NOT EXISTS (
+      SELECT FROM pg_index WHERE indrelid = c.oid AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
+    ) AS clean
+FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+WHERE c.oid = to_regclass($1) GROUP BY c.oid
 """  # `text[]` is known to the driver; of other arrays it asks the server first, which takes longer than all the rest
 
 
@@ -47,6 +52,7 @@ class Columns:
         self.names = names
         self.types = types
         self.encoders: list[Encoder] = [encoder(each) for each in types]
+        self._natives = [each.native | _NULL for each in self.encoders]
 
     @property
     def binary(self) -> bool:
@@ -68,11 +74,13 @@ class Columns:
         return columns
 
     def fitting(self, rows: Sequence[Sequence[Any]], first: int) -> Iterable[Sequence[Any]]:
-        """The same row by row: `rows` themselves where every value is of a type that the driver takes."""
-        for place, into in enumerate(self.encoders):
-            if set(map(type, map(itemgetter(place), rows))) - into.native - _NULL:
-                return zip(*self.values(rows, first))
-        return rows
+        """The same row by row: `rows` themselves where every value is of a type that the driver takes. Most rows of a
+        table look alike, so each different list of types is judged once."""
+        kinds = map(type, chain.from_iterable(rows))
+        different = set(zip(*[kinds] * len(self.names)))
+        if all(native.issuperset(given) for native, given in zip(self._natives, zip(*different))):
+            return rows
+        return zip(*self.values(rows, first))
 
     def arguments(self, rows: Sequence[Sequence[Any]], first: int) -> tuple[str, list[Any]]:
         """The records as a relation `v` with the columns c0, c1, … and `nth`, and the values of its placeholders."""
@@ -107,11 +115,21 @@ def type_text(type_: Any) -> str:
 # ---------------------------------------------------------------- insert
 
 
+def one_copy(plan: Insert, count: int) -> bool:
+    """Whether so many records go in one COPY where the table allows it, and else in a transaction of their own."""
+    return plan.on_conflict == "error" and _FEW < count <= _COPIED
+
+
 async def insert(handle: Handle, plan: Insert, records: Records, first: int) -> int:
-    """Insert records inside the open transaction. Returns the rows inserted or updated."""
+    """Insert records inside the open transaction, if there is one. Returns the rows inserted or updated."""
     columns = await Columns.of(handle, plan.table, plan.columns)
-    if plan.on_conflict == "error" and len(records) > _FEW and await _copyable(handle, plan, columns):
-        return await _copy(handle, plan, columns, records, first)
+    if plan.on_conflict == "error" and len(records) > _FEW and columns.binary:
+        rows = await handle.fetch(_COPYABLE, [quote_name(plan.table, POSTGRES), list(plan.columns)], None)
+        if rows and rows[0]["plain"]:
+            return await _copy(handle, plan, columns, records, first, clean=rows[0]["clean"])
+    if handle.alone(plan, len(records)):
+        async with handle.together():
+            return await _insert(handle, plan, columns, records, first)
     return await _insert(handle, plan, columns, records, first)
 
 
@@ -142,23 +160,17 @@ def _inserting(plan: Insert, source: str) -> str:
     return f"INSERT INTO {table} ({names}) SELECT {chosen} FROM {source} ORDER BY nth{plan.conflict_clause()}"  # noqa: S608
 
 
-async def _copyable(handle: Handle, plan: Insert, columns: Columns) -> bool:
-    """Whether COPY does what INSERT would: not for views, foreign tables and tables with row policies; and it would
-    write columns that are GENERATED ALWAYS AS IDENTITY."""
-    if not columns.binary:
-        return False
-    rows = await handle.fetch(_COPYABLE, [quote_name(plan.table, POSTGRES), list(plan.columns)], None)
-    return bool(rows and rows[0]["plain"])
-
-
-async def _copy(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
+async def _copy(
+    handle: Handle, plan: Insert, columns: Columns, records: Records, first: int, *, clean: bool = False
+) -> int:
     count = 0
     for start in range(0, len(records), _COPIED):
-        count += await _copied(handle, plan, columns, part(records, start, start + _COPIED), first + start)
+        some = part(records, start, start + _COPIED) if len(records) > _COPIED else records
+        count += await _copied(handle, plan, columns, some, first + start, clean=clean)
     return count
 
 
-async def _copied(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int) -> int:
+async def _copied(handle: Handle, plan: Insert, columns: Columns, records: Records, first: int, *, clean: bool) -> int:
     """One COPY. The server works on some records while the next are made ready."""
     *schema, table = plan.table.split(".")
     rows: Sequence[Sequence[Any]] = ()
@@ -173,7 +185,7 @@ async def _copied(handle: Handle, plan: Insert, columns: Columns, records: Recor
 
     try:
         sent = chain.from_iterable(ready())
-        status = await handle.copy_records(table, schema[0] if schema else None, columns.names, sent)
+        status = await handle.copy_records(table, schema[0] if schema else None, columns.names, sent, clean=clean)
     except FlowExecutionError as error:
         if error.error_class == "validation" and error.__cause__ is not None and not hasattr(error.__cause__, "detail"):
             _find(columns, rows, number)
