@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import tokenize
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.connections.guide import laying
 
 from flowlang.connections import ConnectionPlugin, plugin_registry
+from flowlang.services.files import plugin
 from flowlang.testing import Operations, call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,20 +28,27 @@ OPERATIONS = Operations(
 
 @dataclass(frozen=True)
 class Form:
-    """`install` puts it where FlowLang finds it, given the folder that counts as `flowlang/connections/`."""
+    """`install` puts it where FlowLang finds it, given the folder that counts as `flowlang/connections/`, or gives it.
+    `settings` are those that it needs beside the others to reach a server of this machine."""
 
     name: str
     file: Path
     install: Callable[[Path], object]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def plugin(self, tree: Path) -> type[ConnectionPlugin]:
-        self.install(tree)
+        made = self.install(tree)
+        if isinstance(made, type) and issubclass(made, ConnectionPlugin):
+            return made
         return type(plugin_registry.get("myservice"))
 
     @property
     def lines(self) -> int:
         """How many lines of the file hold more than a comment, a docstring or nothing."""
-        return len(lines_of_code(self.file.read_text("utf-8")))
+        text = self.file.read_text("utf-8")
+        if self.file.suffix == ".yaml":
+            return sum(bool(line.partition("#")[0].strip()) for line in text.splitlines())
+        return len(lines_of_code(text))
 
 
 def lines_of_code(text: str) -> set[int]:
@@ -58,8 +67,10 @@ def lines_of_code(text: str) -> set[int]:
     return found
 
 
+YAML = ROOT / "examples/myservice/myservice.service.yaml"
 SHORT = ROOT / "examples/myservice/short.py"
 FORMS = (
     Form("guide", laying.HERE / "plugin/provider.py", laying.folder),
     Form("short", SHORT, lambda tree: laying.folder(tree, provider=SHORT.read_text("utf-8"))),
+    Form("yaml", YAML, lambda tree: plugin(str(YAML)), {"allow_private": True}),
 )

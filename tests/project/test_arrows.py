@@ -164,6 +164,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.engine.inputs"): "the text of `-i` is read by the declared type",
     ("cli", "flowlang.testing"): "`test` runs the tests of flows",
     ("cli", "flowlang.services"): "`check` reads the files of services, and `connection` shows them",
+    ("conformance", "flowlang.services.files"): "a service is looked at in a fresh process by its file",
     ("testing", "flowlang.conformance"): "`flowlang.testing` is the face of the conformance kit, too",
     ("cli", "flowlang.conformance"): "`plugin test` is the command of the conformance kit",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",

@@ -48,7 +48,7 @@ def sight_of(subject: Subject) -> Sight:
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
-    if kind.__module__ == "__main__" or found is not kind:
+    if _service_file(kind) is None and (kind.__module__ == "__main__" or found is not kind):
         raise Unproven(f"the class cannot be imported as {kind.__module__}:{kind.__qualname__}")
     done = subprocess.run(
         [sys.executable, "-m", "flowlang.conformance.offline"],
@@ -62,6 +62,14 @@ def sight_of(subject: Subject) -> Sight:
     lists = {key: tuple(answer.get(key, ())) for key in ("deeds", "tasks")}
     _KEPT[kind] = Sight(answer.get("problem", ""), cpu=answer.get("cpu", 0.0), failure=answer.get("failure"), **lists)
     return _KEPT[kind]
+
+
+def _service_file(kind: type[ConnectionPlugin]) -> str | None:
+    """The file that describes the plugin, when it is a service."""
+    import os
+
+    service = getattr(kind, "service", None)
+    return os.path.abspath(service.file) if service is not None else None
 
 
 def _environment() -> dict[str, str]:
@@ -83,6 +91,7 @@ def _question(subject: Subject) -> dict[str, Any]:
         "packages": paths,
         "module": kind.__module__,
         "class": kind.__qualname__,
+        "service": _service_file(kind),
         "absent": subject.prototype.get_dependencies(),
         "blocked": driver_modules(subject.prototype.get_dependencies()),
         "flow": flow_text(kind.name, subject.config, _first_step(subject)),
@@ -211,6 +220,10 @@ def seen(question: Mapping[str, Any]) -> dict[str, Any]:
         witness.watching, began = True, time.process_time()
         try:
             found: Any = importlib.import_module(question["module"])
+            if question["service"]:
+                from flowlang.services.files import plugin
+
+                found = plugin(question["service"])
         except BaseException as error:  # noqa: BLE001 - as above
             return {"problem": f"importing it without the driver fails: {describe(error)}"}
         finally:
@@ -218,7 +231,7 @@ def seen(question: Mapping[str, Any]) -> dict[str, Any]:
     deeds = witness.deeds + [f"it starts the thread {each.name!r}" for each in set(threading.enumerate()) - threads]
     if output.text.strip():
         deeds.append(f"it prints {output.text.strip()[:80]!r}")
-    for part in question["class"].split("."):
+    for part in question["class"].split(".") if not question["service"] else ():
         found = getattr(found, part)
     return {**_metadata(found, question["flow"]), "deeds": deeds, "cpu": cpu}
 

@@ -117,7 +117,7 @@ class Caller:
         body = await body_of(json, parts.get("form"), None, parts.get("body"))
         expect = list(request.expect) if request.expect is not None else None
         call = client.call(request.method, parts["path"], query, parts.get("headers"), body, expect, None, key)
-        return replace(call, judge=self._judge) if self._service.rules else call
+        return replace(call, judge=self._judge if self._service.rules else None, json=True)
 
     # ------------------------------------------------------------ replies
 

@@ -29,7 +29,7 @@ service, when it is a failure; None leaves it to the status."""
 @frozen
 class Call:
     """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx; `judge`:
-    what else tells whether a reply is one."""
+    what else tells whether a reply is one. `json`: a reply that states no content type may be JSON."""
 
     method: str
     place: Place
@@ -39,6 +39,7 @@ class Call:
     timeout: float | None = None
     key: str | None = None
     judge: Judge | None = None
+    json: bool = False
 
     @property
     def repeatable(self) -> bool:

@@ -119,7 +119,7 @@ class Client:
         """Send `call`, and read its reply. Raises RequestFailed, also when the call's judge finds that it failed."""
         async with self.reply(call) as reply:
             content = await self.content(call, reply)
-        body = replies.parse(content, reply.headers)
+        body = replies.parse(content, reply.headers, json=call.json)
         failed = self._judged(call, reply, body)
         if failed is not None:
             raise failed
@@ -266,7 +266,7 @@ class Client:
             said = scrubbed(replies.gist(content, headers), self._auth.secrets)
         except RequestFailed:
             content, said = b"", ""  # the status says enough
-        judged = self._judged(call, reply, replies.value_of(content, headers))
+        judged = self._judged(call, reply, replies.value_of(content, headers, json=call.json))
         if judged is not None:
             return judged
         try:

@@ -122,9 +122,12 @@ def _decoders(coding: str | None) -> list[_Decoder]:
 # ── parsing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def parse(content: bytes, headers: Headers) -> Any:
-    """The content as a value. Raises RequestFailed (`validation`) for JSON that is none."""
+def parse(content: bytes, headers: Headers, *, json: bool = False) -> Any:
+    """The content as a value. `json`: what states no content type may be JSON. Raises RequestFailed (`validation`) for
+    JSON that is none."""
     kind, charset = _content_type(headers.get("content-type"))
+    if json and not kind and content[:1] in (b"{", b"["):
+        kind = "application/json"
     if kind == "application/json" or kind.endswith("+json"):
         return from_json(content) if content.strip() else None
     if kind.startswith("text/") or kind.endswith(("/xml", "+xml", "/javascript", "/x-www-form-urlencoded", "/yaml")):
@@ -132,10 +135,10 @@ def parse(content: bytes, headers: Headers) -> Any:
     return content or (None if not kind else b"")
 
 
-def value_of(content: bytes, headers: Headers) -> Any:
+def value_of(content: bytes, headers: Headers, *, json: bool = False) -> Any:
     """The content as a value where it is one, and null where it is not what it says."""
     try:
-        return parse(content, headers)
+        return parse(content, headers, json=json)
     except RequestFailed:
         return None
 
