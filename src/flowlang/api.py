@@ -265,8 +265,11 @@ def _registry() -> PluginRegistry:
 
 
 def plugins() -> tuple[PluginRecord, ...]:
-    """Every connection type there is, those that cannot be used included, with their reason."""
-    return _registry().records()
+    """Every connection type there is for a flow in the working directory, services included, and those that cannot be
+    used, with their reason."""
+    from flowlang.services.project import here
+
+    return here().records()
 
 
 # ---------------------------------------------------------------- looked at, not run

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def schema(registry: PluginRegistry | None = None, tasks: Iterable[TaskSpec] = ()) -> dict[str, Any]:
     """The JSON Schema of a flow file where the plugins of `registry` are installed; `tasks` are a flow's own."""
     from flowlang.checking.catalogue import file_tasks
-    from flowlang.connections import plugin_registry
+    from flowlang.services.project import here
     from flowlang.views.schema import flow_schema
 
-    registry = registry or plugin_registry
+    registry = registry or here()
     types = [_type(each, registry) for each in registry.records()]
     return flow_schema(types, [*(each.spec for each in file_tasks().values()), *tasks])
 

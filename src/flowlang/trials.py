@@ -52,11 +52,11 @@ async def try_connection(
     Raises `NoSuchConnection`; `PluginError` when its type cannot be used; `InvalidFlowError` when something else in the
     flow is wrong, so that its settings cannot be computed.
     """
-    from flowlang.connections import plugin_registry
     from flowlang.secretstore import resolve
+    from flowlang.services.project import beside
 
     connection = _connection(checked, name)
-    plugin = plugin_registry.get(connection.type.text)
+    plugin = beside(checked.file).get(connection.type.text)
     own = _own_errors(checked, connection)
     plan = checked.plan
     known, _ = resolve(plan.secret_names if plan is not None else (), secrets, env)
@@ -78,9 +78,9 @@ def described(kind: str, name: str, settings: Mapping[str, str]) -> str:
 
     `auth.type=basic` sets a key inside of another. Raises `PluginError` when there is no such type.
     """
-    from flowlang.connections import plugin_registry
+    from flowlang.services.project import here
 
-    schema = schema_of(plugin_registry.get(kind))
+    schema = schema_of(here().get(kind))
     config: dict[str, Any] = {"type": kind}
     for key, text in settings.items():
         path = (key,) if key in reading.properties(schema, schema) else tuple(key.split("."))

@@ -169,7 +169,7 @@ def test_a_used_up_rate_limit_is_told_by_headers_and_waited_for(github: GitHub, 
     """403 with `x-ratelimit-remaining: 0` is no lack of permission: it is tried again after the time of the reset, by
     the policy that the service has for steps without one of their own."""
     github.next_replies = [used_up(1)]
-    result = run("github", [{"github_get_repo": {"connection": "api", "owner": "octo", "repo": "cat", "retry": 2}}])
+    result = run("github", [{"github_get_repo": {"connection": "api", "owner": "octo", "repo": "cat"}}])
     assert result.succeeded, result.failure
     assert len(github.asked) == 2
     github.next_replies = [used_up(3600)]

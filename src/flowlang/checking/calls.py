@@ -55,7 +55,8 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     spec = as_written(spec, compiler.statements, dialect)
     if step.selected is not None:
         checker.add(selected_outputs.check(step, spec))
-    retry = step.modifiers.retry or checker.flow.defaults.retry
+    policy = _policy(checker, connection)
+    retry = step.modifiers.retry or checker.flow.defaults.retry or policy
     if retry is not None:
         checker.add(retried_write.check(step, spec, retry))
     outputs, secret_outputs = outputs_of(checker, step, spec)
@@ -64,12 +65,14 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     if secret and name_ is not None:
         checker.given_secrets.add(name_)
     service = _service(checker, scope, step, spec, site, around)
+    if policy is not None:
+        service = replace(service, retry=policy)
     planned = Call(
         site=site,
         operation=_operation(checker, known, name_),
         arguments=compiler.function(in_dict(arguments), site.path),
         slot=slot,
-        timeout=attempt_limit(checker, step),
+        timeout=attempt_limit(checker, step, retry),
         selected=tuple([each.text for each in step.selected]) if step.selected is not None else None,
         secret_arguments=frozenset(secret),
         secret_outputs=secret_outputs,
@@ -281,6 +284,13 @@ def as_written(spec: TaskSpec, statements: list[tuple[str, ...]], dialect: Diale
     if spec.effect == "read" and any(writes(each, dialect) for each in statements):
         return replace(spec, effect="write", idempotent=False)
     return spec
+
+
+def _policy(checker: Checker, connection: model.Connection | None) -> model.Retry | None:
+    """How steps on a connection are retried when neither they nor the flow say so: a service in YAML may tell."""
+    plugin = checker.catalogue.provider(connection.type.text).plugin if connection is not None else None
+    policy: model.Retry | None = getattr(plugin, "step_retry", None)
+    return policy
 
 
 def _service(

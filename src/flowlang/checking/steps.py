@@ -48,11 +48,13 @@ _VERBS: dict[type, str] = {
 
 @frozen
 class Service:
-    """What a task step is to its modifiers. `repeatable`: doing it twice does no harm."""
+    """What a task step is to its modifiers. `repeatable`: doing it twice does no harm; `retry`: the policy of its
+    service, for steps without one."""
 
     repeatable: bool
     cache: Caching | None = None
     key: Evaluator | None = None
+    retry: model.Retry | None = None
 
 
 @dataclass(slots=True)
@@ -266,10 +268,9 @@ def behind(entries: dict[str, Entry], where: Span | model.Located) -> dict[str, 
     return found
 
 
-def attempt_limit(checker: Checker, step: model.TaskStep) -> float:
-    """Seconds for one attempt at a task, 0 for no limit."""
+def attempt_limit(checker: Checker, step: model.TaskStep, retry: model.Retry | None) -> float:
+    """Seconds for one attempt at a task that is retried by `retry`, 0 for no limit."""
     defaults = checker.flow.defaults
-    retry = step.modifiers.retry or defaults.retry
     limit = step.modifiers.timeout if step.modifiers.timeout is not None else defaults.timeout
     return (limit if retry is None else retry.attempt_timeout) or 0.0
 
@@ -293,8 +294,8 @@ def _modified(
         return None
     service = isinstance(step, model.TaskStep)
     timeout = modifiers.timeout if modifiers.timeout is not None or not service else defaults.timeout
-    retry = modifiers.retry if modifiers.retry is not None or not service else defaults.retry
     about = walked.service or _NO_SERVICE
+    retry = modifiers.retry if modifiers.retry is not None or not service else defaults.retry or about.retry
     if retry is None and isinstance(body, Call):
         timeout = None  # that of its only attempt, see `attempt_limit`
     if (guard, timeout, retry, handled, about.cache, about.key) == _NOTHING and not modifiers.continue_on_error:

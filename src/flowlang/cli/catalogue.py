@@ -22,11 +22,11 @@ class Refused(click.ClickException):
 
 
 def found(name: str) -> PluginRecord:
-    """The record of a type. Raises `Refused` with a suggestion when there is none."""
-    from flowlang.connections import plugin_registry
+    """The record of a type, or of the service in a file. Raises `Refused` with a suggestion when there is none."""
+    from flowlang.services.project import here
 
     try:
-        return plugin_registry.info(name)
+        return here().info(name)
     except PluginError as error:
         raise Refused(str(error)) from error
 
@@ -62,7 +62,7 @@ def listed(record: PluginRecord) -> Record:
 
 def described(record: PluginRecord) -> Record:
     """Everything that `connection info` tells."""
-    from flowlang.connections import plugin_registry
+    from flowlang.connections.registry import specs_of
     from flowlang.views.tasks import task_record
 
     about = listed(record)
@@ -74,7 +74,7 @@ def described(record: PluginRecord) -> Record:
             "dependencies": dependency_records(record.plugin),
             "config": config_fields(record.plugin),
             "schema": record.plugin.get_config_schema(),
-            "tasks": [task_record(each) for each in plugin_registry.tasks(record.name).values()],
+            "tasks": [task_record(each) for each in specs_of(record.plugin, record.source).values()],
         }
     except PluginError as error:
         return {**about, "problem": str(error), "dependencies": [], "config": [], "schema": None, "tasks": []}

@@ -115,39 +115,40 @@ def _function_record(function: Any) -> dict[str, Any]:
 
 
 def _task(name: str) -> TaskSpec | None:
-    from flowlang.connections import plugin_registry
     from flowlang.exceptions import PluginError
+    from flowlang.services.project import here
     from flowlang.tasks.files import FILE_TASKS
     from flowlang.tasks.signature import spec_of
 
     if name in FILE_TASKS:
         return spec_of(FILE_TASKS[name], name=name, origin="flowlang")
     try:
-        plugin = plugin_registry.find_task(name)
-        return plugin_registry.tasks(plugin.name)[name] if plugin is not None else None
+        registry = here()
+        plugin = registry.find_task(name)
+        return registry.tasks(plugin.name)[name] if plugin is not None else None
     except PluginError as error:
         raise Refused(str(error)) from error
 
 
 def _names() -> list[str]:
     """Everything that has a page."""
-    from flowlang.connections import plugin_registry
     from flowlang.exceptions import ERROR_CLASSES
     from flowlang.expressions import FUNCTIONS
+    from flowlang.services.project import here
     from flowlang.tasks.files import FILE_TASKS
     from flowlang.views.verbs import VERBS
 
-    tasks = [task for plugin in plugin_registry.all().values() for task in plugin.get_builtin_tasks()]
+    tasks = [task for plugin in here().all().values() for task in plugin.get_builtin_tasks()]
     return sorted({*codes(), *ERROR_CLASSES, *FUNCTIONS, *VERBS, *FILE_TASKS, *tasks})
 
 
 def _unknown(topic: str) -> Refused:
-    from flowlang.connections import plugin_registry
     from flowlang.diagnostics import nearest, visible
+    from flowlang.services.project import here
     from flowlang.views.keys import FLOW, MODIFIERS, SERVICE
     from flowlang.views.verbs import VERBS
 
-    if topic in plugin_registry:
+    if topic in here():
         return Refused(f"`{topic}` is a connection type: see `flowlang connection info {topic}`")
     for place, keys in (("a step", (*MODIFIERS, *SERVICE)), ("a flow", FLOW)):
         for key in keys:

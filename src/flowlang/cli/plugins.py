@@ -22,9 +22,9 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 def complete_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from flowlang.connections import plugin_registry
+    from flowlang.services.project import here
 
-    return [CompletionItem(name) for name in plugin_registry.names() if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in here().names() if name.startswith(incomplete)]
 
 
 def a_type(*, required: bool = True) -> Decorator:

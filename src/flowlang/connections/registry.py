@@ -176,15 +176,7 @@ class PluginRegistry:
         plugin = self.get(name)
         kind = type(plugin)
         if kind not in self._specs:
-            from flowlang.tasks.signature import spec_of
-
-            origin = self.info(name).source
-            functions = plugin.get_builtin_tasks()
-            specs = {
-                task: spec_of(function, name=task, connection_type=name, origin=origin)
-                for task, function in functions.items()
-            }
-            self._specs[kind] = MappingProxyType(specs)
+            self._specs[kind] = specs_of(plugin, self.info(name).source)
         return self._specs[kind]
 
     def fingerprint(self) -> tuple[object, ...]:
@@ -288,6 +280,19 @@ class PluginRegistry:
         names = self.names()
         fitting = [each for each in names if task.startswith(f"{each}_") or each.startswith(task.partition("_")[0])]
         return list(dict.fromkeys((*(each for each in types if each in names), *fitting, *names)))
+
+
+def specs_of(plugin: ConnectionPlugin, origin: str) -> Mapping[str, TaskSpec]:
+    """The tasks of a plugin by name; `origin` is where it comes from."""
+    from flowlang.tasks.signature import spec_of
+
+    functions = plugin.get_builtin_tasks()
+    return MappingProxyType(
+        {
+            task: spec_of(function, name=task, connection_type=plugin.name, origin=origin)
+            for task, function in functions.items()
+        }
+    )
 
 
 def _clash(one: PluginRecord, other: PluginRecord) -> str | None:

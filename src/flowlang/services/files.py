@@ -43,7 +43,7 @@ def around(folder: str) -> tuple[str, ...]:
     for each in _up(os.path.abspath(folder)):
         found += _in(each)
         found += _in(os.path.join(each, FOLDER))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # a folder `services` is its own, and one of the folder around it
 
 
 def _up(folder: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.http.errors import verdict
 from flowlang.connections.http.provider import HttpPlugin
+from flowlang.document.model import Retry
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 from flowlang.services.calls import Caller
 from flowlang.services.model import Service
@@ -103,6 +104,11 @@ class ServicePlugin(ConnectionPlugin):
         else:
             async with aclosing(self.caller.pages(operation, connection, {})) as pages:
                 await anext(pages, None)
+
+    @property
+    def step_retry(self) -> Retry | None:
+        """How a step is retried when neither it nor the flow says so."""
+        return self.service.retry
 
     @property
     def caller(self) -> Caller:

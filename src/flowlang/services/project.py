@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowlang.connections.base import ConnectionPlugin
-from flowlang.connections.registry import PluginRecord, PluginRegistry
+from flowlang.connections.registry import PluginRecord, PluginRegistry, specs_of
 from flowlang.exceptions import PluginError
-from flowlang.services.files import Loaded, around, load
+from flowlang.services.files import SUFFIX, Loaded, around, load
 
 if TYPE_CHECKING:
     from flowlang.tasks.spec import TaskSpec
@@ -22,40 +22,55 @@ _SPECS: dict[type, Mapping[str, TaskSpec]] = {}
 _MOST = 256
 
 
-def with_services(registry: PluginRegistry, folder: str, named: tuple[str, ...] = ()) -> ProjectRegistry:
-    """`registry` with the services around `folder`, and those of the files `named`, which count from there."""
+def with_services(registry: PluginRegistry, folder: str) -> ProjectRegistry:
+    """`registry` with the services around `folder`."""
     base = registry.base if isinstance(registry, ProjectRegistry) else registry
-    return ProjectRegistry(base, folder, named)
+    return ProjectRegistry(base, folder)
+
+
+def beside(file: str) -> ProjectRegistry:
+    """The types as the flow in `file` sees them."""
+    from flowlang.connections import plugin_registry
+
+    return with_services(plugin_registry, os.path.dirname(os.path.abspath(file)))
 
 
 class ProjectRegistry(PluginRegistry):
-    """`base` and the services beside it. None of them hides a type: an installed one stays, and two files of one name
-    are a clash. `used` are the files of the services that were asked for."""
+    """`base` and the services around `folder`. None of them hides a type: an installed one stays, and two files of one
+    name are a clash. Wherever a type is named, the path of a service file does as well; it counts from `folder`.
+    `used` are the files of the services that were asked for."""
 
-    def __init__(self, base: PluginRegistry, folder: str, named: tuple[str, ...] = ()) -> None:
+    def __init__(self, base: PluginRegistry, folder: str) -> None:
         # Not the tables of a registry: this one loads nothing, and there is one for each check.
         self.base = base
         self.used: set[str] = set()
-        self._folder, self._named = folder, named
-        self._known: dict[str, PluginRecord] | None = None
-        if len(_SPECS) >= _MOST:
-            _SPECS.clear()
-        self._specs = _SPECS
+        self._folder = folder
+        self._around: dict[str, PluginRecord] | None = None
+        self._files: dict[str, PluginRecord] = {}
 
     @property
     def _services(self) -> dict[str, PluginRecord]:
-        """The services by name, read at the first call."""
-        if self._known is None:
-            self._known = {}
-            named = [os.path.join(self._folder, each) for each in self._named]
-            for file in dict.fromkeys(map(os.path.abspath, (*named, *around(self._folder)))):
+        """The services around the folder by name, read at the first call."""
+        if self._around is None:
+            self._around = {}
+            for file in around(self._folder):
                 record = _record(load(file))
-                before = self._known.get(record.name)
+                before = self._around.get(record.name)
                 if before is not None:
                     clash = _clash(record.name, before, record)
                     record = PluginRecord(record.name, None, record.source, before.entry_point, clash)
-                self._known[record.name] = record
-        return self._known
+                self._around[record.name] = record
+        return self._around
+
+    def _own(self, name: object) -> PluginRecord | None:
+        """The record of a service, by its name or its file; None for any other type."""
+        if not isinstance(name, str) or name in self.base:
+            return None
+        if not name.endswith(SUFFIX):
+            return self._services.get(name)
+        if name not in self._files:
+            self._files[name] = _record(load(os.path.join(self._folder, name)))
+        return self._files[name]
 
     def register(self, plugin: ConnectionPlugin | type[ConnectionPlugin]) -> None:
         self.base.register(plugin)
@@ -69,21 +84,31 @@ class ProjectRegistry(PluginRegistry):
         return tuple(sorted({*self.base.names(), *self._services}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.base or name in self._services
+        return name in self.base or self._own(name) is not None
 
     def get(self, name: str) -> ConnectionPlugin:
-        if name in self.base or name not in self._services:
+        record = self._own(name)
+        if record is None:
             return self.base.get(name)
-        record = self._services[name]
-        self.used.add(record.entry_point or "")
         if record.plugin is None or record.problem is not None:
             raise PluginError(f"connection type `{name}` ({record.source}) cannot be used: {record.problem}")
+        self.used.add(record.entry_point or "")
         return record.plugin
 
     def info(self, name: str) -> PluginRecord:
-        if name in self.base or name not in self._services:
-            return self.base.info(name)
-        return self._services[name]
+        return self._own(name) or self.base.info(name)
+
+    def tasks(self, name: str) -> Mapping[str, TaskSpec]:
+        record = self._own(name)
+        if record is None:
+            return self.base.tasks(name)
+        plugin = self.get(name)
+        kind = type(plugin)
+        if kind not in _SPECS:
+            if len(_SPECS) >= _MOST:
+                _SPECS.clear()
+            _SPECS[kind] = specs_of(plugin, record.source)
+        return _SPECS[kind]
 
     def records(self) -> tuple[PluginRecord, ...]:
         """All of them. A service that is called as an installed type is there twice, and is the one with a problem."""
@@ -117,3 +142,10 @@ def _record(loaded: Loaded) -> PluginRecord:
 
 def _clash(name: str, one: PluginRecord, other: PluginRecord) -> str:
     return f"both {one.source} and {other.source} provide the connection type `{name}`; remove one of them"
+
+
+def here() -> ProjectRegistry:
+    """The types as a flow in the working directory sees them."""
+    from flowlang.connections import plugin_registry
+
+    return with_services(plugin_registry, os.getcwd())

@@ -70,6 +70,7 @@ def read_suite(
     """
     from flowlang import api
     from flowlang.connections import plugin_registry
+    from flowlang.services.project import with_services
 
     if raw is None:
         with open(file, "rb") as opened:
@@ -86,7 +87,8 @@ def read_suite(
         flow_findings = checked.findings if checked is not None else []
         sources = {**(checked.sources if checked is not None else {}), file: text}
         return Read(None, tuple(ordered([*found, *context.findings.all, *flow_findings])), sources)
-    formulas = Formulas(checked.flow, registry or plugin_registry, context)
+    project = with_services(registry or plugin_registry, os.path.dirname(os.path.abspath(checked.file)))
+    formulas = Formulas(checked.flow, project, context)
     around = Surroundings(context, formulas, checked.plan, tuple(places(checked.plan)))
     cases = _cases(fields, around)
     findings = ordered([*found, *context.findings.all, *formulas.findings])
