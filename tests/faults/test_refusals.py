@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from tests.servers.process import Server
 
 import flowlang
 from flowlang.exceptions import Failure
@@ -207,3 +208,81 @@ async def test_too_many_connections(kind: str, narrow: str, record_property: Any
     failure = await failed(kind, {"url": narrow}, [{f"{PREFIX[kind]}_query": {"query": "SELECT 1"}}])
     record_property("fault", f"too many connections|{kind}|{failure.type} (retryable)")
     assert (failure.type in ("connect", "unavailable"), failure.retryable) == (True, True), failure
+
+
+async def _redis(url: str, *words: Any) -> Any:
+    """One command, from a link of its own."""
+    import redis.asyncio
+
+    async with redis.asyncio.from_url(url, protocol=2) as client:
+        return await client.execute_command(*words)
+
+
+async def _ended(steps: list[Any], url: str, mend: Any = None, **config: Any) -> flowlang.RunResult:
+    """A run on Redis; the step `fault` mends what was wrong."""
+
+    @flowlang.task(name="fault", effect="none")
+    async def happens() -> None:
+        await mend()
+
+    service = {"type": "redis", "url": url, **config}
+    flow = {"flow": "refusals", "connections": {"service": service}, "steps": steps}
+    async with asyncio.timeout(60):
+        return await flowlang.run(text=json.dumps(flow), tasks=[happens])
+
+
+async def test_redis_takes_no_more_clients(own_redis: Server, record_property: Any) -> None:
+    """Threat 36: refused while it opens and while its pool grows; when there is room again a retry gets through."""
+    import redis.asyncio
+
+    get = {"redis_get": {"key": "k"}}
+    async with redis.asyncio.from_url(own_redis.url, protocol=2, single_connection_client=True) as other:
+        await other.config_set("maxclients", 1)
+        failure = (await _ended([get], own_redis.url)).failure
+        assert failure is not None
+        record_property("fault", f"too many connections|redis|{failure.type} (retryable)")
+        assert (failure.type, failure.retryable, failure.outcome_unknown) == ("unavailable", True, False), failure
+        assert "max number of clients" in failure.detail
+
+        await other.config_set("maxclients", 2)  # one for us, which a stream of keys keeps
+        loop = {"for_each": "${s.keys}", "do": [get]}
+        steps = [{"redis_set": {"key": "k", "value": 1}}, {"redis_scan": {"id": "s"}}, loop]
+        result = await _ended(steps, own_redis.url)
+        assert result.failure is not None
+        assert (result.failure.type, result.failure.retryable) == ("unavailable", True), result.failure
+
+        async def room() -> None:
+            await other.config_set("maxclients", 10)
+
+        mended = {"try": [get], "catch": [{"do": [{"fault": {}}, get]}]}
+        result = await _ended([steps[0], steps[1], {**loop, "do": [mended]}], own_redis.url, room)
+        assert result.succeeded, result.failure
+
+
+async def test_a_redis_that_is_a_replica_takes_no_writes(own_redis: Server, record_property: Any) -> None:
+    """Threat 36: a failover leaves the connection on a replica. It reads, a write was not done, and may be repeated."""
+    url = own_redis.url
+    await _redis(url, "REPLICAOF", "127.0.0.1", 1)
+    read, write = {"redis_get": {"key": "n"}}, {"redis_incr": {"key": "n"}}
+    failure = (await _ended([read, write], url)).failure
+    assert failure is not None
+    record_property("fault", f"read-only|redis|{failure.type} (retryable)")
+    assert (failure.type, failure.retryable, failure.outcome_unknown) == ("unavailable", True, False), failure
+    assert any("connect to the primary" in each for each in failure.notes)
+
+    pipeline = {"redis_pipeline": {"commands": [["INCR", "n"], ["INCR", "n"]]}}
+    failure = (await _ended([pipeline], url)).failure
+    assert failure is not None
+    assert (failure.type, failure.retryable, failure.outcome_unknown) == ("unavailable", True, False), failure
+
+    await _redis(url, "CONFIG", "SET", "replica-serve-stale-data", "no")
+    failure = (await _ended([read], url)).failure
+    assert failure is not None
+    assert (failure.type, failure.retryable) == ("unavailable", True), failure
+
+    async def promoted() -> None:
+        await _redis(url, "REPLICAOF", "NO", "ONE")
+
+    result = await _ended([{"try": [write], "catch": [{"do": [{"fault": {}}, write]}]}], url, promoted)
+    assert result.succeeded, result.failure
+    assert await _redis(url, "GET", "n") == b"1"

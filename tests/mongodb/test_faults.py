@@ -141,6 +141,58 @@ async def test_a_write_conflict_in_a_transaction_may_be_repeated(set_: Place, re
     assert (failed.type, failed.retryable) == ("conflict", True)
 
 
+async def test_a_block_that_met_a_transient_error_is_sent_anew_as_a_whole(set_: Place, replica: Replica) -> None:
+    """By `retry` of the block: aborted, and then all of it again under a number of its own."""
+    labels = ["TransientTransactionError"]
+    replica.failures["find"] = [{"ok": 0.0, "code": 251, "errmsg": "no such transaction", "errorLabels": labels}]
+    await set_.got(BLOCK.replace("{_id: 1}}\n", "{n: 1}}\n", 1) % 1 + "  retry: {max_attempts: 2, delay: 1ms}\n")
+    sent = replica.named("insert", "find", "update", "commitTransaction", "abortTransaction")
+    words = [next(iter(each)) for each in sent]
+    assert words == ["insert", "find", "abortTransaction", "insert", "find", "update", "commitTransaction"]
+    assert [each.get("startTransaction") for each in sent] == [True, None, None, True, None, None, None]
+    numbers = [(bytes(each["lsid"]["id"]), each["txnNumber"]) for each in sent]
+    assert len(set(numbers[:3])) == len(set(numbers[3:])) == 1
+    assert numbers[0] != numbers[3]
+
+
+async def test_a_commit_whose_answer_is_lost_is_asked_for_once_more(set_: Place, replica: Replica) -> None:
+    """It may be: the server knows a transaction by its number, and then answers what it answered before."""
+    replica.failures["commitTransaction"] = [None]
+    await set_.got(BLOCK % 1)
+    first, second = replica.named("commitTransaction")
+    assert (first["lsid"], first["txnNumber"]) == (second["lsid"], second["txnNumber"])
+    assert (second["writeConcern"]["w"], second["autocommit"]) == ("majority", False)
+    assert replica.named("abortTransaction") == []
+
+
+@pytest.mark.parametrize("retry", ["", "  retry: {max_attempts: 3, delay: 1ms}\n"])
+async def test_a_commit_that_is_never_answered_has_an_unknown_outcome(
+    set_: Place, replica: Replica, retry: str
+) -> None:
+    """The block is not run again: all of it may have been kept."""
+    replica.failures["commitTransaction"] = [None] * 9
+    failed = await set_.error(BLOCK % 1 + retry)
+    assert (failed.type, failed.outcome_unknown, failed.attempt) == ("connection_lost", True, 1)
+    assert len(replica.named("commitTransaction")) == 2
+    assert len(replica.named("insert")) == 1
+
+
+async def test_a_commit_that_the_server_refuses_keeps_nothing(set_: Place, replica: Replica) -> None:
+    """A conflict at the commit is told as one, and the block may be run again."""
+    labels = ["TransientTransactionError"]
+    refusal = {"ok": 0.0, "code": 112, "errmsg": "conflict", "errorLabels": labels}
+    replica.failures["commitTransaction"] = [refusal]
+    failed = await set_.error(BLOCK % 1)
+    assert (failed.type, failed.retryable, failed.outcome_unknown) == ("conflict", True, False)
+
+
+async def test_a_commit_that_a_majority_has_not_taken_is_unknown(set_: Place, replica: Replica) -> None:
+    late = {"code": 64, "errmsg": "waiting for replication timed out"}
+    replica.failures["commitTransaction"] = [{"ok": 1.0, "writeConcernError": late}] * 9
+    failed = await set_.error(BLOCK % 1)
+    assert (failed.type, failed.outcome_unknown) == ("unavailable", True)
+
+
 async def test_a_single_server_says_that_it_has_no_transactions(place: Place) -> None:
     failed = await place.error(BLOCK % 1)
     assert (failed.type, "need a replica set" in failed.detail) == ("config", True)

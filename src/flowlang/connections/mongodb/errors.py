@@ -80,7 +80,8 @@ def verdict(error: BaseException) -> Classified | None:
     if isinstance(error, errors.ConnectionFailure):
         return _of_link(error)
     if error.has_error_label("UnknownTransactionCommitResult"):
-        return _LOST
+        known = of_code(getattr(error, "code", None))
+        return known if known.outcome_unknown else _LOST
     if error.has_error_label("TransientTransactionError"):
         return _TRANSIENT
     if error.has_error_label("SystemOverloadedError"):

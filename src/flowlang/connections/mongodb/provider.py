@@ -133,12 +133,11 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
     # ── how it opens ────────────────────────────────────────────────────────────────────────────────────────
 
     async def connect(self, config: dict[str, Any]) -> Any:
-        from pymongo import AsyncMongoClient
-
         from flowlang.connections.mongodb.answers import Answers, codec
+        from flowlang.connections.mongodb.client import client
 
         with told():
-            self._client = AsyncMongoClient(config["url"], **client_options(config))
+            self._client = client(config["url"], **client_options(config))
             self._collections = {}
             self._answers = Answers(extended=config.get("object_ids") == "extended")
             self._database = self._client.get_database(config["database"], codec_options=codec())
