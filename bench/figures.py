@@ -30,6 +30,7 @@ from flows import STEPS as STEPS_OF_BLOCK
 from harness import Figure, in_turn, processes_in_turn, run, seconds, spawn
 from moves import moves
 from plugin import op, waiting_op
+from sharing import sharing
 from web import web
 
 STEPS = 1000
@@ -396,6 +397,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
-    web, documents, cache, databases, moves,
+    web, documents, cache, databases, moves, sharing,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

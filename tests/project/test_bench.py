@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOWS = """
-import asyncio, cache, documents, flowlang, figures, web
+import asyncio, cache, databases, documents, flowlang, figures, sharing, web
 for text in [figures.sequence(3), figures.side_by_side("bench_op", 3), figures.side_by_side("bench_waiting_op", 3)]:
     asyncio.run(figures.run(flowlang.load(text=text)))
 for text in [figures.SMALLEST, figures.INSERT, figures.STREAM, figures.EXPRESSIONS]:
@@ -21,6 +21,7 @@ for steps in (documents.FIND.format(count=3, at_once=2), documents.INSERT, docum
     flowlang.load(text=documents.HEAD.format(url="mongodb://127.0.0.1:9") + steps)
 for steps in (cache.STEP.format(n=1, key=1), cache.LOOP.format(count=3, at_once=2), cache.SET, cache.READ):
     flowlang.load(text=cache.HEAD.format(url="redis://127.0.0.1:9") + steps)
+sharing.flow(databases.POSTGRES, "postgresql://me:pw@127.0.0.1:9/x")
 for lines in (100, 1000):
     text = figures.shop(lines)
     assert 0.5 * lines < text.count("\\n") <= lines
