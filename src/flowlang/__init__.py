@@ -8,11 +8,12 @@ Names are loaded when they are first used, so that `import flowlang` costs next 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # what type checkers take for true; importing it from `typing` would double the price of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from flowlang.api import Checked, Flow, RunHandle, check, load, plugins, run, run_sync, start
     from flowlang.connections.pools import Pools
     from flowlang.diagnostics import Diagnostic

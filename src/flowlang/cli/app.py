@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from flowlang.cli.commands import root
+from flowlang.cli.commands import WIDEST, root
 from flowlang.cli.output import err, hush, prepare, told
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
@@ -18,7 +18,7 @@ def serve(args: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     prepare()
     try:
-        code = root.main(args, prog_name="flowlang", standalone_mode=False)
+        code = root.main(args, prog_name="flowlang", standalone_mode=False, terminal_width=_width())
         return _flushed(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         _show(error)
@@ -36,6 +36,15 @@ def serve(args: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is told, not thrown at people
         return _defect(error)
+
+
+def _width() -> int:
+    """The columns of a help: what click takes, found without `shutil`, which brings the formats of archives along."""
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(sys.stdout.fileno()).columns
+    except (AttributeError, ValueError, OSError):
+        columns = 80
+    return max(min(columns or 80, WIDEST) - 2, 50)
 
 
 def _flushed(code: int) -> int:

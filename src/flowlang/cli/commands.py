@@ -99,7 +99,8 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+WIDEST = 100  # columns of a help
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 
 root = LazyGroup(
     "flowlang",

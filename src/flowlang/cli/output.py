@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from flowlang.diagnostics import visible
-
 
 def prepare() -> None:
     """A character that the terminal cannot show is escaped, not an error."""
@@ -32,6 +30,8 @@ def out(text: str) -> None:
 
 def err(text: str) -> None:
     """Write lines to stderr, control characters escaped; when that fails there is nobody to tell."""
+    from flowlang.diagnostics import visible
+
     say("\n".join(visible(line) for line in text.split("\n")))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from flowlang.document import codes
 from flowlang.document.context import Context
+from flowlang.document.empty import note_empty
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard, unknown_guard
 from flowlang.document.model import Catch, Constant, Guard, Name, RepeatStep, Step, TryStep, Value, WaitStep
@@ -40,6 +41,7 @@ def read_repeat(kind: Literal["while", "until"], fields: StepFields) -> RepeatSt
     else:
         condition = read_guard(context, kind, node)
     body = _block(fields, "do")
+    note_empty(fields, "do")
     fields.required("max_iterations")
     most = fields.integer("max_iterations", least=1) or 1
     interval = fields.duration("interval") or 0.0
@@ -61,6 +63,7 @@ def read_try(fields: StepFields) -> TryStep:
         else:
             wrong_type(context, "catch", item, "objects with `on`, `if`, `as` and `do`")
     body, *found = context.branches(readers)
+    note_empty(fields, "try")
     node = fields.node("catch")
     if isinstance(node, Sequence) and not node.items:
         message = "`catch` has no handlers, so every failure goes on as if there were no `try`"

@@ -10,6 +10,7 @@ from flowlang.diagnostics import one_slip
 from flowlang.document import codes
 from flowlang.document.context import Context
 from flowlang.document.control import LOOP_KEYS, TRY_KEYS, read_repeat, read_try, read_wait
+from flowlang.document.empty import note_empty
 from flowlang.document.fields import Fields, kind_of, wrong_type
 from flowlang.document.guards import read_guard
 from flowlang.document.model import (
@@ -75,6 +76,8 @@ Branch = tuple[Guard | None, tuple[Step, ...]]
 
 def _if(fields: StepFields) -> IfStep:
     context = fields.context
+    if "elif" not in fields:
+        note_empty(fields, "then")
     readers: list[Callable[[], Branch]] = [partial(_branch, fields)]
     for item in fields.items("elif", Mapping):
         if isinstance(item, Mapping):
@@ -177,6 +180,8 @@ def _for_each(fields: StepFields) -> ForEachStep | None:
     variable = context.name(node, "loop variable") if word and isinstance(node, Scalar) else None
     body = _steps(context, "do", fields.required("do"))
     collect = _value(fields, "collect")
+    if collect is None:
+        note_empty(fields, "do")
     at_once = fields.integer("max_concurrency", least=1) or 1
     if items is None:
         return None
@@ -198,6 +203,7 @@ def _parallel(fields: StepFields) -> ParallelStep | None:
     if not isinstance(node, Sequence):
         wrong_type(fields.context, "parallel", node or fields.mapping, "a list of steps", "begin each with `- `")
         return None
+    note_empty(fields, "parallel")
     branches = tuple([_parallel_branch(fields.context, item) for item in node.items])
     return ParallelStep(
         branches,
@@ -213,6 +219,7 @@ def _parallel_branch(context: Context, item: Node) -> tuple[Step, ...]:
 
     if isinstance(item, Mapping) and _is_group(context, item):
         group = Fields(context, item, "a branch of `parallel`", ("do",))
+        note_empty(group, "do", "branch")
         return _steps(context, "do", group.node("do"))
     step = read_step(context, item)
     return () if step is None else (step,)
@@ -229,6 +236,7 @@ def _is_group(context: Context, item: Mapping) -> bool:
 def _transaction(fields: StepFields) -> TransactionStep | None:
     connection = fields.text("transaction")
     body = _steps(fields.context, "do", fields.required("do"))
+    note_empty(fields, "do")
     modifiers = fields.modifiers()
     return TransactionStep(connection, body, modifiers, fields.mapping) if connection is not None else None
 
