@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.cli.conftest import environment
 
 FOLDER = Path(__file__).parent / "cases"
 _REAL = re.compile(r"\((?:\d[\d.]* (?:µs|ms|s))(, [^)]*)?\)$", re.MULTILINE)
@@ -30,3 +33,12 @@ def write(case: dict[str, Any], folder: Path) -> None:
 def timeless(text: str) -> str:
     """What was printed, without how long it really took; the flow's own time stays."""
     return _SUM.sub(r"\1", _REAL.sub(lambda match: f"({match[1][2:]})" if match[1] else "", text)).replace(" \n", "\n")
+
+
+def in_pytest(folder: Path, *more: str) -> str:
+    """What pytest prints in a folder, with our plugin alone."""
+    ours = ("-p", "no:cacheprovider", "-p", "flowlang.testing.pytest_plugin")
+    command = [sys.executable, "-m", "pytest", "-q", *ours, *more]
+    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=100)
+    return done.stdout + done.stderr

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.conftest import Done
+from tests.testing.support import in_pytest
 
 from flowlang.testing import run_tests
 from flowlang.testing.tagged import tagged, untagged
@@ -102,6 +103,19 @@ def test_a_recording_is_replayed_without_the_service(shop: Path, cli: Callable[.
             "$odd": 1,
         }
     }
+
+
+def test_pytest_records_what_it_is_told_to(shop: Path) -> None:
+    """`--flowlang-record` writes what `flowlang test --record` would; a test that fails keeps what it had."""
+    assert "1 failed" in in_pytest(shop)
+    told = in_pytest(shop, "--flowlang-record")
+    assert "1 passed" in told
+    assert "recorded flow.replies.yaml" in told
+    (shop / "shop.db").unlink()
+    assert "1 passed" in in_pytest(shop)
+    before = (shop / "flow.replies.yaml").read_text("utf-8")
+    assert "1 failed" in in_pytest(shop, "--flowlang-record")
+    assert (shop / "flow.replies.yaml").read_text("utf-8") == before
 
 
 def test_a_recording_holds_no_secret(shop: Path, cli: Callable[..., Done]) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from tests.cli.conftest import Done, environment
+from tests.testing.support import in_pytest
 
 import flowlang
 from flowlang.testing import Outcome, run_tests
@@ -136,21 +137,12 @@ def test_the_examples_pass_their_tests() -> None:
 # ---------------------------------------------------------------- pytest
 
 
-def in_pytest(folder: Path, *more: str) -> str:
-    """What pytest prints in a folder, with our plugin alone."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more]
-    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=100)
-    return done.stdout + done.stderr
-
-
 def test_pytest_selects_and_runs_tests_of_flows(greeting: Path) -> None:
     """Beside tests in Python, by `-k` and by id; a file of somebody else's with the same ending is left alone."""
     (greeting / "other.test.yaml").write_text("prompts: [a]\n", "utf-8")
-    plugin = ("-p", "flowlang.testing.pytest_plugin")
-    assert "1 failed, 2 passed" in in_pytest(greeting, *plugin)
-    assert "1 passed" in in_pytest(greeting, *plugin, "flow.test.yaml::as it is")
-    assert "no tests collected" in in_pytest(greeting, *plugin, "-o", "flowlang_tests=false", "--co")
+    assert "1 failed, 2 passed" in in_pytest(greeting)
+    assert "1 passed" in in_pytest(greeting, "flow.test.yaml::as it is")
+    assert "no tests collected" in in_pytest(greeting, "-o", "flowlang_tests=false", "--co")
 
 
 def test_pytest_finds_the_plugin_by_itself_and_pays_nothing_for_it() -> None:

@@ -41,7 +41,7 @@ def serve(args: Sequence[str] | None = None) -> int:
 def _width() -> int:
     """The columns of a help: what click takes, found without `shutil`, which brings the formats of archives along."""
     try:
-        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(sys.stdout.fileno()).columns
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(sys.stdout.fileno()).columns
     except (AttributeError, ValueError, OSError):
         columns = 80
     return max(min(columns or 80, WIDEST) - 2, 50)

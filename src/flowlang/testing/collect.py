@@ -138,8 +138,9 @@ def _run_suite(
         if stop_early and not outcome.passed:
             going = False
             break
-    if options.recording:
-        _keep(suite, known, new, report)
+    written = keep(suite, known, new) if options.recording else None
+    if written is not None:
+        report.recorded.append(written)
     return going
 
 
@@ -160,12 +161,13 @@ def _with_problem(outcome: Outcome, problem: Diagnostic) -> Outcome:
     return outcome if outcome.passed else replace(outcome, problems=(problem, *outcome.problems))
 
 
-def _keep(suite: Suite, known: Recordings, new: Recordings, report: Report) -> None:
+def keep(suite: Suite, known: Recordings, new: Recordings) -> str | None:
     """Write the recordings: new ones of the tests that passed, the old ones of the others; those of tests that are
-    gone go, too."""
+    gone go, too. The file that was written; None when nothing has changed."""
     path = path_of(suite.file)
     names = [each.name.text for each in suite.cases]
     merged = {name: new.get(name, known.get(name, ())) for name in names}
-    if merged != known and (any(merged.values()) or os.path.exists(path)):
-        write_recordings(path, merged)
-        report.recorded.append(path)
+    if merged == known or not (any(merged.values()) or os.path.exists(path)):
+        return None
+    write_recordings(path, merged)
+    return path

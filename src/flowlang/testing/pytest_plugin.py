@@ -2,6 +2,8 @@
 
 [pytest]
 flowlang_tests = false     switches it off
+
+`pytest --flowlang-record` uses the real services, and writes what they reply to the tests that pass.
 """
 
 from __future__ import annotations
@@ -17,11 +19,25 @@ if TYPE_CHECKING:
     from flowlang.testing.model import Case, Suite
     from flowlang.testing.recording import Recordings
 
+_RECORDED = pytest.StashKey[list[str]]()  # the files that were written
 _OURS = re.compile(r"^(flow|tests)[ \t]*:", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("flowlang_tests", "collect *.test.yaml files as tests of flows", type="bool", default=True)
+    help_ = "use the real services in tests of flows, and record what they reply"
+    parser.getgroup("flowlang").addoption("--flowlang-record", action="store_true", help=help_)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RECORDED] = []
+    if config.getoption("--flowlang-record") and hasattr(config, "workerinput"):
+        raise pytest.UsageError("--flowlang-record writes one file for many tests: run it in one process, with `-n 0`")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for path in config.stash[_RECORDED]:
+        terminalreporter.write_line(f"recorded {path}")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -33,7 +49,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class FlowTestFile(pytest.File):
-    """A test file: its tests are its items. A file that is invalid is an error of the collection."""
+    """A test file: its tests are its items. A file that is invalid is an error of the collection. `recorded` is what
+    services replied to the tests that passed; it is written when pytest turns to another file."""
+
+    suite: Suite | None = None
+    recorded: Recordings
 
     def collect(self) -> Iterator[pytest.Item]:
         from flowlang.testing.collect import recordings_of
@@ -46,10 +66,20 @@ class FlowTestFile(pytest.File):
             errors = [each for each in read.findings if each.severity == "error"]
             raise self.CollectError(findings_text(errors, read.sources))
         recordings, _ = recordings_of(read.suite)
+        self.suite, self.recorded = read.suite, {}
         for case in read.suite.cases:
             yield FlowTest.from_parent(
                 self, name=case.name.text, suite=read.suite, case=case, recordings=recordings, sources=read.sources
             )
+
+    def teardown(self) -> None:
+        from flowlang.testing.collect import keep, recordings_of
+
+        if self.suite is None or not self.config.getoption("--flowlang-record"):
+            return
+        written = keep(self.suite, recordings_of(self.suite)[0], self.recorded)
+        if written is not None:
+            self.config.stash[_RECORDED].append(written)
 
 
 def _near(path: Path) -> str:
@@ -72,9 +102,12 @@ class FlowTest(pytest.Item):
         from flowlang.testing.report import problems_text
         from flowlang.testing.runner import Options, run_case
 
-        outcome = run_case(self.suite, self.case, self.recordings.get(self.name), Options())
+        recording = bool(self.config.getoption("--flowlang-record"))
+        outcome = run_case(self.suite, self.case, self.recordings.get(self.name), Options(recording))
         if not outcome.passed:
             raise FlowTestFailed(problems_text(outcome, self.sources))
+        if recording and isinstance(self.parent, FlowTestFile):
+            self.parent.recorded[self.name] = outcome.recorded
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, FlowTestFailed):
