@@ -8,7 +8,6 @@ in `session`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql.dialect import POSTGRES
@@ -36,7 +35,7 @@ class PostgresPlugin(PostgresTasks):
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
     def get_config_schema(self) -> dict[str, Any]:
-        return deepcopy(SCHEMA)
+        return SCHEMA
 
     def validate_config(self, config: dict[str, Any]) -> tuple[bool, str | None]:
         valid, reason = super().validate_config(config)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql.dialect import SQLITE
@@ -42,7 +41,7 @@ class SQLitePlugin(SqlPlugin):
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
     def get_config_schema(self) -> dict[str, Any]:
-        return deepcopy(SCHEMA)
+        return SCHEMA
 
     def validate_config(self, config: dict[str, Any]) -> tuple[bool, str | None]:
         valid, reason = super().validate_config(config)
