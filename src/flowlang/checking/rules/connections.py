@@ -102,9 +102,9 @@ def plugin_of(connection: model.Connection, catalogue: Catalogue) -> tuple[Conne
     name, span = connection.type.text, connection.type.span
     if not name:
         return None, []  # the document has reported that there is no type
-    if name not in catalogue.registry:
-        return None, [_unknown_type(name, span, catalogue.registry.names())]
     provider = catalogue.provider(name)
+    if provider.plugin is None and name not in catalogue.registry:
+        return None, [_unknown_type(name, span, catalogue.registry.names())]
     return provider.plugin, [] if provider.plugin is not None else [Diagnostic(BROKEN, provider.problem, span)]
 
 
