@@ -20,6 +20,7 @@ from typing import Any
 
 import httpcore2
 
+from flowlang.connections._keepalive import keep_alive
 from flowlang.connections.http.addresses import is_public
 from flowlang.connections.http.errors import RequestFailed
 
@@ -115,7 +116,7 @@ async def _connected(loop: asyncio.AbstractEventLoop, family: int, address: Any)
     try:
         link.setblocking(False)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        keep_alive(link)
         await loop.sock_connect(link, address)
         wire = Wire(loop)
         await loop.create_connection(lambda: wire, sock=link)

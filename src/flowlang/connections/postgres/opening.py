@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from flowlang.connections._keepalive import keep_alive
 from flowlang.connections.postgres.config import Settings, tls
 from flowlang.connections.postgres.errors import of_opening
 from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
@@ -72,7 +73,4 @@ def _keep_alive(driver: Any) -> None:
     link = getattr(driver, "_transport", None)
     plug = link.get_extra_info("socket") if link is not None else None
     if plug is not None and plug.family != getattr(socket, "AF_UNIX", None):
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if hasattr(socket, name):
-                plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+        keep_alive(plug)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flowlang.connections._keepalive import keepalive_options
 from flowlang.connections.redis.address import Settings
 from flowlang.connections.redis.errors import lost, of_opening, too_late, translated, verdict
 from flowlang.connections.redis.values import Keys, Word, reader
@@ -212,6 +213,7 @@ def _link(settings: Settings) -> Any:
     if settings.socket is not None:
         return UnixDomainSocketConnection(path=settings.socket, **common)
     common |= {"host": settings.host, "port": settings.port, "socket_keepalive": True}
+    common["socket_keepalive_options"] = keepalive_options()
     if not settings.tls:
         return Connection(**common)
     return SSLConnection(
