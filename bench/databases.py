@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import flowlang
 from harness import ROOT, Figure, Times, in_turn, run, seconds
@@ -112,7 +113,81 @@ POSTGRES = Service(
     fetch='pg_query: {id: all, query: "SELECT id, name, amount, note FROM t"}',
     fast="COPY",
 )
-SERVICES = (POSTGRES,)
+# ---------------------------------------------------------------- MySQL
+
+
+class BareMySQL:
+    """Values bound by the driver, rows as its `DictCursor` gives them."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def _rows(self, text: str, *values: Any) -> list[dict[str, Any]]:
+        from asyncmy.cursors import DictCursor
+
+        async with self.connection.cursor(DictCursor) as cursor:
+            await cursor.execute(text, values or None)
+            return list(await cursor.fetchall())
+
+    async def query(self, number: int) -> Any:
+        return await self._rows("SELECT %s AS n", number)
+
+    async def clear(self) -> None:
+        await self.connection.query("DROP TABLE IF EXISTS t")
+        await self.connection.query("CREATE TABLE t (id int PRIMARY KEY, name text, amount double, note text)")
+
+    async def insert(self, records: list[dict[str, Any]]) -> None:
+        names = ("id", "name", "amount", "note")
+        await self.connection.begin()
+        statement = await self.connection.prepare(f"INSERT INTO t ({', '.join(names)}) VALUES (?, ?, ?, ?)")
+        rows = list(map(itemgetter(*names), records))
+        for start in range(0, len(rows), 5000):
+            await statement.execute_bulk(rows[start : start + 5000])
+        await statement.close()
+        await self.connection.commit()
+
+    async def fetch(self) -> list[dict[str, Any]]:
+        return await self._rows("SELECT id, name, amount, note FROM t")
+
+
+def _address(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    where = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password or ""}
+    return {**where, "database": parts.path[1:]}
+
+
+@asynccontextmanager
+async def bare_mysql(url: str) -> AsyncIterator[BareMySQL]:
+    import asyncmy
+
+    async with asyncmy.connect(**_address(url), autocommit=True) as connection:
+        yield BareMySQL(connection)
+
+
+@asynccontextmanager
+async def pooled_mysql(url: str, size: int) -> AsyncIterator[Callable[[int], Awaitable[Any]]]:
+    import asyncmy
+
+    async with asyncmy.create_pool(**_address(url), autocommit=True, minsize=size, maxsize=size) as pool:
+
+        async def query(number: int) -> Any:
+            async with pool.acquire() as connection:
+                return await BareMySQL(connection).query(number)
+
+        yield query
+
+
+MYSQL = Service(
+    "mysql",
+    "asyncmy",
+    bare_mysql,
+    pooled_mysql,
+    query='mysql_query: {id: got, query: "SELECT ${N} AS n"}',
+    insert='mysql_batch_insert: {id: done, table: t, records: "${inputs.records}"}',
+    fetch='mysql_query: {id: all, query: "SELECT id, name, amount, note FROM t"}',
+    fast="bulk execution of a prepared INSERT (5,000 rows each)",
+)
+SERVICES = (POSTGRES, MYSQL)
 
 # ---------------------------------------------------------------- the figures
 

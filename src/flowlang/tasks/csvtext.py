@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.jsontext import plain, to_json
+from flowlang.tasks.table import labelled
 
 LONGEST_CELL = 16 * 1024 * 1024
 """Characters of one cell. A quote that is never closed ends here, not in the whole file."""
@@ -148,8 +149,7 @@ class CsvReader:
         for position, word, convert in self._typed:
             for number, cells in lines:
                 cells[position] = self._value(number, position, word, convert, cells[position])
-        header = self._header
-        return [dict(zip(header, cells)) for _, cells in lines]
+        return labelled(self._header, [cells for _, cells in lines])
 
     def _value(self, line: int, position: int, word: str, convert: Callable[[str], Any], cell: str) -> Any:
         if cell == "" or cell.isspace():

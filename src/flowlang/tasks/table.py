@@ -6,7 +6,8 @@ objects. Whoever looks into a table sees objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -22,8 +23,7 @@ class Table:
 
     def objects(self) -> list[dict[str, Any]]:
         """One object a row, its keys the names of the columns."""
-        columns = self.columns
-        return [dict(zip(columns, row)) for row in self.rows]
+        return labelled(self.columns, self.rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         columns = self.columns
@@ -34,6 +34,23 @@ class Table:
 
     def __repr__(self) -> str:
         return f"<table, {len(self.rows)} rows of {', '.join(self.columns)}>"
+
+
+def labelled(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """One object for each row, its keys the `columns`, of which each row has as many values."""
+    return _labeller(len(columns))(*columns)(rows)
+
+
+@lru_cache(maxsize=256)
+def _labeller(width: int) -> Callable[..., Callable[[Iterable[Sequence[Any]]], list[dict[str, Any]]]]:
+    """Written out for so many columns: a row that is unpacked into a display of an object takes half the time of
+    `dict(zip(columns, row))`, and a driver hands over a hundred thousand of them at once."""
+    names = [f"n{place}" for place in range(width)]
+    values = [f"v{place}" for place in range(width)]
+    pairs = ", ".join(map("{}: {}".format, names, values))
+    text = f"lambda {', '.join(names)}: lambda rows: [{{{pairs}}} for [{', '.join(values)}] in rows]"
+    made: Callable[..., Any] = eval(text, {"__builtins__": {}})  # noqa: S307 - of identifiers alone
+    return made
 
 
 def objects(batch: Any) -> Any:

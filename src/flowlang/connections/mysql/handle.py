@@ -21,7 +21,7 @@ from flowlang.connections.mysql.errors import ODD_ANSWERS, may_end_transaction, 
 from flowlang.connections.mysql.session import Session
 from flowlang.connections.mysql.values import literals
 from flowlang.exceptions import ConnectionError, FlowExecutionError
-from flowlang.tasks.table import Table
+from flowlang.tasks.table import Table, labelled
 
 _PLAIN = frozenset(
     "SELECT INSERT UPDATE DELETE REPLACE WITH VALUES TABLE SHOW EXPLAIN DESCRIBE DESC ANALYZE CREATE ALTER DROP "
@@ -280,4 +280,4 @@ def _rows(result: Any) -> list[Row]:
     if result.description is None:
         return []
     names = unique_columns([column[0] for column in result.description])
-    return [dict(zip(names, row)) for row in result.rows]
+    return labelled(names, result.rows)

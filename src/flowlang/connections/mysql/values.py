@@ -200,11 +200,12 @@ def column_binary(column: Sequence[Any], name: str, first: int) -> Sequence[Any]
     if len(kinds) != 1:
         return None
     kind = kinds.pop()
-    if kind is int:
-        present = column if None not in column else [value for value in column if value is not None]
-        return column if min(present) >= _SMALLEST and max(present) <= _LARGEST else None
-    if kind is float:
-        return column if all(map(math.isfinite, (value for value in column if value is not None))) else None
+    if kind is int:  # neither nulls nor zeros matter here
+        inside = min(filter(None, column), default=0) >= _SMALLEST and max(filter(None, column), default=0) <= _LARGEST
+        return column if inside else None
+    if kind is float:  # a sum is finite when all of it is; the other way round it may overflow
+        finite = math.isfinite(sum(filter(None, column))) or all(map(math.isfinite, filter(None, column)))
+        return column if finite else None
     if kind is datetime.datetime:
         return [value if value is None else _utc(value) for value in column]
     if kind in _BINARY:

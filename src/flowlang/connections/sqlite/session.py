@@ -20,6 +20,7 @@ from flowlang.connections.sqlite.config import MEMORY, Settings
 from flowlang.connections.sqlite.errors import is_busy
 from flowlang.connections.sqlite.values import encoded
 from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.table import labelled
 
 _BUSY_SLICE = 0.1  # seconds SQLite itself waits for a lock; between two slices a cancellation is noticed
 _BUSY_PAUSE = 0.005  # seconds, where SQLite gives up at once
@@ -113,7 +114,7 @@ class Session:
                 return []
             names = unique_columns([column[0] for column in cursor.description])
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
-            return [dict(zip(names, row)) for row in rows]
+            return labelled(names, rows)
         finally:
             cursor.close()
 
@@ -124,7 +125,7 @@ class Session:
             rows: list[Row] = []
             if cursor.description is not None:
                 names = unique_columns([column[0] for column in cursor.description])
-                rows = [dict(zip(names, row)) for row in cursor]
+                rows = labelled(names, cursor)
             return {"rows": rows, "rows_affected": max(cursor.rowcount, 0)}
         finally:
             cursor.close()
