@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.connections.guide import laying
 
+import flowlang
 from flowlang.connections import ConnectionPlugin
 from flowlang.connections.dependencies import advice, dependencies, look_up, missing, pip_line
 from flowlang.exceptions import PluginError
@@ -80,3 +82,37 @@ def test_a_plugin_that_fails_to_say_is_named() -> None:
 
     with pytest.raises(PluginError, match=r"plugin failing: get_dependencies\(\) failed: RuntimeError: no idea"):
         dependencies(Failing())
+
+
+NOWHERE = "127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "package", "too_old", "task"),
+    [
+        ("postgres", "asyncpg", "0.29.0", "pg_query: {connection: c, query: SELECT 1}"),
+        ("mysql", "asyncmy", "0.2.12", "mysql_query: {connection: c, query: SELECT 1}"),
+        ("mongodb", "pymongo", "4.12.1", "mongo_count: {connection: c, collection: t}"),
+        ("redis", "redis", "4.5.3", "redis_get: {connection: c, key: k}"),
+        ("http", "httpx2", "2.0.0", "http_get: {connection: c, path: /}"),
+    ],
+)
+async def test_a_driver_that_is_too_old_is_refused_before_it_is_used(
+    site: Path, kind: str, package: str, too_old: str, task: str
+) -> None:
+    """By its metadata alone; what to do stands beside it. Nothing is there to connect to, which nobody gets to see."""
+    settings = {
+        "postgres": f"url: 'postgresql://user:long-secret@{NOWHERE}/d'",
+        "mysql": f"url: 'mysql://user:long-secret@{NOWHERE}/d'",
+        "mongodb": f"url: 'mongodb://{NOWHERE}', database: d, server_selection_timeout_ms: 50",
+        "redis": f"url: 'redis://{NOWHERE}'",
+        "http": f"base_url: 'http://{NOWHERE}', allow_private: true",
+    }
+    laying.metadata(site, package, too_old)
+    connection = f"{{type: {kind}, {settings[kind]}}}"
+    result = await flowlang.run(text=f"flow: f\nconnections: {{c: {connection}}}\nsteps: [{task}]\n")
+    assert result.status == "failed"
+    told: Any = result.failure
+    assert told.type == "config"
+    assert f"plugin `{kind}` cannot use its driver (`{package}`: {too_old} is installed, >=" in told.detail
+    assert f"pip install {package}" in told.detail.replace("'", "")

@@ -51,6 +51,20 @@ def missing(plugin: ConnectionPlugin) -> tuple[Dependency, ...]:
     return tuple(each for each in dependencies(plugin) if not each.satisfied)
 
 
+def refuse_misfits(plugin: ConnectionPlugin) -> None:
+    """Raise PluginError for a driver that is installed in a version the plugin does not take.
+
+    It may be one that loses data or mixes up answers, and nothing else would tell. A driver that is missing says so
+    itself when it is imported.
+    """
+    from flowlang.exceptions import PluginError
+
+    misfits = [each for each in dependencies(plugin) if each.installed is not None and not each.satisfied]
+    if misfits:
+        found = ", ".join(f"`{each.name}`: {each.reason}" for each in misfits)
+        raise PluginError(f"plugin `{plugin.name}` cannot use its driver ({found}); {pip_line(misfits)}")
+
+
 def advice(plugin: ConnectionPlugin) -> str | None:
     """The command that installs what the plugin lacks, None when it lacks nothing."""
     lacking = missing(plugin)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from flowlang.connections.base import ConnectionPlugin
+from flowlang.connections.dependencies import refuse_misfits
 
 CLOSE_TIMEOUT = 10.0  # seconds for one `disconnect()`
 RELEASE_TIMEOUT = 10.0  # seconds; giving a lease back may not hold a run up for longer
@@ -190,7 +191,8 @@ class ConnectionSlot:
         """Open a fresh instance, once: one attempt, under the connection's own limit. Where runs share it, have the one
         that is open already; `alone` is one that no other run has.
 
-        A `connect()` that fails or is cancelled half-way is followed by `disconnect()`, so nothing stays open.
+        A `connect()` that fails or is cancelled half-way is followed by `disconnect()`, so nothing stays open. A driver
+        in a version that the plugin does not take is refused before.
         """
         if self._lender is None:
             self.live = live = await self._opened()
@@ -204,6 +206,7 @@ class ConnectionSlot:
         from copy import deepcopy
 
         plugin = type(self._prototype)()
+        refuse_misfits(plugin)
         limit = asyncio.timeout(self.connect_timeout)
         try:
             async with limit:
