@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.base import ConnectionPlugin
+from flowlang.connections.mongodb.aggregating import AggregatingTasks
+from flowlang.connections.mongodb.changing import ChangingTasks
 from flowlang.connections.mongodb.collections import CollectionTasks
 from flowlang.connections.mongodb.errors import told, verdict
 from flowlang.connections.mongodb.reading import ReadingTasks
@@ -36,7 +38,7 @@ def _milliseconds(about: str, default: int, least: int = 0) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": 3_600_000, "default": default, "description": about}
 
 
-class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugin):
+class MongoDBPlugin(ReadingTasks, AggregatingTasks, WritingTasks, ChangingTasks, CollectionTasks, ConnectionPlugin):
     """MongoDB through PyMongo."""
 
     name = "mongodb"
@@ -205,6 +207,6 @@ class MongoDBPlugin(ReadingTasks, WritingTasks, CollectionTasks, ConnectionPlugi
 
     def get_builtin_tasks(self) -> dict[str, Callable[..., Any]]:
         """The tasks, bound to this connection."""
-        kinds = (ReadingTasks, WritingTasks, CollectionTasks)
+        kinds = (ReadingTasks, AggregatingTasks, WritingTasks, ChangingTasks, CollectionTasks)
         methods = [name for kind in kinds for name in vars(kind) if not name.startswith("_")]
         return {f"mongo_{name}": getattr(self, name) for name in methods}

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from flowlang.connections.mongodb.handle import Handle
 
-_WRITING = ("$out", "$merge")
-
 
 class FindResult(TypedDict):
     """`documents`: objects in the order of `sort`. `count`: how many."""
@@ -204,47 +202,6 @@ class ReadingTasks:
             values = await connection.collection(collection).distinct(field, wanted, session=connection.session)
             values = connection.read(values)
         return {"values": values, "count": len(values)}
-
-    @task(effect="read", idempotent=True)
-    async def aggregate(
-        self,
-        collection: Ident,
-        pipeline: Query[list[dict[str, Any]]],
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> FindResult:
-        """Compute from documents, in stages.
-
-        Args:
-            collection: the collection's name
-            pipeline: the stages, in order; `$out` and `$merge` belong to `mongo_aggregate_into`
-            allow_operators: whether expressions in the pipeline may give operators, paths and fields
-            connection: the database (injected)
-
-        Returns:
-            documents: what comes out of the last stage
-            count: how many documents
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty stage, operators in data, or a text in data that names a field
-
-        Example:
-            - mongo_aggregate:
-                id: totals
-                connection: store
-                collection: orders
-                pipeline:
-                  - $match: {placed: {$gte: "${inputs.since}"}}
-                  - $group: {_id: $customer, total: {$sum: $total}}
-        """
-        stages = Reader(operators=allow_operators).pipeline(pipeline)
-        for name in _WRITING:
-            if any(name in each for each in stages):
-                raise refused(f"`{name}` writes a collection: use `mongo_aggregate_into`")
-        with told():
-            async with await connection.collection(collection).aggregate(stages, session=connection.session) as found:
-                documents = connection.documents(await found.to_list())
-        return {"documents": documents, "count": len(documents)}
 
     @task(effect="read", idempotent=True, stream="documents")
     async def stream(

@@ -1,23 +1,19 @@
-"""The tasks that write documents."""
+"""The tasks that write documents, few or many."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from flowlang.connections.mongodb.bulk import failed_documents, failed_operations, requests
 from flowlang.connections.mongodb.errors import told
 from flowlang.connections.mongodb.query import Reader
-from flowlang.connections.mongodb.reading import FindOneResult
 from flowlang.connections.mongodb.values import Plain, refused
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.decorator import task
 from flowlang.tasks.stream import Stream
 from flowlang.tasks.values import Ident, Query
-
-if TYPE_CHECKING:
-    from flowlang.connections.mongodb.handle import Handle
 
 
 class InsertResult(TypedDict):
@@ -25,21 +21,6 @@ class InsertResult(TypedDict):
 
     inserted_ids: list[Any]
     count: int
-
-
-class UpdateResult(TypedDict):
-    """`matched_count`: documents that fit. `modified_count`: those that are different now. `upserted_id`: the `_id` of
-    the document that was made, or null."""
-
-    matched_count: int
-    modified_count: int
-    upserted_id: Any
-
-
-class DeleteResult(TypedDict):
-    """`deleted_count`: documents deleted."""
-
-    deleted_count: int
 
 
 class BatchInsertResult(TypedDict):
@@ -60,14 +41,8 @@ class BulkResult(TypedDict):
     upserted_count: int
 
 
-class IntoResult(TypedDict):
-    """`collection`: the one that was read."""
-
-    collection: str
-
-
 class WritingTasks:
-    """Tasks that write documents."""
+    """Tasks that bring documents, or orders for them, to the server."""
 
     @task(effect="write", idempotent=False)
     async def insert(
@@ -147,230 +122,6 @@ class WritingTasks:
                 count += len(made)
                 batches += 1
         return {"inserted_count": count, "batches": batches, "collection": str(collection)}
-
-    @task(effect="write", idempotent=False)
-    async def update(
-        self,
-        collection: Ident,
-        filter: Query[dict[str, Any]],
-        update: Query[dict[str, Any] | list[Any]],
-        many: bool = False,
-        upsert: bool = False,
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> UpdateResult:
-        """Change one document, or all that fit.
-
-        Args:
-            collection: the collection's name
-            filter: which documents; `{}` for all
-            update: operators such as `$set` with fields, or a pipeline
-            many: all that fit, not just one
-            upsert: make a document when none fits
-            allow_operators: whether expressions in filter and update may give operators and paths
-            connection: the database (injected)
-
-        Returns:
-            matched_count: documents that fit
-            modified_count: documents that are different now
-            upserted_id: the `_id` of the document that was made, or null
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty update, `conflict` for a key that exists
-
-        Example:
-            - mongo_update:
-                id: paid
-                connection: store
-                collection: orders
-                filter: {_id: "${inputs.order}"}
-                update: {$set: {paid: true}, $inc: {changes: 1}}
-        """
-        read = Reader(operators=allow_operators)
-        wanted, change = read.filter(filter), read.update(update)
-        target = connection.collection(collection)
-        with told():
-            method = target.update_many if many else target.update_one
-            done = await method(wanted, change, upsert=upsert, session=connection.session)
-        return _updated(connection, done)
-
-    @task(effect="write", idempotent=True)
-    async def replace(
-        self,
-        collection: Ident,
-        filter: Query[dict[str, Any]],
-        document: dict[str, Any],
-        upsert: bool = False,
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> UpdateResult:
-        """Put a document in the place of another.
-
-        Args:
-            collection: the collection's name
-            filter: which document; the first that fits
-            document: what stands there then; it keeps the `_id`
-            upsert: insert it when none fits
-            allow_operators: whether expressions in the filter may give operators and paths
-            connection: the database (injected)
-
-        Returns:
-            matched_count: documents that fit: 0 or 1
-            modified_count: 1 when it is different now
-            upserted_id: the `_id` of the document that was inserted, or null
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty filter or document, `conflict` for a key that exists
-
-        Example:
-            - mongo_replace:
-                id: saved
-                connection: store
-                collection: settings
-                filter: {_id: "${inputs.user}"}
-                document: ${inputs.settings}
-                upsert: true
-        """
-        wanted = Reader(operators=allow_operators).filter(filter)
-        made = Plain().document(document, "`document`")
-        with told():
-            target = connection.collection(collection)
-            done = await target.replace_one(wanted, made, upsert=upsert, session=connection.session)
-        return _updated(connection, done)
-
-    @task(effect="write", idempotent=True)
-    async def delete(
-        self,
-        collection: Ident,
-        filter: Query[dict[str, Any]],
-        many: bool = False,
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> DeleteResult:
-        """Delete one document, or all that fit.
-
-        Args:
-            collection: the collection's name
-            filter: which documents; `{}` for all
-            many: all that fit, not just one
-            allow_operators: whether expressions in the filter may give operators and paths
-            connection: the database (injected)
-
-        Returns:
-            deleted_count: documents deleted
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty filter, or operators in data
-
-        Example:
-            - mongo_delete:
-                id: old
-                connection: store
-                collection: sessions
-                filter: {expires: {$lt: "${now()}"}}
-                many: true
-        """
-        wanted = Reader(operators=allow_operators).filter(filter)
-        target = connection.collection(collection)
-        with told():
-            method = target.delete_many if many else target.delete_one
-            done = await method(wanted, session=connection.session)
-        return {"deleted_count": done.deleted_count}
-
-    @task(effect="write", idempotent=False)
-    async def find_one_and_update(
-        self,
-        collection: Ident,
-        filter: Query[dict[str, Any]],
-        update: Query[dict[str, Any] | list[Any]],
-        projection: Query[dict[str, Any] | list[str]] | None = None,
-        sort: Query[dict[str, Any] | list[Any]] | None = None,
-        upsert: bool = False,
-        give: Literal["after", "before"] = "after",
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> FindOneResult:
-        """Change the first document that fits and give it, in one step that nobody can come between.
-
-        Args:
-            collection: the collection's name
-            filter: which document
-            update: operators such as `$set` with fields, or a pipeline
-            projection: the fields to give: `{name: 1}`, or a list of names
-            sort: fields with 1 or -1, which say what is first
-            upsert: make a document when none fits
-            give: the document as it is `after` the change, or was `before`
-            allow_operators: whether expressions in the query may give operators and paths
-            connection: the database (injected)
-
-        Returns:
-            document: the document, or null
-            found: whether there is one
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty update, `conflict` for a key that exists
-
-        Example:
-            - mongo_find_one_and_update:
-                id: job
-                connection: store
-                collection: jobs
-                filter: {state: waiting}
-                update: {$set: {state: running}}
-                sort: {created: 1}
-        """
-        read = Reader(operators=allow_operators)
-        with told():
-            document = await connection.collection(collection).find_one_and_update(
-                read.filter(filter),
-                read.update(update),
-                read.projection(projection),
-                sort=read.order(sort),
-                upsert=upsert,
-                return_document=give == "after",
-                session=connection.session,
-            )
-            document = connection.read(document)
-        return {"document": document, "found": document is not None}
-
-    @task(effect="write", idempotent=False)
-    async def aggregate_into(
-        self,
-        collection: Ident,
-        pipeline: Query[list[dict[str, Any]]],
-        allow_operators: bool = False,
-        connection: Any = None,
-    ) -> IntoResult:
-        """Compute from documents, and write what comes out to a collection.
-
-        Args:
-            collection: the name of the collection to read
-            pipeline: the stages, in order; the last one is `$out` or `$merge`
-            allow_operators: whether expressions in the pipeline may give operators, paths and fields
-            connection: the database (injected)
-
-        Returns:
-            collection: the name of the collection that was read
-
-        Raises:
-            FlowExecutionError: `validation` for a faulty stage, or operators in data
-
-        Example:
-            - mongo_aggregate_into:
-                id: totals
-                connection: store
-                collection: orders
-                pipeline:
-                  - $group: {_id: $customer, total: {$sum: $total}}
-                  - $merge: totals
-        """
-        stages = Reader(operators=allow_operators).pipeline(pipeline)
-        if not stages or not {"$out", "$merge"} & stages[-1].keys():
-            raise refused("the last stage of `pipeline` must be `$out` or `$merge`; `mongo_aggregate` gives documents")
-        with told():
-            async with await connection.collection(collection).aggregate(stages, session=connection.session):
-                pass
-        return {"collection": str(collection)}
 
     @task(effect="write", idempotent=False)
     async def bulk_write(
@@ -458,12 +209,3 @@ async def _batches(documents: list[Any] | Stream, size: int) -> AsyncGenerator[l
         raise refused(f"the documents must be a list or a stream, not {type(documents).__name__}")
     for start in range(0, len(documents), size):
         yield list(documents[start : start + size])
-
-
-def _updated(handle: Handle, done: Any) -> UpdateResult:
-    made = done.upserted_id
-    return {
-        "matched_count": done.matched_count,
-        "modified_count": done.modified_count,
-        "upserted_id": None if made is None else handle.read(made),
-    }

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowlang.connections.redis.tasks import (
     bulk,
+    groups,
     hashes,
     keys,
     lists,
@@ -18,5 +19,5 @@ from flowlang.connections.redis.tasks import (
     together,
 )
 
-_TOPICS = (strings, keys, hashes, lists, sets, sorted_sets, streams, bulk, together, locks)
+_TOPICS = (strings, keys, hashes, lists, sets, sorted_sets, streams, groups, bulk, together, locks)
 TASKS: dict[str, Callable[..., Any]] = {name: each for topic in _TOPICS for name, each in topic.TASKS.items()}
