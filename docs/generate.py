@@ -18,10 +18,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flowlang.cli.catalogue import described
 from flowlang.cli.explain import codes
 from flowlang.conformance.page import page as conformance_page
 from flowlang.connections import plugin_registry
+from flowlang.describing import described
 from flowlang.diagnostics import Code
 from flowlang.exceptions import ERROR_CLASSES, ErrorClass
 from flowlang.expressions import FUNCTIONS, Function

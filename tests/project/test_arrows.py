@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src"
 OPEN = ("flowlang.exceptions", "flowlang.diagnostics", "flowlang.records")
 FACES = (
     "flowlang.api",
+    "flowlang.describing",
     "flowlang.editing",
     "flowlang.explaining",
     "flowlang.trials",
@@ -128,6 +129,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.expressions",
         "flowlang.tasks",
     ),
+    # Plugins begun, looked at and compared: what is known of them, and what the kit sees of them.
+    "authoring": ("flowlang.connections", "flowlang.conformance", "flowlang.describing", "flowlang.views"),
+    # What is known of connection types, as records.
+    "describing": ("flowlang.connections", "flowlang.views"),
     "cli": FACES,
     "server": FACES,
     "ui": FACES,
@@ -170,6 +175,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("cli", "flowlang.services"): "`check` reads the files of services, and `connection` shows them",
     ("conformance", "flowlang.services.files"): "a service is looked at in a fresh process by its file",
     ("testing", "flowlang.conformance"): "`flowlang.testing` is the face of the conformance kit, too",
+    ("cli", "flowlang.authoring"): "the commands of `plugin` write, look at and compare plugins",
     ("cli", "flowlang.conformance"): "`plugin test` is the command of the conformance kit",
     ("cli", "flowlang.secretstore"): "the file of `--secrets`",
     ("views", "flowlang.document.model"): "a flow shown with its defaults",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowlang.cli import catalogue
+from flowlang import describing
 from flowlang.cli.output import colours, out, out_json
 from flowlang.views.text import painter, table
 
@@ -65,11 +65,11 @@ def _plugins() -> list[Check]:
 
     checks = []
     for record in api.plugins():
-        about = catalogue.listed(record)
+        about = describing.listed(record)
         if about["problem"] is not None:
             checks.append(_check(f"plugin {record.name}", f"{about['source']}: {about['problem']}", "broken"))
             continue
-        needs = catalogue.required(record)
+        needs = describing.required(record)
         lacking = [each["requirement"] for each in needs["dependencies"] if not each["satisfied"]]
         if needs["problem"]:
             checks.append(_check(f"plugin {record.name}", needs["problem"], "broken"))

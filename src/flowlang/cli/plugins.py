@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowlang import describing
 from flowlang.cli import catalogue
 from flowlang.cli.catalogue import Refused
 from flowlang.cli.output import colours, err, is_terminal, out, out_json
@@ -48,11 +49,27 @@ def list_types(as_json: bool) -> None:
     from flowlang import api
     from flowlang.views.connections import list_text
 
-    records = [catalogue.listed(each) for each in api.plugins()]
+    records = [describing.listed(each) for each in api.plugins()]
     if as_json:
         out_json(records)
     else:
         out(list_text(records, _paint()))
+
+
+@click.command("list")
+@as_json
+def list_plugins(as_json: bool) -> int:
+    """Every plugin that is installed: its package, its entry point, where it stands, what it lacks. Exit code 1 when
+    one cannot be used."""
+    from flowlang import api
+    from flowlang.views.connections import plugins_text
+
+    records = [describing.installed(each) for each in api.plugins()]
+    if as_json:
+        out_json(records)
+    else:
+        out(plugins_text(records, _paint()))
+    return int(any(each["problem"] is not None for each in records))
 
 
 @click.command()
@@ -62,7 +79,7 @@ def info(kind: str, as_json: bool) -> int:
     """Everything about a connection type: where it comes from, what it needs, its settings, its tasks."""
     from flowlang.views.connections import info_text
 
-    record = catalogue.described(catalogue.found(kind))
+    record = describing.described(catalogue.found(kind))
     if as_json:
         out_json(record)
     else:
@@ -80,7 +97,7 @@ def deps(kind: str | None, check: bool, as_json: bool) -> int:
     from flowlang.views.connections import deps_text
 
     found = [catalogue.found(kind)] if kind is not None else list(api.plugins())
-    records = [catalogue.required(each) for each in found]
+    records = [describing.required(each) for each in found]
     if as_json:
         out_json(records)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowlang.conformance.face import GIVEN, PROPERTY, PluginConformance
-from flowlang.conformance.model import GROUPS, TIERS, Outcome, Report, all_checks
+from flowlang.conformance.model import GROUPS, TIERS, Check, Outcome, Report, all_checks
 from flowlang.records import frozen
 
 _USAGE = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.INTERRUPTED)
@@ -37,13 +37,16 @@ def examine(
     *,
     tiers: Collection[str] = TIERS,
     groups: Collection[str] = tuple(GROUPS),
+    instead: Check | None = None,
 ) -> Examined:
     """Run the conformance tests below `folder` with pytest, as `pytest` in that folder would.
 
-    `config`: settings that count more than those of the tests' own fixture, for the real service.
+    `config`: settings that count more than those of the tests' own fixture, for the real service. `instead`: carried
+    out once for each such class in place of the checks, with its settings and its service.
     """
-    listener = _Listener(config or {}, tiers, groups)
-    words = ["-p", "no:cacheprovider", "-p", "no:terminal", "-o", "addopts=", "."]
+    listener = _Listener(config or {}, tiers, groups, instead)
+    ours = "ignore::pytest.PytestAssertRewriteWarning"  # FlowLang is imported already, and need not be rewritten
+    words = ["-p", "no:cacheprovider", "-p", "no:terminal", "-W", ours, "-o", "addopts=", "."]
     with _inside(Path(folder)):
         code = pytest.main(words, plugins=[listener])
     if code in _USAGE and not listener.problems:
@@ -65,9 +68,11 @@ def _inside(folder: Path) -> Iterator[None]:
 class _Listener:
     """A plugin of pytest: it keeps the kit's tests, and notes how each ends."""
 
-    def __init__(self, config: Mapping[str, Any], tiers: Collection[str], groups: Collection[str]) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], tiers: Collection[str], groups: Collection[str], instead: Check | None
+    ) -> None:
         self.problems: list[str] = []
-        self._config, self._tiers, self._groups = config, tiers, groups
+        self._config, self._tiers, self._groups, self._instead = config, tiers, groups, instead
         self._told: list[Mapping[str, Any]] = []
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -75,6 +80,10 @@ class _Listener:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [each for each in items if self._wanted(each)]
+        if self._instead is not None:
+            items[:] = {each.cls: each for each in items}.values()  # type: ignore[attr-defined]
+            for each in items:
+                each.callspec.params["check"] = self._instead  # type: ignore[attr-defined]
 
     def _wanted(self, item: pytest.Item) -> bool:
         kind = getattr(item, "cls", None)
@@ -100,7 +109,7 @@ class _Listener:
         self.problems.append(f"{where}: {' '.join(told)}")
 
     def reports(self) -> Iterator[Report]:
-        checks = {each.id: each for each in all_checks()}
+        checks = {each.id: each for each in (*all_checks(), *filter(None, [self._instead]))}
         for plugin in dict.fromkeys(each["plugin"] for each in self._told):
             own = (each for each in self._told if each["plugin"] == plugin)
             yield Report(plugin, tuple(Outcome(checks[each["check"]], each["status"], each["reason"]) for each in own))

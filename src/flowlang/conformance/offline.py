@@ -120,11 +120,23 @@ def driver_modules(dependencies: Sequence[str]) -> list[str]:
     own = {
         canonicalize_name(Requirement(each).name) for each in metadata.requires("flowlang") or () if "extra" not in each
     }
-    return sorted(
-        module
-        for module, distributions in metadata.packages_distributions().items()
-        if any(canonicalize_name(each) in names - own for each in distributions)
-    )
+    return sorted({module for name in names - own for module in _modules(name)})
+
+
+def _modules(name: str) -> set[str]:
+    """The top-level modules of a distribution, by its own list or by its files; none when it is not installed. Asking
+    `packages_distributions()` would read the file lists of all that is installed."""
+    from importlib import metadata
+
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return set()
+    if stated := distribution.read_text("top_level.txt"):
+        return set(stated.split())
+    files = [each for each in distribution.files or () if each.suffix in (".py", ".so", ".pyd")]
+    tops = {each.parts[0] if len(each.parts) > 1 else each.name.partition(".")[0] for each in files}
+    return {each for each in tops if each.isidentifier()}
 
 
 def _brought(requirements: Sequence[str]) -> Iterator[str]:
@@ -145,7 +157,7 @@ def _brought(requirements: Sequence[str]) -> Iterator[str]:
 # ---------------------------------------------------------------- in the fresh process
 
 
-class _Blocker:
+class Blocker:
     """Finds no module of a driver, as if it were not installed."""
 
     def __init__(self, blocked: Sequence[str]) -> None:
@@ -208,7 +220,7 @@ def seen(question: Mapping[str, Any]) -> dict[str, Any]:
 
     witness = _Witness()
     sys.addaudithook(witness)
-    sys.meta_path.insert(0, _Blocker(question["blocked"]))
+    sys.meta_path.insert(0, Blocker(question["blocked"]))
     try:
         for package, path in question["packages"].items():
             importlib.import_module(package).__path__ = path

@@ -29,6 +29,25 @@ def list_text(records: Sequence[Record], paint: Paint = plain) -> str:
     return "\n".join(lines)
 
 
+def plugins_text(records: Sequence[Record], paint: Paint = plain) -> str:
+    """One line for each usable plugin with its package and what it lacks, then those that cannot be used."""
+    rows = [
+        (each["type"], each["version"] or "-", each["source"], each["class"] or "-", _lacks(each))
+        for each in records
+        if each["problem"] is None
+    ]
+    lines = table(rows, ("type", "version", "package", "class", "missing"), paint=paint) if rows else []
+    broken = [each for each in records if each["problem"] is not None]
+    if broken:
+        lines += [*([""] if lines else []), paint(f"{many(len(broken), 'plugin')} cannot be used:", "warning")]
+        lines += [line for each in broken for line in _problem_lines(each, paint)]
+    return "\n".join(lines) or "there are no plugins"
+
+
+def _lacks(record: Record) -> str:
+    return f"{', '.join(record['missing'])}: {record['install']}" if record["missing"] else "-"
+
+
 def _problem_lines(record: Record, paint: Paint) -> list[str]:
     source = record["source"] + (f", {record['entry_point']}" if record["entry_point"] else "")
     head = f"  {paint(visible(record['type']), 'bold')} ({visible(source)})"
