@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flowlang.conformance.calls import Call, Steps
@@ -11,10 +11,9 @@ from flowlang.conformance.lifecycle import STOP_LIMIT, all_leases, small
 from flowlang.conformance.model import Absent, Failed, Unproven, check
 from flowlang.conformance.proxy import HOST, Proxy
 from flowlang.conformance.secrets import CANARY, takes_any_credential, with_wrong_secret
-from flowlang.conformance.subject import NAME, Opened, Ran, Subject, flow_text
+from flowlang.conformance.sharing import last, run, succeed
+from flowlang.conformance.subject import NAME, Opened, Subject, flow_text
 from flowlang.connections.pools import Pools
-from flowlang.events import StepSucceeded
-from flowlang.tasks.decorator import task
 
 WAIT = 0.3  # seconds that a waiter is given before it is told that there is nothing
 ENDS = 10.0  # seconds in which what would hang for ever has to be refused
@@ -202,51 +201,21 @@ async def shared_by_runs(subject: Subject) -> None:
         raise Absent("it is not `shareable`: each run has an instance of its own")
     await subject.calls()
     counted, opened = subject.watched()
-    call = await subject.reading()
+    call, config = await subject.reading(), _single(subject)
     async with Pools() as pools:
-        await _succeed([_run(counted, pools, call) for _ in range(5)], "run at the same time")
+        await succeed([run(counted, pools, call, config) for _ in range(5)], "run at the same time")
         if len(opened) != 1:
             raise Failed(f"5 runs that share a connection opened it {len(opened)} times")
-        broken = [_run(counted, pools, call, breaks=True) for _ in range(2 * (subject.plugin.capacity or 2))]
+        broken = [run(counted, pools, call, config, breaks=True) for _ in range(2 * (subject.plugin.capacity or 2))]
         await asyncio.gather(*broken)
-        await _succeed([_run(counted, pools, call) for _ in range(5)], "run after links broke in others")
+        await succeed([run(counted, pools, call, config) for _ in range(5)], "run after links broke in others")
         dirty, shows = subject.operations.dirty, subject.operations.session
         if dirty is not None and shows is not None:
-            before = _last(await _run(counted, pools, shows))
-            await _run(counted, pools, dirty)
-            after = _last(await _run(counted, pools, shows))
+            before = last(await run(counted, pools, shows, config))
+            await run(counted, pools, dirty, config)
+            after = last(await run(counted, pools, shows, config))
             if after != before:
                 raise Failed(f"a run sees in its session what another left there: {after!r} in place of {before!r}")
-
-
-async def _run(subject: Subject, pools: Pools, call: Call, *, breaks: bool = False) -> Ran:
-    """One run of a flow that makes `call`, and then has its link break."""
-    steps = Steps(NAME)
-    steps.add(call)
-    if breaks:
-        steps.lines.append(f"  - kit_breaks: {{connection: {NAME}}}")
-    text = flow_text(subject.plugin.name, _single(subject), steps)
-    return await subject.run(text, steps.inputs, pools=pools, tasks=[_kit_breaks])
-
-
-@task(name="kit_breaks", effect="none")
-async def _kit_breaks(connection: Any) -> None:
-    raise ConnectionResetError("of the kit: the link broke")
-
-
-async def _succeed(runs: Sequence[Awaitable[Ran]], when: str) -> None:
-    failures = [each.result.failure for each in await asyncio.gather(*runs)]
-    for each in failures:
-        if each is not None:
-            raise Failed(f"of {len(failures)} that share a connection and {when} one fails: {each.type}: {each.detail}")
-
-
-def _last(ran: Ran) -> Any:
-    """What the last step of a run gave."""
-    found = [each.outputs for each in ran.events if isinstance(each, StepSucceeded)]
-    if not found:
-        raise Unproven(f"a flow with the calls `dirty` and `session` does not run: {ran.result}")
-    return found[-1]
 
 
 @check("quality", "pool")

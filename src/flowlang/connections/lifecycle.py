@@ -14,8 +14,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from flowlang.connections._live import Lender, Live
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.dependencies import refuse_misfits
+
+__all__ = ["CLOSE_TIMEOUT", "RELEASE_TIMEOUT", "ConnectionSlot", "Lender", "Live", "Opener", "uninterrupted"]
 
 CLOSE_TIMEOUT = 10.0  # seconds for one `disconnect()`
 RELEASE_TIMEOUT = 10.0  # seconds; giving a lease back may not hold a run up for longer
@@ -27,16 +30,6 @@ class Opener(Protocol):
     """Opens a slot that is not open; `once` forbids retries, because whoever asks has its own."""
 
     def __call__(self, slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Awaitable[Live]: ...
-
-
-class Lender(Protocol):
-    """Has connections that runs share."""
-
-    async def lend(self, slot: ConnectionSlot) -> Live:
-        """The instance for `slot`, opened if need be. It may come back at any time, also before it was had."""
-
-    async def take_back(self, slot: ConnectionSlot) -> None:
-        """`slot` needs it no longer."""
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
@@ -53,60 +46,6 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             task.exception()  # seen; the cancellation says more
         raise asyncio.CancelledError
     return task.result()
-
-
-class Live:
-    """An opened plugin instance. `client` is what `connect()` returned; `leases` counts those that are out, and
-    `waiting` who waits for one where runs share it. `borrowers` are the slots that have it from its `owner`.
-
-    `discards` tells whether the plugin has a discard of its own, and not the release that stands in for it.
-    """
-
-    __slots__ = (
-        "borrowers",
-        "client",
-        "discard",
-        "discards",
-        "get",
-        "leases",
-        "owner",
-        "plugin",
-        "release",
-        "tasks",
-        "waiting",
-    )
-
-    def __init__(self, plugin: ConnectionPlugin, client: Any, owner: ConnectionSlot) -> None:
-        self.plugin = plugin
-        self.client = client
-        self.owner = owner
-        self.tasks: Mapping[str, Callable[..., Any]] = plugin.get_builtin_tasks()
-        self.get: Callable[[], Awaitable[Any]] = plugin.get_connection
-        self.release: Callable[[Any], Awaitable[None]] = plugin.release_connection
-        self.discard: Callable[[Any], Awaitable[None]] = plugin.discard_connection
-        self.discards = type(plugin).discard_connection is not ConnectionPlugin.discard_connection
-        self.leases = 0
-        self.waiting = 0
-        self.borrowers: set[ConnectionSlot] = set()
-
-    def lend(self, slot: ConnectionSlot) -> None:
-        """Another run has it from now on."""
-        if not self.borrowers:
-            self.get = self._counted
-        self.borrowers.add(slot)
-
-    async def _counted(self) -> Any:
-        self.waiting += 1
-        try:
-            return await self.plugin.get_connection()
-        finally:
-            self.waiting -= 1
-
-    @property
-    def full(self) -> bool:
-        """Whether one more lease would have to wait for another to come back."""
-        capacity = self.plugin.capacity
-        return capacity is not None and self.leases + self.waiting >= capacity
 
 
 async def _open_plainly(slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Live:
