@@ -41,6 +41,14 @@ def tests_schema() -> dict[str, Any]:
     return made()
 
 
+def service_schema() -> dict[str, Any]:
+    """The JSON Schema of the file of a service."""
+    from flowlang.connections.http.settings import SCHEMA
+    from flowlang.views.schema.services import service_schema as made
+
+    return made(SCHEMA["properties"]["auth"])
+
+
 def _type(record: PluginRecord, registry: PluginRegistry) -> ConnectionType:
     """A connection type; one that cannot be used is named, and nothing is said of its config."""
     from flowlang.connections import _schema

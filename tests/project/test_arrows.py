@@ -152,7 +152,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("api", "flowlang.services.project"): "which types there are for a flow in a folder",
     ("trials", "flowlang.services.project"): "the connection of a flow may be to a service of its project",
     ("editing", "flowlang.services.project"): "the schema of a flow has the services of the project",
-    ("testing", "flowlang.services.project"): "the flow of a test may use the services of its project",
+    ("testing", "flowlang.services"): "the tests in the files of services, and the services of a project",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",
     ("engine", "flowlang.tasks"): "streams and contexts are what a task is given, and gives back",
     ("engine", "flowlang.document.model"): "a retry policy is the same record in the file and in the plan",

@@ -54,7 +54,7 @@ class ServicePlugin(ConnectionPlugin):
         if not valid:
             return valid, reason
         try:
-            return self._http.validate_config(self._transport(config))
+            return self._http.validate_config(self.transport(config))
         except FlowExecutionError as error:
             return False, str(error)
 
@@ -62,9 +62,9 @@ class ServicePlugin(ConnectionPlugin):
         return self._http.get_dependencies()
 
     def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
-        return self._http.endpoints(self._transport(config))
+        return self._http.endpoints(self.transport(config))
 
-    def _transport(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def transport(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config of the connection of type `http` below."""
         service, settings = self.service, self._settings(config)
         found = {name: config[name] for name in TRANSPORT if name in config}
@@ -81,7 +81,7 @@ class ServicePlugin(ConnectionPlugin):
 
     async def connect(self, config: dict[str, Any]) -> ServicePlugin:
         """Set up an empty pool; nothing is asked of the service yet. Raises as the type `http` does."""
-        transport = self._transport(config)
+        transport = self.transport(config)
         await self._http.connect(transport)
         most = float(config.get("retry_after_max", 60))
         self._caller = Caller(self.service, self._settings(config), Pace(self.service.rate), most)

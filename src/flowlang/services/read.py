@@ -28,6 +28,7 @@ from flowlang.services.model import Rate, Rule, Service
 from flowlang.services.operations import read_operations
 from flowlang.services.settings import TRANSPORT, hidden, type_of
 from flowlang.services.templates import REPLY, Formula, Roots, Templates, secret
+from flowlang.services.trials import Trial, read_trials
 
 SUFFIX = ".service.yaml"
 KEYS = (
@@ -59,11 +60,13 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @frozen
 class Read:
-    """What was read of a service file. `service` is None when there are errors; `text` is its source."""
+    """What was read of a service file. `service` is None when there are errors; `text` is its source; `trials` are the
+    tests in it."""
 
     service: Service | None
     findings: tuple[Diagnostic, ...]
     text: str
+    trials: tuple[Trial, ...] = ()
 
 
 def read_service(file: str, raw: bytes | str | None = None) -> Read:
@@ -76,9 +79,11 @@ def read_service(file: str, raw: bytes | str | None = None) -> Read:
     if not isinstance(node, Mapping):
         return Read(None, tuple(_no_object(each) for each in ordered(found)), text)
     context = Context(node.source)
-    service = _Reader(context, node, file, text).service()
+    reader = _Reader(context, node, file, text)
+    service = reader.service()
+    trials = read_trials(reader.fields, service) if service is not None else ()
     findings = tuple(ordered([*found, *context.findings.all]))
-    return Read(None if has_errors(findings) else service, findings, text)
+    return Read(None if has_errors(findings) else service, findings, text, trials)
 
 
 def _no_object(finding: Diagnostic) -> Diagnostic:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowlang.diagnostics import Diagnostic, Position, Span
+from flowlang.services.files import SUFFIX as OF_SERVICES
 from flowlang.testing.coverage import Coverage
 from flowlang.testing.read import SUFFIX, read_suite, unreadable
 from flowlang.testing.recording import BadRecording, Recordings, path_of, read_recordings, write_recordings
@@ -59,7 +60,7 @@ def find(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str]:
         if os.path.isfile(path):
             yield path
         elif os.path.isdir(path):
-            yield from (file for file in walk(path) if file.endswith(SUFFIX))
+            yield from (file for file in walk(path) if file.endswith((SUFFIX, OF_SERVICES)))
         else:
             raise FileNotFoundError(path)
 
@@ -90,6 +91,10 @@ def run_tests(
     report = Report()
     options = Options(record, files_root, registry)
     for file in dict.fromkeys(find(paths or (".",))):
+        if file.endswith(OF_SERVICES):
+            if not _run_service(file, name, report, stop_early=stop_early, on_outcome=on_outcome):
+                break
+            continue
         report.files.append(file)
         suite = _suite(file, report, registry, tasks)
         if suite is None:
@@ -99,6 +104,37 @@ def run_tests(
         if not _run_suite(suite, chosen, options, report, stop_early=stop_early, on_outcome=on_outcome):
             break
     return report
+
+
+def _run_service(
+    file: str, name: str | None, report: Report, *, stop_early: bool, on_outcome: Callable[[Outcome], None] | None
+) -> bool:
+    """The tests in the file of a service, which may have none. False when the rest need not be run."""
+    from flowlang.services.plugin import plugin_of
+    from flowlang.services.read import read_service
+    from flowlang.testing.of_services import run_trial
+
+    try:
+        read = read_service(file)
+    except OSError as error:
+        report.findings.append(unreadable(file, error))
+        return True
+    report.findings += read.findings
+    report.sources[file] = read.text
+    if read.service is None or not read.trials:
+        return True
+    report.files.append(file)
+    kind = plugin_of(read.service)
+    chosen = [each for each in read.trials if name is None or name.casefold() in each.name.text.casefold()]
+    report.deselected += len(read.trials) - len(chosen)
+    for trial in chosen:
+        outcome = run_trial(file, kind, trial)
+        report.outcomes.append(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+        if stop_early and not outcome.passed:
+            return False
+    return True
 
 
 def _suite(file: str, report: Report, registry: PluginRegistry | None, tasks: Tasks | None) -> Suite | None:

@@ -76,10 +76,13 @@ def _trigger() -> Schema:
 
 
 def _connections(types: Sequence[ConnectionType]) -> dict[str, Schema]:
-    kind: Schema = {
-        "description": "Type of the connection: a plugin's name.",
+    known: Schema = {
         "enum": [each.name for each in types],
         "markdownEnumDescriptions": [each.description for each in types],
+    }
+    kind: Schema = {
+        "description": "Type of the connection: a plugin's name, or the path of a `*.service.yaml`.",
+        "anyOf": [known, {"type": "string", "pattern": r"\.service\.yaml$"}],
     }
     one: Schema = {
         "type": "object",
