@@ -70,7 +70,7 @@ def valid_flows() -> Iterator[tuple[str, str]]:
                 yield f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}", match["text"]
 
 
-OTHERS = re.compile(r"type: (?:prices|kvfile)\b")  # plugins that a page writes, or the example one
+OTHERS = re.compile(r"type: (?:prices|kvfile|acme)\b")  # plugins and services that a page writes, or the example one
 VALID = [
     (name, text) for name, text in valid_flows() if re.search(r"^flow:", text, re.MULTILINE) and not OTHERS.search(text)
 ]
