@@ -89,7 +89,11 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/faults/test_links.py",
         "tests/faults/test_keepalive.py",
     ),
-    "34 slow links, and an end in each state of the handshake": ("tests/faults/test_links.py",),
+    "34 slow links, an end in each state of the handshake, certificates that do not hold": (
+        "tests/faults/test_links.py",
+        "tests/faults/test_tls.py",
+        "tests/http/test_tls.py",
+    ),
     "35 a pool of one with fifty branches": ("tests/faults/test_links.py",),
     "36 what a server refuses has its class, and says whether a retry may help": (
         "tests/faults/test_refusals.py",

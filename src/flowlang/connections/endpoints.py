@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import ssl
     from asyncio import StreamReader, StreamWriter
 
+    from flowlang.exceptions import FlowExecutionError
+
 URL_FIELDS = ("url", "uri", "dsn", "base_url", "endpoint", "server_url", "api_url", "connection_string")
 HOST_FIELDS = ("host", "hostname", "server", "address")
 _PORTS: Mapping[str, int] = {
@@ -141,3 +143,11 @@ def placed(field: str, given: Mapping[str, Any], others: Sequence[str] = ()) -> 
             return each, None
     url = next((each for each in URL_FIELDS if isinstance(given.get(each), str)), None)
     return (url, field) if url is not None else (field, None)
+
+
+def unreadable(error: OSError, field: str, *files: str | None) -> FlowExecutionError:
+    """The error for files of certificates that cannot be read; `field` is the setting that names them."""
+    from flowlang.exceptions import FlowExecutionError
+
+    named = ", ".join(each for each in files if each)
+    return FlowExecutionError(f"`{field}`: {named}: {error.strerror or error}", error_class="config", retryable=False)

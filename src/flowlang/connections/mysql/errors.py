@@ -39,6 +39,7 @@ ODD_ANSWERS = (
     RuntimeError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError, SystemError,
 )  # fmt: skip
 """What the driver raises where a server says what no server says."""
+_UNREACHED = 2003
 _OF_VALUE_OR_TEXT = Classified("validation", retryable=False)
 _ADVICE = {
     1040: "the server takes no more connections: lower `pool_size`, or raise its `max_connections`",
@@ -80,6 +81,8 @@ def verdict(error: BaseException) -> Classified | None:
     if not isinstance(error, errors.MySQLError):
         return None
     number = number_of(error)
+    if number == _UNREACHED and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Classified("connect", retryable=False)  # the driver's text is all that is left of the cause
     known = _BY_NUMBER.get(number)
     if known is not None:
         return known

@@ -18,6 +18,7 @@ from asyncmy.constants.CLIENT import FOUND_ROWS, MULTI_STATEMENTS, SSL
 from asyncmy.constants.COMMAND import COM_PING
 from asyncmy.errors import OperationalError
 
+from flowlang.connections.endpoints import unreadable
 from flowlang.connections.mysql.config import Settings
 from flowlang.connections.mysql.values import decoders
 
@@ -212,20 +213,24 @@ class Session(_Driver):  # type: ignore[misc]
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """What `ssl_mode` asks for; None for no TLS."""
+    """What `ssl_mode` asks for; None for no TLS. Raises FlowExecutionError (`config`) where a file cannot be read."""
     if settings.ssl_mode == "disabled":
         return None
     import ssl
 
-    if settings.ssl_mode in ("preferred", "required"):  # nobody is verified: no authorities, which take a while to read
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    else:
-        context = ssl.create_default_context(cafile=settings.ssl_ca)
-        context.check_hostname = settings.ssl_mode == "verify_identity"
-    if settings.ssl_cert:
-        context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    try:
+        if settings.ssl_mode in ("preferred", "required"):  # nobody is verified: authorities take a while to read
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = ssl.create_default_context(cafile=settings.ssl_ca)
+            context.check_hostname = settings.ssl_mode == "verify_identity"
+        if settings.ssl_cert:
+            context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    except OSError as error:
+        named = settings.ssl_ca, settings.ssl_cert, settings.ssl_key
+        raise unreadable(error, "ssl_ca" if settings.ssl_ca else "ssl_cert", *named) from error
     return context
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from flowlang.connections._keepalive import keep_alive
+from flowlang.connections.endpoints import unreadable
 from flowlang.connections.postgres.config import Settings, tls
 from flowlang.connections.postgres.errors import of_opening
 from flowlang.connections.postgres.values import AS_TEXT, as_interval, interval_of
@@ -33,13 +34,17 @@ async def opened(settings: Settings) -> Any:
 
 async def _logged_in(asyncpg: Any, settings: Settings) -> Any:
     loop = asyncio.get_running_loop()
+    try:
+        secured = tls(settings)
+    except OSError as error:
+        raise unreadable(error, "ssl_ca", settings.ssl_ca) from error
     driver = await asyncpg.connect(
         host=settings.host,
         port=settings.port,
         user=settings.user,
         password=settings.password,  # never None: the driver would look for one elsewhere
         database=settings.database,
-        ssl=tls(settings),
+        ssl=secured,
         direct_tls=False,
         target_session_attrs="any",
         timeout=settings.timeout or 60,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowlang.connections._keepalive import keepalive_options
+from flowlang.connections.endpoints import unreadable
 from flowlang.connections.redis.address import Settings
 from flowlang.connections.redis.errors import lost, of_opening, too_late, translated, verdict
 from flowlang.connections.redis.values import Keys, Word, reader
@@ -53,6 +54,7 @@ class Handle:
         from redis.exceptions import ResponseError
 
         self._pack, self._answer_error = hiredis.pack_command, ResponseError
+        _look_at_files(self.settings)
         self._link = _link(self.settings)
         try:
             async with asyncio.timeout(self.settings.timeout or None):
@@ -195,6 +197,19 @@ def _first(command: Command) -> str:
 
 def _unpacked(_: Any) -> bytes:
     raise ConnectionError("the handle was never opened")
+
+
+def _look_at_files(settings: Settings) -> None:
+    """The driver would tell of a missing file as of a server that is not reached."""
+    named = (settings.ca_file, settings.cert_file, settings.key_file)
+    for field, path in zip(("tls_ca_file", "tls_cert_file", "tls_key_file"), named, strict=True):
+        if path is None:
+            continue
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise unreadable(error, field, path) from error
 
 
 def _link(settings: Settings) -> Any:
