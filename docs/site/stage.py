@@ -30,9 +30,6 @@ _FENCE = re.compile(
 _LINK = re.compile(r"(?P<head>\]\()(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
 _NOTE = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 
-# What a block may be marked with, where the marks decide how it is proven.
-_MARKS = {"yaml": {"run", "wrong", "hint", "fragment"}, "python": {"run"}, "console": set[str]()}
-
 Nav = list[Any]
 
 
@@ -85,12 +82,11 @@ def translated(text: str, source: str, sources: dict[str, str], root: Path, prob
 
 
 def unproven(text: str, source: str) -> Iterator[str]:
-    """The blocks that the tests of the docs (tests/docs/test_blocks.py) do not see, or know no use for."""
+    """The blocks that the tests of the docs (tests/docs/test_blocks.py) do not see, or take for no flow."""
     for fence in _FENCE.finditer(text):
-        language, *words = fence["info"].split() or [""]
-        marks = {word for word in words if "=" not in word}
+        language, *_ = fence["info"].split() or [""]
         seen = fence["fence"] == "```" and fence["info"][:1] != " "
-        if not seen or (language in _MARKS and marks - _MARKS[language]) or language in {"", "yml"}:
+        if not seen or language in {"", "yml"}:
             line = text.count("\n", 0, fence.start()) + 1
             yield f"{source}:{line}: no test proves this block; see the top of tests/docs/test_blocks.py"
 

@@ -9,7 +9,7 @@ The first word after the fence is the language; further words say what the block
     ```yaml service         the file of a service; with its name it lies beside the blocks after it
     ```yaml fragment        a part of a flow; it is only read as YAML
     ```python run           a program that ends without an error
-    ```console              commands after `$ ` and all that they print; `…` is any text inside a line
+    ```console              commands after `$ ` and all that they print; `…` is any text in a line, or any lines
     ```sh                   for readers; a `make` target in it exists
     ```<any> file=NAME      kept under that name in the page's folder, for the blocks after it
 
@@ -18,88 +18,15 @@ The blocks of one page share a folder and are taken in order, as a reader would.
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.docs.blocks import FENCE, ROOT, Block, blocks, command, commands, compared, install, named
 
-ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = ROOT / "docs/reference/findings"  # what they show is held against the check in tests/checking
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def named(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    page: Path
-    line: int
-    language: str
-    marks: frozenset[str]
-    file: str | None
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page, from top to bottom."""
-    text = page.read_text(encoding="utf-8")
-    for match in FENCE.finditer(text):
-        language, *words = match["info"].split() or [""]
-        file = next((word.removeprefix("file=") for word in words if word.startswith("file=")), None)
-        marks = frozenset(word for word in words if "=" not in word)
-        yield Block(page, text.count("\n", 0, match.start()) + 1, language, marks, file, match["text"])
-
-
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the page's folder, with what the page has installed there; stdout and stderr together."""
-    if words[0] == "flowlang":
-        words = (sys.executable, "-m", *words)
-    elif words[0] == "python":
-        words = (sys.executable, *words[1:])
-    path = os.pathsep.join([str(folder), str(ROOT / "src")])
-    return subprocess.run(
-        words,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def install(folder: Path) -> None:
-    """What `pip install --editable .` leaves for others to see: the package's name and its entry points."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (info / "METADATA").write_text(metadata, encoding="utf-8")
-    lines = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
-
-
-def as_pattern(expected: str) -> re.Pattern[str]:
-    """What a page shows, as a pattern in which `…` fits any text inside a line."""
-    return re.compile(re.escape(expected).replace("…", r"[^\n]*"))
 
 
 def play(block: Block, folder: Path) -> None:
@@ -139,16 +66,11 @@ def play_yaml(block: Block, folder: Path) -> None:
 
 
 def play_console(block: Block, folder: Path) -> None:
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        line, _, expected = part.partition("\n")
-        words = shlex.split(line)
+    for words, expected in commands(block):
         if words[:2] == ["pip", "install"]:
             install(folder)
             continue
-        done = command(folder, *words)
-        assert as_pattern(expected.rstrip("\n")).fullmatch(done.stdout.rstrip("\n")), (
-            f"{block}: `{line}` printed\n{done.stdout}\nand the page shows\n{expected}"
-        )
+        compared(block, words, command(folder, *words).stdout, expected)
 
 
 @pytest.mark.parametrize("page", [each for each in PAGES if each.parent != FINDINGS], ids=named)

@@ -68,7 +68,6 @@ def test_pages_are_turned_into_those_of_the_site(repository: Path) -> None:
         pytest.param("docs/guides/one.md", "# One\n\n[x](two.md)\n", "one.md: the link `two.md`", id="dead-link"),
         pytest.param("docs/guides/one.md", "- one\n\n  ```yaml\n  a: 1\n  ```\n", "one.md:3: no test", id="indented"),
         pytest.param("docs/guides/one.md", "```yml\na: 1\n```\n", "one.md:1: no test", id="other-name"),
-        pytest.param("docs/guides/one.md", "```yaml maybe\na: 1\n```\n", "one.md:1: no test", id="unknown-mark"),
     ],
 )
 def test_what_is_not_in_order_is_refused(repository: Path, name: str, text: str, said: str) -> None:
