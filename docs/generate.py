@@ -276,7 +276,8 @@ def _overhead(name: str, measured: Mapping[str, Any]) -> str:
     """What `bench/` found for a type: a small operation, and many rows."""
     group, figures = OVERHEAD.get(name, ("", {}))
     found = {each["what"]: each["shown"] for each in measured.get(group, {}).get("figures", ())}
-    return ", ".join(f"{label} {found[what]}" for what, label in figures.items() if what in found) or "not measured"
+    shown = [f"{label} {found[what]}".replace(" ×", "\u00a0×") for what, label in figures.items() if what in found]
+    return "<br>".join(shown) or "not measured"
 
 
 # ---------------------------------------------------------------- connection plugins
