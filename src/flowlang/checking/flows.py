@@ -279,7 +279,8 @@ def _outputs(checker: Checker, scope: Scope) -> tuple[tuple[OutputPlan, ...], Ma
 
 
 def _connection(checker: Checker, scope: Scope, connection: model.Connection) -> ConnectionPlan:
-    plugin, problems = connection_rules.plugin_of(connection, checker.catalogue)
+    wanted = next((each.text for name, each in checker.flow.plugins if name.text == connection.type.text), "")
+    plugin, problems = connection_rules.plugin_of(connection, checker.catalogue, wanted)
     checker.add(problems)
     inner = scope.inner()
     show(inner, "env")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,34 @@ from flowlang.connections._discovery import Candidate
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import PluginError
 from flowlang.records import frozen
+
+IMPORT_LIMIT = 20.0  # seconds
+
+
+def in_time(candidate: Candidate) -> Any:
+    """What importing the candidate gives. Raises what the import raises, `PluginError` when it does not end in time.
+
+    It runs on a thread of its own: nothing can stop an import, but one that hangs need not stop everybody else. Then
+    the thread is left behind, and ends with the process.
+    """
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            found.append(candidate.load())
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits
+            failed.append(error)
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(load,), name=f"import {candidate.target}", daemon=True)
+    thread.start()
+    thread.join(IMPORT_LIMIT)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise PluginError(f"importing it did not end within {IMPORT_LIMIT:g} s")
+    return found[0]
 
 
 @frozen

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flowlang.connections._discovery import Candidate, Installed
-from flowlang.connections._loading import Loading
+from flowlang.connections._loading import Loading, in_time
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import PluginError
 from flowlang.records import frozen
@@ -262,7 +262,7 @@ class PluginRegistry:
         with captured() as output:
             try:
                 if problem is None:
-                    plugin = loading.chosen(candidate.load())
+                    plugin = loading.chosen(candidate.load() if candidate.built_in else in_time(candidate))
             except KeyboardInterrupt:
                 raise
             except PluginError as error:

@@ -97,20 +97,22 @@ steps:
 )
 
 
-def plugin_of(connection: model.Connection, catalogue: Catalogue) -> tuple[ConnectionPlugin | None, list[Diagnostic]]:
-    """The installed plugin of a connection, or why there is none."""
+def plugin_of(
+    connection: model.Connection, catalogue: Catalogue, wanted: str = ""
+) -> tuple[ConnectionPlugin | None, list[Diagnostic]]:
+    """The installed plugin of a connection, or why there is none. `wanted`: the versions that the flow asks for."""
     name, span = connection.type.text, connection.type.span
     if not name:
         return None, []  # the document has reported that there is no type
     provider = catalogue.provider(name)
     if provider.plugin is None and name not in catalogue.registry:
-        return None, [_unknown_type(name, span, catalogue.registry.names())]
+        return None, [_unknown_type(name, span, catalogue.registry.names(), wanted)]
     return provider.plugin, [] if provider.plugin is not None else [Diagnostic(BROKEN, provider.problem, span)]
 
 
-def _unknown_type(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+def _unknown_type(name: str, span: Span, known: Sequence[str], wanted: str) -> Diagnostic:
     close = nearest(name, known)
-    help_ = f"did you mean `{close}`?" if close else "install the package that brings its plugin"
+    help_ = f"did you mean `{close}`?" if close else _install(name, wanted)
     return Diagnostic(
         TYPE,
         f"no plugin for connection type `{name}` is installed",
@@ -119,6 +121,27 @@ def _unknown_type(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
         suggestion=help_,
         fix=respelt(span, close),
     )
+
+
+def _install(name: str, wanted: str) -> str:
+    """The command that installs the plugin of a type, by the name that `flowlang plugin new` gives its package."""
+    if not _TYPE_NAME.fullmatch(name):
+        return "install the package that brings its plugin"
+    return f"`{_pip(f'flowlang-{name}'.replace('_', '-'), wanted)}`, if its package is called as plugins' packages are"
+
+
+def _pip(package: str, wanted: str) -> str:
+    import shlex
+
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return f"pip install {shlex.quote(f'{package}{SpecifierSet(wanted)}')}"
+    except InvalidSpecifier:  # another finding tells of it
+        return f"pip install {package}"
+
+
+_TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]:
@@ -138,7 +161,7 @@ def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]
             continue
         if name.text not in registry:
             if name.text not in reported:
-                yield _unknown_type(name.text, name.span, registry.names())
+                yield _unknown_type(name.text, name.span, registry.names(), wanted.text)
             continue
         try:
             plugin = registry.get(name.text)
@@ -149,7 +172,13 @@ def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]
             continue
         if not fits:
             message = f"plugin `{name.text}` is installed as {plugin.version}, the flow asks for `{wanted.text}`"
-            yield Diagnostic(VERSION, message, wanted.span)
+            yield Diagnostic(VERSION, message, wanted.span, suggestion=_upgrade(registry, name.text, wanted.text))
+
+
+def _upgrade(registry: PluginRegistry, name: str, wanted: str) -> str | None:
+    """The command that brings the wanted version of a plugin, when a package of its own has brought it."""
+    record = registry.info(name)
+    return _pip(record.source.partition(" ")[0], wanted) if record.entry_point is not None else None
 
 
 def config(
