@@ -18,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from flowlang.cli.catalogue import found
 from flowlang.cli.explain import codes
 from flowlang.conformance.page import page as conformance_page
 from flowlang.connections import plugin_registry
@@ -37,6 +38,7 @@ from flowlang.views.tasks import task_record
 from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+SERVICES = Path(__file__).resolve().parents[1] / "examples/services"
 RECORDED = Path(__file__).resolve().parent / "data/conformance.json"
 MEASURED = Path(__file__).resolve().parent / "data/benchmarks.json"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
@@ -231,7 +233,12 @@ def _error(error: ErrorClass, failure: FailurePage) -> Iterator[str]:
 def connection_pages() -> Pages:
     """The list of the types that come with FlowLang, and a page for each and for each of their tasks."""
     known = [described(each) for each in plugin_registry.records() if each.source == "built-in"]
-    yield "connections.md", _connection_list(known)
+    services = [described(found(str(path))) for path in sorted(SERVICES.glob("*.service.yaml"))]
+    yield "connections.md", _connection_list(known, services)
+    for info in services:
+        yield f"connections/{info['type']}.md", _service_page(info)
+        for task in info["tasks"]:
+            yield f"tasks/{task['name']}.md", task_page(task)
     for info in known:
         example = files("flowlang.connections") / info["type"] / "example.yaml"
         yield f"connections/{info['type']}.md", connection_page(info, example.read_text("utf-8"))
@@ -241,7 +248,18 @@ def connection_pages() -> Pages:
         yield f"tasks/{name}.md", task_page(task_record(spec_of(function, name=name)))
 
 
-def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _service_page(info: Mapping[str, Any]) -> Iterator[str]:
+    name = info["type"]
+    yield from connection_page(info, None)
+    yield "## Where it is"
+    yield (
+        f"It is [described in YAML](../../services.md): "
+        f"[{name}.service.yaml](../../../examples/services/{name}.service.yaml) is a file to keep in a project, and "
+        f"[{name}.example.yaml](../../../examples/services/{name}.example.yaml) a flow that uses it."
+    )
+
+
+def _connection_list(known: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield "# Connection types"
     yield (
         "The types that come with FlowLang. [Connections](../connections.md) tells how a flow uses them; "
@@ -266,6 +284,13 @@ def _connection_list(known: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn; "
         "the [benchmarks](../benchmarks.md) have all of it."
     )
+    yield "## Services described in YAML"
+    yield "Files to keep in a project, or to start from: see [Services without code](../services.md)."
+    rows = [
+        f"| [`{each['type']}`](connections/{each['type']}.md) | {_cell(each['description'])} | {len(each['tasks'])} |"
+        for each in services
+    ]
+    yield "\n".join(["| type | for | tasks |", "|---|---|---|", *rows])
     yield "## Tasks without a connection"
     specs = [spec_of(function, name=name) for name, function in FILE_TASKS.items()]
     rows = [f"| [`{each.name}`](tasks/{each.name}.md) | {_cell(each.summary)} |" for each in specs]

@@ -146,6 +146,15 @@ def analyse(
     return Analysis(file, text, findings, facts, mended, frozenset(reached))
 
 
+def analyse_service(text: str, file: str) -> Analysis:
+    """Check `text` as the file of a service. Nothing is known of names."""
+    from flowlang.checking.facts import Facts
+    from flowlang.services.read import read_service
+
+    findings = read_service(file, text.encode("utf-8", "surrogatepass")).findings
+    return Analysis(file, text, findings, Facts(), False, frozenset())
+
+
 def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
     """Check `text` as the file of tests `file`, with the flow that it tests. An error of that flow stands at the head:
     nothing can be said of its tests before it is mended. Nothing is known of names."""

@@ -151,7 +151,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("checking", "flowlang.services.project"): "a flow may use the services that lie around it",
     ("api", "flowlang.services.project"): "which types there are for a flow in a folder",
     ("trials", "flowlang.services.project"): "the connection of a flow may be to a service of its project",
-    ("editing", "flowlang.services.project"): "the schema of a flow has the services of the project",
+    ("editing", "flowlang.services"): "a service that is being written is checked, and those of a project are known",
     ("testing", "flowlang.services"): "the tests in the files of services, and the services of a project",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",
     ("engine", "flowlang.tasks"): "streams and contexts are what a task is given, and gives back",

@@ -214,3 +214,10 @@ def test_slack_asks_to_wait(slack: Slack, run: Run) -> None:
     result = run("slack", [step], {"ts": "${sent.ts}"})
     assert result.outputs == {"ts": "1700000000.000000"}, result.failure
     assert slack.messages["C1"][0]["text"] == "hi"
+
+
+def test_each_batch_is_a_write_of_its_own(airtable: Airtable, run: Run) -> None:
+    """An `idempotency_key` of the step becomes one for each request: the second is no repetition of the first."""
+    step = {"connection": "api", "table": "Tasks", "records": [{"Name": "x"}] * 11, "idempotency_key": "order-7"}
+    assert run("airtable", [{"airtable_create": step}]).succeeded
+    assert [each.headers["idempotency-key"] for each in airtable.asked] == ["order-7:0", "order-7:10"]

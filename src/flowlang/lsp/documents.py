@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flowlang import api
-from flowlang.editing import Analysis, analyse, analyse_tests, schema, tests_schema
+from flowlang.editing import Analysis, analyse, analyse_service, analyse_tests, schema, service_schema, tests_schema
 from flowlang.lsp.positions import Lines, lines_of
 from flowlang.lsp.structure import Structure
 
@@ -49,6 +49,11 @@ class Document:
         return self.path.endswith(".test.yaml")
 
     @property
+    def holds_service(self) -> bool:
+        """Whether it is the file of a service, and no flow."""
+        return self.path.endswith(".service.yaml")
+
+    @property
     def fresh(self) -> bool:
         return self.analysis is not None and self.analysis.text == self.lines.text
 
@@ -65,6 +70,7 @@ class Documents:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="flowlang-check")
         self._plain: Structure | None = None
         self._of_tests: Structure | None = None
+        self._of_services: Structure | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when the editor was heard or answered last, by the clock of `time.monotonic`
         self._answering = False
@@ -157,6 +163,8 @@ class Documents:
                     found = await loop.run_in_executor(
                         self._worker, analyse_tests, lines.text, document.path, self.read
                     )
+                elif document.holds_service:
+                    found = await loop.run_in_executor(self._worker, analyse_service, lines.text, document.path)
                 else:
                     found = await loop.run_in_executor(self._worker, self._analysed, lines, document.path, line)
             except RuntimeError:
@@ -189,10 +197,14 @@ class Documents:
         return document.analysis if document.fresh else None
 
     def structure(self, document: Document) -> Structure:
-        """What may stand in this flow: everything that is installed, and its own tasks; or in this file of tests."""
+        """What may stand in this flow: everything that is installed, and its own tasks; or in this file of tests, or
+        of a service."""
         if document.holds_tests:
             self._of_tests = self._of_tests or Structure(tests_schema())
             return self._of_tests
+        if document.holds_service:
+            self._of_services = self._of_services or Structure(service_schema())
+            return self._of_services
         own = document.analysis.facts.own_tasks if document.analysis is not None else {}
         if not own:
             if self._plain is None:

@@ -201,7 +201,7 @@ def _reading(server: FlowServer) -> None:
     @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
     def formatting(ls: FlowServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
         document = ls.document(params.text_document)
-        if document is None or document.holds_tests:
+        if document is None or document.holds_tests or document.holds_service:
             return []
         return wire.edits(navigation.formatted(document.lines, document.path), document.lines)
 

@@ -37,12 +37,10 @@ class Caller:
         params = _checked(operation, given)
         if operation.batches is not None:
             return await self._in_batches(operation, operation.batches, client, context, params)
-        return await self._once(operation, client, context, [self._config, params])
+        return await self._once(operation, client, key_of(context), [self._config, params])
 
-    async def _once(
-        self, operation: Operation, client: Client, context: Context | None, roots: list[Any]
-    ) -> dict[str, Any]:
-        call = await self._call(operation, client, roots, key_of(context))
+    async def _once(self, operation: Operation, client: Client, key: str | None, roots: list[Any]) -> dict[str, Any]:
+        call = await self._call(operation, client, roots, key)
         await self._pace.turn()
         answer = await client.answer(call)
         if operation.outputs is None:
@@ -57,11 +55,13 @@ class Caller:
         items = batches.of(self._config, params)
         if not isinstance(items, (list, tuple)):
             raise invalid("what comes in batches is a list, and this is none")
+        key = key_of(context)
         merged: dict[str, Any] = {name: [] if how == "join" else 0 for name, how in batches.merge.items()}
         for start in range(0, len(items), batches.size):
             batch = list(items[start : start + batches.size])
+            own = f"{key}:{start}" if key is not None else None  # each batch is a write of its own
             try:
-                found = await self._once(operation, client, context, [self._config, params, batch])
+                found = await self._once(operation, client, own, [self._config, params, batch])
                 _merge(operation, batches, merged, found)
             except RequestFailed as error:
                 raise _partial(operation, error, start, len(batch), len(items)) from error
