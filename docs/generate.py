@@ -18,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from flowlang.authoring.page import page as new_plugin_page
 from flowlang.cli.catalogue import found
 from flowlang.cli.explain import codes
 from flowlang.conformance.page import page as conformance_page
@@ -308,6 +309,11 @@ def _overhead(name: str, measured: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- connection plugins
 
 
+def authoring_pages() -> Pages:
+    """What `flowlang plugin new` writes."""
+    yield "../new-plugin.md", new_plugin_page()
+
+
 def conformance_pages() -> Pages:
     """What plugins prove; what the kit found is measured by tests/conformance/recording.py."""
     yield "../conformance.md", conformance_page(json.loads(RECORDED.read_text("utf-8")))
@@ -315,6 +321,7 @@ def conformance_pages() -> Pages:
 
 GENERATORS: tuple[Callable[[], Pages], ...] = (
     verb_pages, function_pages, finding_pages, error_pages, connection_pages, conformance_pages,
+    authoring_pages,
 )  # fmt: skip
 
 

@@ -15,12 +15,14 @@ from flowlang.tasks.signature import INJECTED, innermost, is_async, resolved_hin
 _EFFECTS = '`@task(effect="read")`, or `@task(effect="write", idempotent=…)`'
 
 
-def methods_of(kind: type[ConnectionPlugin], owner: str) -> Mapping[str, str]:
+def methods_of(kind: type[ConnectionPlugin], form: type[ConnectionPlugin], owner: str) -> Mapping[str, str]:
     """Task name → the method that is it, in the order in which they are written. Raises `PluginError` that names the
-    method and says what is right."""
+    method and says what is right.
+
+    `form` is the class of the short form: bases that are plugins in the long form bring their tasks themselves."""
     prefix = kind.task_prefix or kind.name.replace("-", "_")
     found: dict[str, str] = {}
-    for method, function in _decorated(kind):
+    for method, function in _decorated(kind, form):
         options = options_of(function)
         name = options.name or f"{prefix}_{method.strip('_')}"
         where = f"{owner}: task `{name}`, the method `{method}`,"
@@ -38,9 +40,10 @@ def methods_of(kind: type[ConnectionPlugin], owner: str) -> Mapping[str, str]:
     return found
 
 
-def _decorated(kind: type) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _decorated(kind: type, form: type) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The methods under `@task`, inherited ones first; one that a subclass replaces counts once, as replaced."""
-    names = dict.fromkeys(name for each in reversed(kind.__mro__) for name in vars(each))
+    own = [each for each in reversed(kind.__mro__) if issubclass(each, form) or not issubclass(each, ConnectionPlugin)]
+    names = dict.fromkeys(name for each in own for name in vars(each))
     for name in names:
         function = inspect.getattr_static(kind, name)
         if callable(function) and _is_marked(function):

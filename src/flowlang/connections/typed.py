@@ -83,7 +83,7 @@ class TypedPlugin(ConnectionPlugin, Generic[C]):
         if config is not cls._config:
             cls._config, cls._schema = config, schema_of_config(config, owner)
             hide_secrets(config, cls._schema)
-        cls._methods = methods_of(cls, owner)
+        cls._methods = methods_of(cls, TypedPlugin, owner)
         cls.description = cls.description or _first_line(cls.__doc__)
         if cls.open is TypedPlugin.open and cls.connect is TypedPlugin.connect:
             raise PluginError(
@@ -124,13 +124,18 @@ class TypedPlugin(ConnectionPlugin, Generic[C]):
         if not fits:
             return fits, reason
         try:
-            build(self._config, config)
+            self.settings_of(config)
         except ValueError as error:
             return False, str(error)
         return True, None
 
+    def settings_of(self, config: dict[str, Any]) -> C:
+        """The dataclass of a checked config."""
+        made: C = build(self._config, config)
+        return made
+
     async def connect(self, config: dict[str, Any]) -> Any:
-        self._held = held = Held(self.open(build(self._config, config)))
+        self._held = held = Held(self.open(self.settings_of(config)))
         return await held.enter()
 
     async def disconnect(self) -> None:
