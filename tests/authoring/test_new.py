@@ -33,6 +33,7 @@ TEMPLATES = ROOT / "src/flowlang/authoring/templates"
         ("!", "digits and `_`"),
         ("class", "`class` is a word of Python, which no plugin can have as its name: `class_service`"),
         ("match", "a word of Python"),
+        ("a_name_that_is_far_too_long", "has 27 letters: 24 at most"),
         ("redis", "there is a connection type `redis` already (built-in)"),
     ],
 )

@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
 _HIDDEN = {"gitignore": ".gitignore", "github": ".github"}  # not hidden here, where tools would look at them
 _EXTRAS = {"http": "http"}  # of FlowLang, that a kind stands on
 _MODULE = "src/flowlang_acme/"
+_LONGEST = 24  # letters of a name: the lines of the templates have room for so many
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _WORD = re.compile(r"flowlang-acme|acme|Acme|ACME")
 
@@ -49,6 +50,8 @@ def checked_name(name: str) -> str:
         hint = f": `{better}`" if _NAME.fullmatch(better) else ""
         raise PluginError(f"`{name}` cannot name a plugin: it has to begin with a letter, and hold small letters, "
                           f"digits and `_`{hint}")  # fmt: skip
+    if len(name) > _LONGEST:
+        raise PluginError(f"`{name}` has {len(name)} letters: {_LONGEST} at most, since every task begins with it")
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         raise PluginError(f"`{name}` is a word of Python, which no plugin can have as its name: `{name}_service`")
     if name in plugin_registry:

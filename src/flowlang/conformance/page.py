@@ -27,7 +27,8 @@ class TestPrices(PluginConformance):
         return {"prices": {"pen": 120}}
 ```
 
-pytest then runs a test for each check. The same without pytest:
+pytest then runs a test for each check, and [`flowlang plugin test`](cli.md#proving-a-plugin) prints how they ended with
+the score. The same without pytest:
 
 ```python file=examine.py
 from flowlang_prices import PricesPlugin

@@ -39,18 +39,8 @@ from copy import deepcopy
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from flowlang.connections._held import Held
-from flowlang.connections._typed_config import (
-    Ge,
-    Gt,
-    Le,
-    Lt,
-    MaxLen,
-    MinLen,
-    Pattern,
-    build,
-    hide_secrets,
-    schema_of_config,
-)
+from flowlang.connections._typed_config import build, hide_secrets, schema_of_config
+from flowlang.connections._typed_marks import Ge, Gt, Le, Lt, MaxLen, MinLen, Pattern
 from flowlang.connections._typed_tasks import methods_of
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.exceptions import ConnectionError, PluginError

@@ -10,6 +10,9 @@ from flowlang.testing import VALUE, Call, Operations, PluginConformance, call
 from flowlang_acme import AcmePlugin
 
 
+WRONG = [{"key": "fine", "value": 1}, {"key": "", "value": 2}]
+
+
 def filling(count: int) -> Call:
     """The call that puts so many values there."""
     items = [{"key": f"item{number:06}", "value": "x" * 20} for number in range(count)]
@@ -31,7 +34,7 @@ class TestAcme(PluginConformance):
         repeat=call("acme_put", key="again", value="the same"),
         stream=call("acme_scan", prefix="item"),
         fill=filling,
-        bad_batch=call("acme_put_many", items=[{"key": "fine", "value": 1}, {"key": "", "value": 2}]),
+        bad_batch=call("acme_put_many", items=WRONG),
         bad_item="item 1",
         put=call("acme_put", key="kept", value=VALUE),
         get=call("acme_get", key="kept"),
