@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 from tests.services.conftest import SHIPPED
+from tests.testing.support import in_pytest
 
 from flowlang import editing
 from flowlang.services.operations import BATCHES_KEYS, OPERATION_KEYS, PAGES_KEYS, REQUEST_KEYS
@@ -175,3 +176,15 @@ def test_the_schema_for_editors_has_the_keys_of_the_check() -> None:
     assert keys(defs["trials"]["items"]) == set(TEST_KEYS)
     assert keys(defs["replies"]["items"]) == set(REPLY_KEYS)
     assert keys(defs["asked"]) == set(ASKED_KEYS)
+
+
+def test_pytest_runs_them_too(tmp_path: Path) -> None:
+    """Each is a test of its own name; what fails is told at its place."""
+    wrong = (
+        "  - {name: wrong, operation: order, params: {number: 5}, replies: [{json: {total: 1}}], outputs: {total: 2}}\n"
+    )
+    (tmp_path / "acme.service.yaml").write_text(HEAD + RIGHT + wrong)
+    told = in_pytest(tmp_path, ".")
+    assert "1 failed, 4 passed" in told, told
+    assert "1 passed" in in_pytest(tmp_path, "acme.service.yaml::pages")
+    assert "output `total`: expected 2, got 1" in told

@@ -1,4 +1,5 @@
-"""`*.test.yaml` files as tests of pytest. Installed with FlowLang; it costs nothing until there is such a file.
+"""`*.test.yaml` files, and the tests in `*.service.yaml` files, as tests of pytest. Installed with FlowLang; it costs
+nothing until there is such a file.
 
 [pytest]
 flowlang_tests = false     switches it off
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from flowlang.services.trials import Trial
     from flowlang.testing.model import Case, Suite
     from flowlang.testing.recording import Recordings
 
 _RECORDED = pytest.StashKey[list[str]]()  # the files that were written
 _OURS = re.compile(r"^(flow|tests)[ \t]*:", re.MULTILINE)
+_OF_SERVICE = re.compile(r"^tests[ \t]*:", re.MULTILINE)
+_KINDS = (".test.yaml", ".service.yaml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,9 +46,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A test file of ours. Others may call their files the same, so it has to look like one."""
-    if not file_path.name.endswith(".test.yaml") or not parent.config.getini("flowlang_tests"):
+    kind = next((each for each in _KINDS if file_path.name.endswith(each)), None)
+    if kind is None or not parent.config.getini("flowlang_tests"):
         return None
     text = file_path.read_text(encoding="utf-8", errors="replace")
+    if kind == ".service.yaml":
+        return ServiceFile.from_parent(parent, path=file_path) if _OF_SERVICE.search(text) else None
     return FlowTestFile.from_parent(parent, path=file_path) if _OURS.search(text) else None
 
 
@@ -118,5 +125,49 @@ class FlowTest(pytest.Item):
         return self.path, self.case.name.span.start.line - 1, self.name
 
 
+class ServiceFile(pytest.File):
+    """The file of a service with tests in it. A file that is invalid is an error of the collection."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from flowlang.services.plugin import plugin_of
+        from flowlang.services.read import read_service
+
+        file = _near(self.path)
+        read = read_service(file)
+        if read.service is None:
+            from flowlang.views.findings import findings_text
+
+            errors = [each for each in read.findings if each.severity == "error"]
+            raise self.CollectError(findings_text(errors, {file: read.text}))
+        kind = plugin_of(read.service)
+        for trial in read.trials:
+            yield ServiceTest.from_parent(self, name=trial.name.text, kind=kind, trial=trial, file=file, text=read.text)
+
+
+class ServiceTest(pytest.Item):
+    """One test of a service."""
+
+    def __init__(self, *, kind: Any, trial: Trial, file: str, text: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind, self.trial = kind, trial
+        self.file, self.text = file, text
+
+    def runtest(self) -> None:
+        from flowlang.testing.of_services import run_trial
+        from flowlang.testing.report import problems_text
+
+        outcome = run_trial(self.file, self.kind, self.trial)
+        if not outcome.passed:
+            raise FlowTestFailed(problems_text(outcome, {self.file: self.text}))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, FlowTestFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.trial.name.span.start.line - 1, self.name
+
+
 class FlowTestFailed(Exception):
-    """A test of a flow failed; the text says why."""
+    """A test of a flow or a service failed; the text says why."""
