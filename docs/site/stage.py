@@ -28,6 +28,7 @@ _FENCE = re.compile(
     r"^(?P<fence> *(?:```+|~~~+))(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=fence) *$", re.MULTILINE | re.DOTALL
 )
 _LINK = re.compile(r"(?P<head>\]\()(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
+_CODE_IN_ROW = re.compile(r"`[^`\n]*`(?=.*\|$)", re.MULTILINE)
 _NOTE = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 
 Nav = list[Any]
@@ -118,7 +119,9 @@ def _linked(text: str, source: str, sources: dict[str, str], root: Path, problem
             return link[0]
         return f"{link['head']}{posixpath.relpath(name, posixpath.dirname(sources[source]) or '.')}{anchor}"
 
-    return _LINK.sub(turned, text)
+    # In a table GitHub wants `\|` for a `|`, also inside of code; there the builder would show the backslash.
+    plain = _CODE_IN_ROW.sub(lambda code: code[0].replace("\\|", "|"), text)
+    return _LINK.sub(turned, plain)
 
 
 # ---------------------------------------------------------------- the examples

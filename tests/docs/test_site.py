@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
         "CHANGELOG.md": "# Changelog\n",
         "examples/hello.yaml": "flow: hello\n",
         "docs/index.md": "# Home\n\n[first](../README.md) [hello](../examples/hello.yaml)\n",
-        "docs/guides/one.md": "# One\n\n## A part\n\n```yaml run file=a.yaml\nflow: a\n```\n",
+        "docs/guides/one.md": "# One\n\n## A part\n\n| `a\\|b` | c |\n\n```yaml run file=a.yaml\nflow: a\n```\n",
         "docs/site/nav.yml": NAV,
     }
     for name, text in files.items():
@@ -56,7 +56,9 @@ def test_pages_are_turned_into_those_of_the_site(repository: Path) -> None:
         .read_text("utf-8")
         .endswith("[first](readme.md) [hello](examples.md#examples-hello-yaml)\n")
     )
-    assert '```yaml title="a.yaml"\n' in (repository / "out/guides/one.md").read_text("utf-8")
+    guide = (repository / "out/guides/one.md").read_text("utf-8")
+    assert '```yaml title="a.yaml"\n' in guide
+    assert "| `a|b` | c |" in guide
     assert "guides/one.md#a-part" in (repository / "out/readme.md").read_text("utf-8")
 
 
