@@ -26,6 +26,7 @@ import yaml
 from tests.docs.blocks import FENCE, ROOT, Block, blocks, command, commands, compared, install, named
 
 FINDINGS = ROOT / "docs/reference/findings"  # what they show is held against the check in tests/checking
+TUTORIAL = ROOT / "docs/tutorial.md"  # played in test_tutorial.py
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -73,7 +74,7 @@ def play_console(block: Block, folder: Path) -> None:
         compared(block, words, command(folder, *words).stdout, expected)
 
 
-@pytest.mark.parametrize("page", [each for each in PAGES if each.parent != FINDINGS], ids=named)
+@pytest.mark.parametrize("page", [each for each in PAGES if each.parent != FINDINGS and each != TUTORIAL], ids=named)
 def test_what_a_page_shows_is_so(page: Path, tmp_path: Path) -> None:
     """Every block of the page does what its marks say, in order, in one folder."""
     for block in blocks(page):
