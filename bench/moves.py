@@ -13,7 +13,7 @@ from typing import Any
 
 import flowlang
 from databases import server
-from harness import Figure, in_turn, run, seconds
+from harness import Figure, in_turn, run, seconds, spawn
 
 ROWS = 1_000_000
 READ, WRITTEN, COPIED = 5_000, 500, 20_000  # rows of one fetch, of one INSERT, of one COPY
@@ -43,11 +43,13 @@ def moves() -> list[Figure]:
     with server("postgres") as url, tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "rows.db"))
         asyncio.run(_fill(url))
-        there = flowlang.load(text=_flow(f"postgres, url: '{url}'", f"sqlite, database: '{file}'", "pg", "sqlite"))
-        back = flowlang.load(text=_flow(f"sqlite, database: '{file}'", f"postgres, url: '{url}'", "sqlite", "pg"))
+        there = _flow(f"postgres, url: '{url}'", f"sqlite, database: '{file}'", "pg", "sqlite")
+        back = _flow(f"sqlite, database: '{file}'", f"postgres, url: '{url}'", "sqlite", "pg")
         return [
             _figure("PostgreSQL to SQLite", lambda: _empty_file(file), there, lambda: _to_sqlite(url, file)),
+            _memory("PostgreSQL to SQLite", lambda: _empty_file(file), there),
             _figure("SQLite to PostgreSQL", lambda: _empty_table(url), back, lambda: _to_postgres(file, url)),
+            _memory("SQLite to PostgreSQL", lambda: _empty_table(url), back),
         ]
 
 
@@ -55,7 +57,9 @@ def _flow(source: str, target: str, read: str, write: str) -> str:
     return FLOW.format(source=source, target=target, read=read, write=write, size=READ if read == "pg" else COPIED)
 
 
-def _figure(way: str, empty: Callable[[], Any], flow: flowlang.Flow, by_hand: Callable[[], Any]) -> Figure:
+def _figure(way: str, empty: Callable[[], Any], text: str, by_hand: Callable[[], Any]) -> Figure:
+    flow = flowlang.load(text=text)
+
     async def floor() -> None:
         await empty()
         await by_hand()
@@ -68,6 +72,15 @@ def _figure(way: str, empty: Callable[[], Any], flow: flowlang.Flow, by_hand: Ca
     how = "a stream, `for_each` with `batch_size` and a batch insert; by hand reading and writing overlap; 3 rounds"
     floor_text, own = f"by hand: {seconds(measured.of(0))}", seconds(measured.of(1))
     return Figure(f"{ROWS:,} rows, {way}", floor_text, own, measured.ratio(1), "×", 1.25, how)
+
+
+def _memory(way: str, empty: Callable[[], Any], text: str) -> Figure:
+    asyncio.run(empty())
+    peak = int(spawn(["-m", "move_rows", text]))
+    bare = int(spawn(["-c", "import memory; print(memory.peak_memory())"]))
+    how = "the same flow in a child process; its high-water mark"
+    floor = f"an empty Python process: {bare / 1e6:.0f} MB"
+    return Figure(f"peak memory, {way}", floor, f"{peak / 1e6:.0f} MB", peak / 1e6, "MB", 150, how)
 
 
 # ---------------------------------------------------------------- tables

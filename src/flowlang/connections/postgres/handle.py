@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from flowlang.connections._sql.dialect import POSTGRES
@@ -25,6 +25,25 @@ from flowlang.tasks.table import Table
 CLOSE_LIMIT = 2.0  # seconds for a farewell to a server that may be gone
 _KEPT_STATEMENTS = 200
 _DEFINES = frozenset({"CREATE", "ALTER", "DROP"})  # they change what other statements mean
+
+
+class _Told:
+    """A class and no generator, since it stands around every statement."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, FlowExecutionError):
+            return
+        import asyncpg
+
+        if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
+            raise value_refused(error) or translated(error) from error
+        if isinstance(error, (ValueError, OverflowError)):
+            raise translated(error) from error
+
+
+_TOLD = _Told()
 
 
 class Handle(SqlHandle):
@@ -91,22 +110,9 @@ class Handle(SqlHandle):
 
     # ── statements ──────────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """The driver's errors as FlowLang's."""
-        import asyncpg
-
-        try:
-            yield
-        except FlowExecutionError:
-            raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise value_refused(error) or translated(error) from error
-        except (ValueError, OverflowError) as error:
-            raise translated(error) from error
-        except AssertionError as error:  # how the driver says that an answer makes no sense
-            self._driver.terminate()
-            raise translated(error) from error
+    def told(self) -> _Told:
+        """`with` it: the driver's errors as FlowLang's."""
+        return _TOLD
 
     async def prepared(self, text: str) -> Statement:
         """The statement, prepared at the server the first time."""
