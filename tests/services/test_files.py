@@ -199,3 +199,16 @@ def test_a_connection_is_tested_by_the_operation_that_the_file_names(airtable: A
     wrong = CliRunner().invoke(root, ["connection", "test", "--type", shipped("slack"), *given])
     assert "failed at auth" in wrong.output
     assert "auth.test: invalid_auth" in wrong.output
+
+
+def test_a_package_of_a_service_is_checked_like_one_of_a_plugin(tmp_path: Path) -> None:
+    """`flowlang plugin check` and `docs` read the file that the entry point names."""
+    (tmp_path / "acme_flows").mkdir()
+    (tmp_path / "acme_flows/__init__.py").touch()
+    (tmp_path / "acme_flows/acme.service.yaml").write_text(SERVICE.format(version="1.0.0"))
+    points = '[project.entry-points."flowlang.connections"]\nacme = "acme_flows:acme.service.yaml"\n'
+    project = '[project]\nname = "acme-flows"\nversion = "1.0.0"\ndependencies = ["flowlang[http]>=0.1"]\n'
+    (tmp_path / "pyproject.toml").write_text(project + points)
+    assert "acme: no errors" in command("plugin", "check", str(tmp_path))
+    command("plugin", "docs", str(tmp_path))
+    assert "`acme_order`" in (tmp_path / "docs/acme-reference.md").read_text()

@@ -168,7 +168,7 @@ def test_what_is_left_out_is_not_sent(github: GitHub, run: Run) -> None:
 def test_a_used_up_rate_limit_is_told_by_headers_and_waited_for(github: GitHub, run: Run) -> None:
     """403 with `x-ratelimit-remaining: 0` is no lack of permission: it is tried again after the time of the reset, by
     the policy that the service has for steps without one of their own."""
-    github.next_replies = [used_up(1)]
+    github.next_replies = [used_up(0)]
     result = run("github", [{"github_get_repo": {"connection": "api", "owner": "octo", "repo": "cat"}}])
     assert result.succeeded, result.failure
     assert len(github.asked) == 2
@@ -210,7 +210,7 @@ def test_slack_says_200_and_means_an_error(slack: Slack, run: Run, error: str, k
 
 def test_slack_asks_to_wait(slack: Slack, run: Run) -> None:
     step = {"slack_post_message": {"id": "sent", "connection": "api", "channel": "C1", "text": "hi", "retry": 2}}
-    slack.next_replies = [(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})]
+    slack.next_replies = [(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})]
     result = run("slack", [step], {"ts": "${sent.ts}"})
     assert result.outputs == {"ts": "1700000000.000000"}, result.failure
     assert slack.messages["C1"][0]["text"] == "hi"

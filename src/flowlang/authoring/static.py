@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,14 +88,29 @@ def _needs(project: Project, records: Sequence[Mapping[str, Any]]) -> Iterator[F
     brought: set[str] = set()
     for text in (*project.requires, *(one for extra in (project.extras or {}).values() for one in extra)):
         try:
-            brought.add(canonicalize_name(Requirement(text).name))
+            wanted = Requirement(text)
         except InvalidRequirement:
             yield Finding("error", "", "package/requires", f"`{text}` is no requirement (PEP 508): `package>=1.0`")
+            continue
+        brought.add(canonicalize_name(wanted.name))
+        if canonicalize_name(wanted.name) == "flowlang":
+            brought |= {canonicalize_name(each) for each in _of_extras(wanted.extras)}
     for record in records:
         for each in record["dependencies"]:
             if each["name"] and canonicalize_name(each["name"]) not in brought:
                 told = f"the plugin needs `{each['requirement']}`, which neither a dependency nor an extra brings"
                 yield Finding("error", record["type"], "package/requires", told)
+
+
+def _of_extras(extras: Collection[str]) -> Iterator[str]:
+    """The packages that extras of FlowLang itself bring: `flowlang[http]`."""
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    for each in map(Requirement, metadata.requires("flowlang") or ()):
+        if each.marker is not None and any(each.marker.evaluate({"extra": extra}) for extra in extras):
+            yield each.name
 
 
 def _files(folder: Path) -> Iterator[Finding]:
