@@ -33,12 +33,15 @@ VARIABLES: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_works_as_it_is(kind: str, tmp_path: Path) -> None:
-    """Clean by ruff and mypy; listed; its example runs; its own tests pass; it is proven by `plugin test`."""
+    """Clean by ruff, mypy and `plugin check`; its example runs; its own tests pass; `plugin test` finds it proven."""
     done(sys.executable, "-m", "flowlang", "plugin", "new", "stock", "--kind", kind, cwd=tmp_path)
     package = tmp_path / "flowlang-stock"
     done(TOOLS / "ruff", "check", "--no-cache", ".", cwd=package)
     done(TOOLS / "ruff", "format", "--no-cache", "--check", ".", cwd=package)
     done(TOOLS / "mypy", "--cache-dir", ROOT / ".mypy_cache/newcomer", cwd=package)
+
+    found = done(sys.executable, "-m", "flowlang", "plugin", "check", "--strict", cwd=package)
+    assert "stock: no errors, no warnings" in found
 
     env = installed(package, tmp_path)
     listed = env.flowlang("connection", "list", cwd=tmp_path)

@@ -31,7 +31,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 _HIDDEN = {"gitignore": ".gitignore", "github": ".github"}  # not hidden here, where tools would look at them
-_EXTRAS = {"http": "http"}  # of FlowLang, that a kind stands on
+_NEEDS = {"http": "httpx2>=2.16"}  # what a kind stands on, as its plugin states it, too
 _MODULE = "src/flowlang_acme/"
 _LONGEST = 24  # letters of a name: the lines of the templates have room for so many
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -106,11 +106,11 @@ def folder(name: str, kind: str, connections: Path) -> list[Path]:
 
 
 def common(kind: str, name: str) -> dict[str, str]:
-    """What every package has, with the extra of FlowLang that the kind stands on."""
+    """What every package has, with the package that the kind stands on among its dependencies."""
     found = rendered("package", name)
-    if kind in _EXTRAS:
-        project = found["pyproject.toml"]
-        found["pyproject.toml"] = project.replace('"flowlang>=', f'"flowlang[{_EXTRAS[kind]}]>=')
+    if kind in _NEEDS:
+        head, mark, tail = found["pyproject.toml"].partition("]\n\n[project.optional")
+        found["pyproject.toml"] = f'{head}, "{_NEEDS[kind]}"{mark}{tail}'
     return found
 
 

@@ -9,7 +9,6 @@ from flowlang.testing import VALUE, Call, Operations, PluginConformance, call
 
 from flowlang_acme import AcmePlugin
 
-
 WRONG = [{"key": "fine", "value": 1}, {"key": "", "value": 2}]
 
 

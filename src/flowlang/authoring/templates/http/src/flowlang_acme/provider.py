@@ -44,7 +44,7 @@ class AcmePlugin(TypedPlugin[Config]):
     name = "acme"
     version = "0.1.0"
     category = "http"
-    requires = ("httpx2>=2.16",)  # of the extra `flowlang[http]`
+    requires = ("httpx2>=2.16",)  # what FlowLang's HTTP stands on: in pyproject.toml, too
     error_table = staticmethod(verdict)
 
     @asynccontextmanager
