@@ -24,7 +24,7 @@ from flowlang.checking.scope import Scope, Unseen
 from flowlang.checking.steps import block, ids, label
 from flowlang.checking.values import Compiler, Wanted, evaluator, in_dict
 from flowlang.connections.base import ConnectionPlugin
-from flowlang.connections.config import prepare, schema_of
+from flowlang.connections.config import schema_of
 from flowlang.connections.registry import PluginRegistry
 from flowlang.diagnostics import has_errors, ordered
 from flowlang.document import model
@@ -306,10 +306,8 @@ def _connection(checker: Checker, scope: Scope, connection: model.Connection) ->
         values[name.text] = _known(value, (name.text,), places, textual)
     ready = None
     if plugin is not None:
-        refused = list(connection_rules.config(connection, plugin, values, set(textual), places))
+        ready, refused = connection_rules.config(connection, plugin, values, set(textual), places)
         checker.add(refused)
-        if not textual and not refused:
-            ready = prepare(plugin, values)
         if not refused:
             schema = schema_of(plugin)
             checker.add(literal_credential.in_config(connection, schema, values, places.values, textual))

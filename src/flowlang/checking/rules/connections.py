@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from flowlang.checking.catalogue import Catalogue
 from flowlang.connections._messages import CONFIG_MISSING, CONFIG_UNKNOWN_KEY
 from flowlang.connections.base import ConnectionPlugin
-from flowlang.connections.config import ConfigProblem, check_literal, schema_of
+from flowlang.connections.config import ConfigProblem, Prepared, check_literal, prepare, schema_of
 from flowlang.connections.dependencies import missing, pip_line
 from flowlang.connections.registry import PluginRegistry
 from flowlang.diagnostics import Diagnostic, Span, code, nearest, respelt
@@ -187,18 +187,25 @@ def config(
     values: dict[str, object],
     dynamic: set[Path],
     places: Places,
-) -> Iterator[Diagnostic]:
-    """What the schema says of the values that are known before the run."""
+) -> tuple[Prepared | None, list[Diagnostic]]:
+    """What the schema says of the values that are known before the run; with the ready config, when all are known and
+    nothing is wrong."""
+    ready = None
     try:
-        found = check_literal(plugin, values, dynamic)
+        if dynamic:
+            found = check_literal(plugin, values, dynamic)
+        else:
+            ready = prepare(plugin, values)
+            found = list(ready.problems)
     except PluginError as error:
-        yield Diagnostic(BROKEN, str(error), connection.type.span)
-        return
+        return None, [Diagnostic(BROKEN, str(error), connection.type.span)]
     meant = {_meant(each, plugin, connection) for each in found if each.code == CONFIG_UNKNOWN_KEY}
+    refused = []
     for problem in found:
         lacking = (problem.suggestion or "").partition(":")[0]
         if problem.code != CONFIG_MISSING or (*problem.path, lacking) not in meant:  # it is there, mistyped
-            yield _finding(connection, plugin, problem, places)
+            refused.append(_finding(connection, plugin, problem, places))
+    return None if refused else ready, refused
 
 
 HOST_KEYS = ("type", "lazy", "connect_timeout", "acquire_timeout")
