@@ -30,7 +30,8 @@ FLOWS = [
     *sorted(
         each
         for each in (ROOT / "examples").rglob("*.yaml")
-        if not each.name.endswith(".test.yaml") and each.parent.name != "plugin"  # its plugin is not installed here
+        if not each.name.endswith((".test.yaml", ".service.yaml"))
+        and each.parent.name != "plugin"  # its plugin is not installed here
     ),
     *sorted((ROOT / "src/flowlang/connections").glob("*/example.yaml")),
 ]

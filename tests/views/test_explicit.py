@@ -29,7 +29,7 @@ FLOWS = [
     path
     for folder in FOLDERS
     for path in sorted((ROOT / folder).rglob("*.yaml"))
-    if ".test." not in path.name and path.stem not in OTHER_PLUGINS
+    if not path.name.endswith((".test.yaml", ".service.yaml")) and path.stem not in OTHER_PLUGINS
 ]
 NOTE = re.compile(r" # (default|from `defaults`).*$", re.MULTILINE)
 NOT_MEANT = frozenset("at span spans scalar expression template file text unread default_span inputs_at".split())
