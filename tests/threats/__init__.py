@@ -80,6 +80,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/connections/test_scaffold.py",
         "tests/faults/test_rogues.py",
     ),
+    "30 more rows than memory holds": ("tests/threats/test_little_memory.py",),
     "31 servers that die and come back, between statements and inside of them": ("tests/faults/test_restarts.py",),
     "32 a reply lost after the write or the commit: unknown, and not done again": (
         "tests/faults/test_links.py",

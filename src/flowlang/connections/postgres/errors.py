@@ -83,7 +83,9 @@ def state_of(error: BaseException) -> str | None:
 
 
 def verdict(error: BaseException) -> Classified | None:
-    """The class of an error of asyncpg; None for anything else."""
+    """The class of an error of asyncpg, and of too little memory for what it reads; None for anything else."""
+    if _out_of_memory(error):
+        return _classified("limit")
     state = state_of(error)
     if state is not None:
         return _by_state(state, str(error))
@@ -91,6 +93,11 @@ def verdict(error: BaseException) -> Classified | None:
         return None
     name = "validation" if isinstance(error, ValueError) else "connection_lost"
     return _classified(name)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """asyncio ends a link whose next bytes find no memory, and asyncpg gives that as the cause of the link's end."""
+    return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
 def _by_state(state: str, text: str) -> Classified:
@@ -140,6 +147,8 @@ def _text(error: BaseException, known: Classified) -> str:
 
 def _said(error: BaseException) -> str:
     """The driver's words, or the reason for which this side broke the link off (see `wire`)."""
+    if _out_of_memory(error):
+        return "the answer does not fit into memory: `pg_stream` reads it in batches"
     return str(error.__cause__ if isinstance(error.__cause__, ConnectionAbortedError) else error)
 
 
