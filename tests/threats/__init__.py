@@ -110,4 +110,5 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/redis/test_values.py",
         "tests/mongodb/test_values.py",
     ),
+    "47 thousands of operations, and nothing grows": ("tests/faults/test_soak.py",),
 }
