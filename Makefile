@@ -11,7 +11,8 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 
 # Extra arguments: make test ARGS='-k retry -x'
 ARGS ?=
-WORKERS ?= auto
+# One more than there are cores: tests wait for servers as often as they compute.
+WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
