@@ -27,11 +27,12 @@ VARIABLES: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
     },
     "sql": lambda module, service: {"STOCK_DATABASE": service.database},
 }
+LONG = pytest.mark.long  # one kind shows that the package works; `make long` shows the others
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(each, marks=LONG if each != "client" else ()) for each in KINDS])
 def test_a_new_package_works_as_it_is(kind: str, tmp_path: Path) -> None:
     """Clean by ruff, mypy and `plugin check`; its example runs; its own tests pass; `plugin test` finds it proven."""
     done(sys.executable, "-m", "flowlang", "plugin", "new", "stock", "--kind", kind, cwd=tmp_path)

@@ -97,7 +97,7 @@ def surface(text: str) -> list[dict[str, Any]]:
     return [record]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def old() -> list[dict[str, Any]]:
     return surface(PLUGIN)
 

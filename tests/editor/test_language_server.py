@@ -90,7 +90,7 @@ class Editor:
         return {each["label"]: each for each in self.ask("completion", place)["items"]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     made = Editor(tmp_path_factory.mktemp("flows"))
     yield made

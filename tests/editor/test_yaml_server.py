@@ -71,7 +71,7 @@ class Editor:
         return str(found["contents"]["value"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     server = npm_package("yaml-language-server") / "bin/yaml-language-server"
     made = Editor(server, tmp_path_factory.mktemp("yaml"))

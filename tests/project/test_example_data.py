@@ -15,7 +15,7 @@ NEVER = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def rows() -> list[dict[str, str]]:
     with DATA.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

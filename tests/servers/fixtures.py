@@ -30,11 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Shared = Callable[[str], str]
 
-# What makes a used database of PostgreSQL like a new one: all that a test can have left lies in schemas.
+# What makes a used database of PostgreSQL like a new one: what tests leave lies in schemas, and in its own rights.
 EMPTIED = """
 DO $$
 DECLARE made name;
 BEGIN
+    EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
     FOR made IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)' LOOP
         EXECUTE format('DROP SCHEMA %I CASCADE', made);
     END LOOP;

@@ -34,6 +34,7 @@ class OfService(PluginConformance):
             yield settings(self.service, api)
 
 
+@pytest.mark.long
 class TestAirtable(OfService, service="airtable"):
     operations = Operations(
         prepare=(call("airtable_batch", **TABLE, records=[{"fields": {"Name": "one"}}], merge_on=["Name"]),),

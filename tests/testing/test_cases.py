@@ -30,7 +30,7 @@ def test_the_command(case: dict[str, Any], folder: Path, cli: Callable[..., Done
     assert done.code == case["code"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def by_pytest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, str]]]:
     """What pytest makes of the cases, each in a folder of its own: by folder, the kind and text of each result."""
     root = tmp_path_factory.mktemp("cases")

@@ -28,7 +28,10 @@ _DEFINES = frozenset({"CREATE", "ALTER", "DROP"})  # they change what other stat
 
 
 class _Told:
-    """A class and no generator, since it stands around every statement."""
+    """The driver's errors as FlowLang's. A class and no generator, since it stands around every statement."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
 
     def __enter__(self) -> None: ...
 
@@ -41,9 +44,9 @@ class _Told:
             raise value_refused(error) or translated(error) from error
         if isinstance(error, (ValueError, OverflowError)):
             raise translated(error) from error
-
-
-_TOLD = _Told()
+        if isinstance(error, AssertionError):  # how the driver says that an answer makes no sense
+            self._driver.terminate()
+            raise translated(error) from error
 
 
 class Handle(SqlHandle):
@@ -64,6 +67,7 @@ class Handle(SqlHandle):
         """Log in. Raises FlowExecutionError: `connect`, `auth`, `not_found` (the database), `permission`, `timeout`,
         `unavailable` (no session left)."""
         self._driver = await opened(self.settings)
+        self._told = _Told(self._driver)
 
     @property
     def closed(self) -> bool:
@@ -112,7 +116,7 @@ class Handle(SqlHandle):
 
     def told(self) -> _Told:
         """`with` it: the driver's errors as FlowLang's."""
-        return _TOLD
+        return self._told
 
     async def prepared(self, text: str) -> Statement:
         """The statement, prepared at the server the first time."""
