@@ -1,5 +1,5 @@
 """Writes docs/reference/: verbs, functions, findings, error classes, connection types and tasks, from what the program
-itself uses.
+itself uses; and the page that new plugins begin with, as `flowlang plugin docs` writes it.
 
     python docs/generate.py            write the pages
     python docs/generate.py --check    write nothing; exit code 1 and the names of the pages that are not current
@@ -12,13 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from flowlang.authoring.apart import described as of_project
+from flowlang.authoring.new import KINDS
+from flowlang.authoring.new import package as new_package
 from flowlang.authoring.page import page as new_plugin_page
+from flowlang.authoring.pages import page as reference
+from flowlang.authoring.pages import place
+from flowlang.authoring.project import read
 from flowlang.cli.catalogue import found
 from flowlang.cli.explain import codes
 from flowlang.conformance.page import page as conformance_page
@@ -40,6 +47,7 @@ from flowlang.views.verbs import VERBS, Verb
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 SERVICES = Path(__file__).resolve().parents[1] / "examples/services"
+TEMPLATES = Path(__file__).resolve().parents[1] / "src/flowlang/authoring/templates"
 RECORDED = Path(__file__).resolve().parent / "data/conformance.json"
 MEASURED = Path(__file__).resolve().parent / "data/benchmarks.json"
 NOTE = "<!-- Written by docs/generate.py; change the texts in the code and run `python docs/generate.py`. -->"
@@ -314,6 +322,18 @@ def authoring_pages() -> Pages:
     yield "../new-plugin.md", new_plugin_page()
 
 
+def references() -> dict[Path, str]:
+    """The page of settings and tasks in the templates of each kind of plugin: what `flowlang plugin docs` makes of
+    the plugin that `flowlang plugin new acme` writes."""
+    found = {}
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            new_package("acme", kind, package := Path(folder) / "flowlang-acme")
+            (record,) = of_project(read(package))
+        found[place(TEMPLATES / kind, "acme")] = reference(record)
+    return found
+
+
 def conformance_pages() -> Pages:
     """What plugins prove; what the kit found is measured by tests/conformance/recording.py."""
     yield "../conformance.md", conformance_page(json.loads(RECORDED.read_text("utf-8")))
@@ -344,18 +364,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference/ from the tables in the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a page is not current")
     if parser.parse_args().check:
-        if names := stale():
+        names = [*stale(), *(str(path) for path, text in references().items() if _text(path) != text)]
+        if names:
             sys.stderr.write(f"not current: {', '.join(names)}; run python docs/generate.py\n")
         return 1 if names else 0
     wanted = pages()
     for name in stale():
-        path = FOLDER / name
         if name not in wanted:
-            path.unlink()
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[name], encoding="utf-8")
+            (FOLDER / name).unlink()
+    for path, text in ({FOLDER / name: text for name, text in wanted.items()} | references()).items():
+        if _text(path) != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
     return 0
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.is_file() else None
 
 
 if __name__ == "__main__":

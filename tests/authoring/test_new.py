@@ -86,6 +86,21 @@ def test_a_package_goes_where_it_is_wanted(cli: Callable[..., Done], folder: Pat
 
 
 @pytest.mark.parametrize("kind", new.KINDS)
+def test_the_page_of_its_settings_and_tasks_is_the_one_that_its_code_gives(
+    cli: Callable[..., Done], folder: Path, kind: str
+) -> None:
+    """Under whatever name; a change of the code is told."""
+    new.package("big_store", kind, folder / "it")
+    done = cli("plugin", "docs", "it", "--check")
+    assert (done.code, done.err) == (0, "")
+    provider = folder / "it/src/flowlang_big_store/provider.py"
+    provider.write_text(provider.read_text().replace('"0.1.0"', '"0.2.0"'))
+    done = cli("plugin", "docs", "it", "--check")
+    assert done.code == 1
+    assert "docs/big_store-reference.md is not current" in done.err
+
+
+@pytest.mark.parametrize("kind", new.KINDS)
 def test_in_the_tree_it_is_the_folder_of_the_guide(tree: Path, kind: str) -> None:
     """Found by its folder, and usable at once."""
     written = new.folder("shelf", kind, tree)

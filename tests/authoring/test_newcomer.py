@@ -43,6 +43,7 @@ def test_a_new_package_works_as_it_is(kind: str, tmp_path: Path) -> None:
 
     found = done(sys.executable, "-m", "flowlang", "plugin", "check", "--strict", cwd=package)
     assert "stock: no errors, no warnings" in found
+    assert "is current" in done(sys.executable, "-m", "flowlang", "plugin", "docs", "--check", cwd=package)
 
     env = installed(package, tmp_path)
     listed = env.flowlang("connection", "list", cwd=tmp_path)

@@ -25,8 +25,9 @@ run from the first minute. This page shows those files. They are the templates, 
 | `tests/double.py` | the service as the tests need it, inside their own process |
 | `tests/test_conformance.py` | what every plugin proves, and the calls that prove it |
 | `tests/test_acme.py` | what is special to this service |
-| `docs/acme.md`, `README.md`, `CHANGELOG.md`, `LICENSE` | what users read |
-| `.github/workflows/ci.yml` | the checks, on every push |
+| `docs/acme-reference.md` | settings and tasks, written from the code by [`flowlang plugin docs`](cli.md#publishing-a-plugin) |
+| `docs/acme.md`, `README.md`, `CHANGELOG.md`, `LICENSE` | what else users read |
+| `.github/workflows/ci.yml` | the checks, on every push; that the reference is current is one of them |
 
 With `--in-tree` only the folder `connections/acme/` of [the guide](plugins.md#where-a-plugin-lives) is written."""
 
