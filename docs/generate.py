@@ -364,7 +364,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference/ from the tables in the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a page is not current")
     if parser.parse_args().check:
-        names = [*stale(), *(str(path) for path, text in references().items() if _text(path) != text)]
+        names = [*stale(), *(str(path) for path, each in references().items() if _there(path) != each)]
         if names:
             sys.stderr.write(f"not current: {', '.join(names)}; run python docs/generate.py\n")
         return 1 if names else 0
@@ -372,14 +372,14 @@ def main() -> int:
     for name in stale():
         if name not in wanted:
             (FOLDER / name).unlink()
-    for path, text in ({FOLDER / name: text for name, text in wanted.items()} | references()).items():
-        if _text(path) != text:
+    for path, content in ({FOLDER / name: each for name, each in wanted.items()} | references()).items():
+        if _there(path) != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
     return 0
 
 
-def _text(path: Path) -> str | None:
+def _there(path: Path) -> str | None:
     return path.read_text("utf-8") if path.is_file() else None
 
 

@@ -25,7 +25,7 @@ run from the first minute. This page shows those files. They are the templates, 
 | `tests/double.py` | the service as the tests need it, inside their own process |
 | `tests/test_conformance.py` | what every plugin proves, and the calls that prove it |
 | `tests/test_acme.py` | what is special to this service |
-| `docs/acme-reference.md` | settings and tasks, written from the code by [`flowlang plugin docs`](cli.md#publishing-a-plugin) |
+| `docs/acme-reference.md` | settings and tasks, as [`flowlang plugin docs`](cli.md#publishing-a-plugin) writes them |
 | `docs/acme.md`, `README.md`, `CHANGELOG.md`, `LICENSE` | what else users read |
 | `.github/workflows/ci.yml` | the checks, on every push; that the reference is current is one of them |
 
