@@ -81,7 +81,8 @@ class Call:
     arguments, at hand for the hot path.
 
     `timeout`: seconds for one attempt, 0 for none. `secret_arguments` and `secret_outputs` name what events
-    never show. `plain`: what the task returns is the step's outputs as it is.
+    never show. `plain`: what the task returns is the step's outputs as it is. `rerun`: it may be done again when nobody
+    knows whether it was done; see `checking.effects`.
     """
 
     site: Site
@@ -94,6 +95,7 @@ class Call:
     secret_outputs: bool = False
     connection: str | None = None
     invoke: Invoker = spread
+    rerun: bool = False
     path: str = field(init=False)
     plain: bool = field(init=False)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from flowlang.checking import literal_secrets
 from flowlang.checking.catalogue import Entry as Known
 from flowlang.checking.checker import Checker
+from flowlang.checking.effects import rerun
 from flowlang.checking.rules import (
     cached_step,
     connection_choice,
@@ -78,6 +79,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         secret_outputs=secret_outputs,
         connection=name_,
         invoke=invoker(tuple(dict.fromkeys([name for name, _ in arguments]))),
+        rerun=service.repeatable,
     )
     return Walked(planned, outputs, slot, service=service)
 
@@ -296,7 +298,7 @@ def _policy(checker: Checker, connection: model.Connection | None) -> model.Retr
 def _service(
     checker: Checker, scope: Scope, step: model.TaskStep, spec: TaskSpec, site: Site, around: Span | None
 ) -> Service:
-    repeatable = spec.effect in ("none", "read") or spec.idempotent is True
+    repeatable = rerun(spec, step.modifiers)
     cache, key = step.modifiers.cache, step.modifiers.idempotency_key
     if cache is None and key is None:
         return _PLAIN_SERVICE[repeatable]
@@ -312,7 +314,6 @@ def _service(
         made, given = evaluator(checker, scope, key, Wanted("idempotency_key", STRING), "idempotency_key")
         if holds_secret(given):
             checker.add(idempotency_key.secret(key))
-        repeatable = True
     return Service(repeatable, caching, made)
 
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowlang.checking.effects import rerun
 from flowlang.diagnostics import Diagnostic, code
 from flowlang.document import model
 from flowlang.tasks.spec import TaskSpec
@@ -41,8 +42,10 @@ _UNKNOWN_OUTCOME = ("connection_lost", "timeout")
 
 def check(step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None) -> Iterator[Diagnostic]:
     """`retry` is the step's own policy or the flow's default."""
-    if retry is None or spec.effect != "write" or spec.idempotent or step.modifiers.idempotency_key is not None:
+    if retry is None or spec.effect != "write" or rerun(spec, step.modifiers):
         return
+    if step.modifiers.idempotency_key is not None:
+        return  # the task never sees it: that is a finding of its own
     risky = [each for each in _UNKNOWN_OUTCOME if each in retry.on and each not in retry.unless]
     if not risky:
         return
