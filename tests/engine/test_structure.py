@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -33,6 +35,39 @@ async def test_nothing_outlives_a_parallel(last: str) -> None:
     assert alive
     assert all(len(each - before) <= 1 for each in alive)
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "  - make: {}\n",
+        "  - parallel: [{make: {}}, {make: {}}]\n",
+        "  - {for_each: [1, 2, 3], max_concurrency: 2, do: [{make: {id: m}}], collect: '${m.rows}'}\n",
+        "  - {transaction: db, do: [{make: {}}]}\n",
+    ],
+)
+async def test_what_a_run_has_made_is_gone_with_it(steps: str) -> None:
+    """At once, and not whenever Python looks for circles: it may be a great deal."""
+    made: list[weakref.ref[Rows]] = []
+
+    async def make() -> dict[str, Any]:
+        rows = Rows()
+        made.append(weakref.ref(rows))
+        return {"rows": rows}
+
+    head = "flow: f\nconnections: {db: {type: sqlite, database: ':memory:'}}\nsteps:\n"
+    gc.disable()
+    try:
+        flow = flowlang.load(text=head + steps + "  - sqlite_query: {query: SELECT 1}\n", tasks={"make": make})
+        assert (await flowlang.run(flow)).succeeded
+        assert made
+        assert [each() for each in made] == [None] * len(made)
+    finally:
+        gc.enable()
+
+
+class Rows(list[int]):
+    """Something that can be watched."""
 
 
 async def test_a_thousand_failures_are_one_bounded_error() -> None:

@@ -128,6 +128,7 @@ class Activation:
     async def _close(self) -> None:
         while self.slots:
             await self.slots.pop().close()
+        self.operations.clear()  # they hold the slots, which report here: a circle around all that the run has made
 
     async def open(self, slot: ConnectionSlot, *, once: bool = False, alone: bool = False) -> Live:
         """Open `slot` unless it is open, with the retries of `defaults.retry` unless `once`. `alone`: an instance that

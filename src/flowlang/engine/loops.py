@@ -173,43 +173,53 @@ class _Turns:
 async def _at_once(source: _Items | _Rows, turns: _Turns, step: Loop, fiber: Fiber) -> Ended | None:
     """Turns in up to `max_concurrency` tasks, each of which takes the next item when it is done with one. Whoever
     takes an item while there are fewer starts another, so that a short list has few tasks."""
-    loop = asyncio.get_running_loop()
-    join = Join(0, loop)
-    fibers: list[Fiber] = []
+    crew = _Crew(source, turns, step, fiber)
     turns.collected = []
-
-    def start() -> None:
-        own = type(fiber)(fiber.run, fiber.activation, fiber.prefix, fiber)
-        join.left += 1
-        own.task = loop.create_task(_worker(source, turns, own, join, more))
-        fibers.append(own)
-
-    def more() -> None:
-        if len(fibers) < step.max_concurrency:
-            start()
-
-    start()
+    crew.more()
     try:
-        settled = await join.all(fibers)
+        settled = await crew.join.all(crew.fibers)
     finally:
         if step.collect is not None:
             turns.outputs["results"] += [value for _, value in sorted(turns.collected, key=lambda each: each[0])]
-    return None if join.clean else _outcome(settled, turns, step, fiber)
+    return None if crew.join.clean else _outcome(settled, turns, step, fiber)
 
 
-async def _worker(source: _Items | _Rows, turns: _Turns, fiber: Fiber, join: Join, more: Any) -> None:
-    try:
-        while not join.decided and (taken := await source.next()) is not None:
-            more()
-            ended = await turns.run(*taken, fiber)
-            if ended is not None:
-                turns.ended.append((taken[0], ended))
-                join.over(clean=False, decides=True)
-                return
-    except BaseException:
-        join.over(clean=False, decides=True)
-        raise
-    join.over(clean=True, decides=False)
+class _Crew:
+    """The tasks of one loop."""
+
+    __slots__ = ("fiber", "fibers", "join", "most", "source", "turns")
+
+    def __init__(self, source: _Items | _Rows, turns: _Turns, step: Loop, fiber: Fiber) -> None:
+        self.source = source
+        self.turns = turns
+        self.most = step.max_concurrency
+        self.fiber = fiber
+        self.fibers: list[Fiber] = []
+        self.join = Join(0, asyncio.get_running_loop())
+
+    def more(self) -> None:
+        """Another task, while there may be one."""
+        if len(self.fibers) < self.most:
+            around = self.fiber
+            own = type(around)(around.run, around.activation, around.prefix, around)
+            self.join.left += 1
+            own.task = asyncio.get_running_loop().create_task(self._work(own))
+            self.fibers.append(own)
+
+    async def _work(self, fiber: Fiber) -> None:
+        source, turns, join = self.source, self.turns, self.join
+        try:
+            while not join.decided and (taken := await source.next()) is not None:
+                self.more()
+                ended = await turns.run(*taken, fiber)
+                if ended is not None:
+                    turns.ended.append((taken[0], ended))
+                    join.over(clean=False, decides=True)
+                    return
+        except BaseException:
+            join.over(clean=False, decides=True)
+            raise
+        join.over(clean=True, decides=False)
 
 
 def _outcome(settled: Sequence[asyncio.Task[None]], turns: _Turns, step: Loop, fiber: Fiber) -> Ended | None:
