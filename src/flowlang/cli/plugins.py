@@ -131,8 +131,28 @@ def install(kind: str, yes: bool, dry_run: bool) -> int:
         if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
             raise Refused("not on a terminal: give --yes to run this command")
         if not click.confirm("Run it?", err=True):
+            err("nothing was installed")
             return 1
-    return _run(command)
+    code = _run(command)
+    if code:
+        err(f"error: the installer ended with exit code {code}; what it says of it stands above")
+        return 1
+    return _looked_again(kind)
+
+
+def _looked_again(kind: str) -> int:
+    """Whether the type has all that it needs now: an installer may have been told to put things elsewhere."""
+    import importlib
+
+    from flowlang.connections.dependencies import missing
+
+    importlib.invalidate_caches()
+    lacking = ", ".join(f"`{each.requirement}` ({each.reason})" for each in missing(catalogue.usable(kind)))
+    if lacking:
+        err(f"error: the installer has ended well, and yet {sys.executable} lacks {lacking}")
+        return 1
+    out(f"{kind}: everything it needs is installed")
+    return 0
 
 
 def _installer() -> list[str]:
@@ -164,9 +184,6 @@ def _run(command: list[str]) -> int:
     import subprocess
 
     try:
-        done = subprocess.run(command, check=False)
+        return subprocess.run(command, check=False).returncode
     except OSError as error:
         raise Refused(f"cannot run {command[0]}: {error.strerror}") from error
-    if done.returncode:
-        err(f"error: it ended with exit code {done.returncode}")
-    return 1 if done.returncode else 0
