@@ -45,6 +45,7 @@ def described(record: PluginRecord) -> Record:
     try:
         return {
             **about,
+            **manners(record.plugin),
             "dependencies": dependency_records(record.plugin),
             "config": config_fields(record.plugin),
             "schema": record.plugin.get_config_schema(),
@@ -52,6 +53,19 @@ def described(record: PluginRecord) -> Record:
         }
     except PluginError as error:
         return {**about, "problem": str(error), "dependencies": [], "config": [], "schema": None, "tasks": []}
+
+
+def manners(plugin: ConnectionPlugin) -> Record:
+    """What the file of a service says of asking it: `rate_limit` and `retry`, which holds for steps that set none, in
+    flows whose `defaults` set none. Times are seconds. Nothing for other types."""
+    service, found = getattr(plugin, "service", None), {}
+    if service is not None and service.rate is not None:
+        found["rate_limit"] = {"requests": service.rate.requests, "per": service.rate.per}
+    if service is not None and service.retry is not None:
+        keys = ("max_attempts", "delay", "backoff", "max_delay", "max_elapsed", "on", "unless")
+        said = {key: getattr(service.retry, key) for key in keys}
+        found["retry"] = {key: value for key, value in said.items() if value not in (None, ())}
+    return found
 
 
 def required(record: PluginRecord) -> Record:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowlang.api import UNREADABLE
@@ -15,6 +15,7 @@ from flowlang.exceptions import PluginError
 if TYPE_CHECKING:
     from flowlang.checking.facts import Facts
     from flowlang.connections.registry import PluginRecord, PluginRegistry
+    from flowlang.services.project import ProjectRegistry
     from flowlang.tasks.spec import TaskSpec
     from flowlang.views.names import Symbol
     from flowlang.views.schema import ConnectionType
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 
 
 def schema(registry: PluginRegistry | None = None, tasks: Iterable[TaskSpec] = ()) -> dict[str, Any]:
-    """The JSON Schema of a flow file where the plugins of `registry` are installed; `tasks` are a flow's own."""
+    """The JSON Schema of a flow file where the plugins of `registry` are installed; `tasks` are a flow's own. Services
+    that `registry` was asked for by the path of their file are types of that name."""
     from flowlang.checking.catalogue import file_tasks
-    from flowlang.services.project import here
+    from flowlang.services.project import ProjectRegistry, here
     from flowlang.views.schema import flow_schema
 
     registry = registry or here()
-    types = [_type(each, registry) for each in registry.records()]
+    records = list(registry.records())
+    if isinstance(registry, ProjectRegistry):
+        known = {each.name for each in records}
+        records += [replace(each, name=name) for name, each in registry.services().items() if name not in known]
+    types = [_type(each, registry) for each in records]
     return flow_schema(types, [*(each.spec for each in file_tasks().values()), *tasks])
 
 
@@ -74,7 +80,8 @@ class Analysis:
 
     Blocks that are empty yet count as empty lists in `facts`. When the text cannot be read as YAML at the moment,
     `facts` and `symbols` are those of the text with the lines that are in the way left blank (`mended`), so that every
-    place is the same. `reached` are the files that were read for it."""
+    place is the same. `reached` are the files that were read for it, `registry` the types as the flow sees them, and
+    `services` those of them that are described in YAML, by the name that the flow has for each."""
 
     file: str
     text: str
@@ -82,7 +89,20 @@ class Analysis:
     facts: Facts
     mended: bool
     reached: frozenset[str]
+    registry: ProjectRegistry | None = None
+    services: Mapping[str, PluginRecord] = field(default_factory=dict)
     _symbols: list[Symbol] | None = None
+
+    def reaches(self, file: str) -> bool:
+        """Whether it was made from `file`, a path without links."""
+        import os
+
+        return any(os.path.realpath(each) == file for each in self.reached)
+
+    @property
+    def service_texts(self) -> tuple[tuple[str, type | None], ...]:
+        """Equal as long as the services are: a service has a class of its own for each text of its file."""
+        return tuple((name, type(each.plugin) if each.plugin else None) for name, each in self.services.items())
 
     @property
     def symbols(self) -> list[Symbol]:
@@ -112,7 +132,6 @@ def analyse(
     from flowlang.checking.facts import Facts
     from flowlang.checking.flows import check_text
     from flowlang.checking.rules import unused
-    from flowlang.connections import plugin_registry
 
     reached: set[str] = set()
 
@@ -120,10 +139,12 @@ def analyse(
         reached.add(path)
         return read(path)
 
+    registry = _types(file, noted)
+
     def checked(attempt: str) -> tuple[Checked, Facts]:
         pause()
         facts = Facts(pause=pause)
-        return check_text(attempt, file, registry=plugin_registry, tasks={}, read=noted, facts=facts), facts
+        return check_text(attempt, file, registry=registry, tasks={}, read=noted, facts=facts), facts
 
     paused = gc.isenabled()
     gc.disable()  # as for every check: it makes a great many objects and hardly any garbage
@@ -140,10 +161,22 @@ def analyse(
             if better.flow is not None:
                 facts, mended = better, True
                 break
+        flow = facts.flow
+        services = registry.services(each.type.text for each in flow.connections) if flow is not None else {}
     finally:
         if paused:
             gc.enable()
-    return Analysis(file, text, findings, facts, mended, frozenset(reached))
+    return Analysis(file, text, findings, facts, mended, frozenset(reached), registry, services)
+
+
+def _types(file: str, read: Callable[[str], str]) -> ProjectRegistry:
+    """The types as the flow in `file` sees them, with the services as `read` has them."""
+    import os
+
+    from flowlang.connections import plugin_registry
+    from flowlang.services.project import with_services
+
+    return with_services(plugin_registry, os.path.dirname(os.path.abspath(file)), read)
 
 
 def analyse_service(text: str, file: str) -> Analysis:
@@ -161,7 +194,6 @@ def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
     from flowlang.checking.checker import Checked
     from flowlang.checking.facts import Facts
     from flowlang.checking.flows import check_text
-    from flowlang.connections import plugin_registry
     from flowlang.testing.read import read_suite
 
     reached: set[str] = set()
@@ -171,7 +203,7 @@ def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
         return read(path)
 
     def checked(path: str) -> Checked:
-        return check_text(noted(path), path, registry=plugin_registry, tasks={}, read=noted)
+        return check_text(noted(path), path, registry=_types(path, noted), tasks={}, read=noted)
 
     try:
         found = read_suite(file, raw=text.encode("utf-8", "surrogatepass"), check=checked).findings

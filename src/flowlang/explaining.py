@@ -25,7 +25,8 @@ def explicit(checked: Checked) -> str:
     root, _ = read_yaml(flow.text, flow.file)
     assert isinstance(root, Mapping)
     settings = {each.name: _settings(flow, each) for each in plan.connections}
-    known = Known(root, checked.sources[flow.file], settings, plan.operations)
+    policies = {each.name: retry for each in plan.connections if (retry := getattr(each.plugin, "step_retry", None))}
+    known = Known(root, checked.sources[flow.file], settings, plan.operations, policies)
     return format_text(flow_text(flow, known), flow.file)
 
 

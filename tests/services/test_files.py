@@ -82,6 +82,33 @@ def test_the_type_may_be_the_path_of_a_file(project: Path) -> None:
     assert "no such file or directory" in found.message
 
 
+@pytest.mark.parametrize("type_", ["acme", "services/acme.service.yaml"], ids=["by name", "by path"])
+def test_a_flow_may_pin_the_version_of_a_service(project: Path, type_: str) -> None:
+    """By its name, however its file is named; no package is offered for it."""
+    (project / "flows/daily/services").mkdir()
+    (project / "flows/daily/services/acme.service.yaml").write_text(SERVICE.format(version="1.4.0"))
+    flow = project / "flows/daily/orders.yaml"
+    flow.write_text(
+        FLOW.replace("type: acme", f"type: {type_}").replace("steps:", 'plugins: {acme: ">=1.2,<2"}\nsteps:')
+    )
+    assert codes(flow) == []
+    flow.write_text(flow.read_text().replace("<2", "<1.4"))
+    (found,) = flowlang.check(flow).findings
+    assert (found.code, found.span.start.line, found.suggestion) == ("plugin-version", 3, None)
+    assert found.message.startswith("service `acme` (file ")
+    assert found.message.endswith("is version 1.4.0, the flow asks for `>=1.2,<1.4`")
+
+
+def test_a_pin_says_nothing_more_of_a_file_that_cannot_be_used(project: Path) -> None:
+    flow = project / "flows/daily/orders.yaml"
+    flow.write_text(
+        FLOW.replace("type: acme", "type: gone/acme.service.yaml").replace("steps:", 'plugins: {acme: "1"}\nsteps:')
+    )
+    assert codes(flow) == ["broken-plugin", "plugin-version"], "that is no range"
+    flow.write_text(flow.read_text().replace('"1"', '">=1"'))
+    assert codes(flow) == ["broken-plugin"]
+
+
 def test_a_change_of_the_file_is_seen_by_the_next_check(project: Path) -> None:
     """A flow that was checked before is checked anew."""
     file = project / "services/acme.service.yaml"
@@ -188,6 +215,24 @@ def test_the_commands_show_a_service_as_any_other_type(project: Path, monkeypatc
     assert "1 hint in 2 files" in command("check", str(project))
     schema = json.loads(command("schema"))
     assert "acme_order" in json.dumps(schema)
+
+
+def test_how_a_service_is_asked_is_explained(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the type, of a task, and of a flow: what is written out there means the same."""
+    manners = "retry: {max_attempts: 5, delay: 2s, on: [rate_limited]}\nrate_limit: {requests: 3, per: 1m}\n"
+    (project / "acme.service.yaml").write_text(SERVICE.format(version="1.2.0") + manners)
+    monkeypatch.chdir(project)
+    told = json.loads(command("connection", "info", "acme", "--json"))
+    assert told["rate_limit"] == {"requests": 3, "per": 60}
+    assert (told["retry"]["max_attempts"], told["retry"]["on"]) == (5, ["rate_limited"])
+    words = "5 attempts, exponential from 2 s; 60 s between two at most; on rate_limited; a step or the flow may say"
+    assert words in command("connection", "info", "acme")
+    assert f"Retry: {words}" in command("explain", "acme_order")
+    assert "Rate limit: 3 requests in 60 s" in command("explain", "acme_order")
+    written_out = command("explain", "flows/daily/orders.yaml")
+    assert re.search(r"retry: +# from the file of the service\n +max_attempts: 5\n +delay: 2s", written_out)
+    (project / "flows/daily/orders.yaml").write_text(FLOW.replace("number: 1}", "number: 1, retry: 2}"))
+    assert "from the file of the service" not in command("explain", "flows/daily/orders.yaml")
 
 
 def test_a_connection_is_tested_by_the_operation_that_the_file_names(airtable: Airtable, slack: Slack) -> None:

@@ -31,7 +31,7 @@ FLOWS = [
     for path in sorted((ROOT / folder).rglob("*.yaml"))
     if not path.name.endswith((".test.yaml", ".service.yaml")) and path.stem not in OTHER_PLUGINS
 ]
-NOTE = re.compile(r" # (default|from `defaults`).*$", re.MULTILINE)
+NOTE = re.compile(r" # (default|from `defaults`|from the file of the service).*$", re.MULTILINE)
 NOT_MEANT = frozenset("at span spans scalar expression template file text unread default_span inputs_at".split())
 CLASSES = {cls for cls in vars(model).values() if dataclasses.is_dataclass(cls)}
 
@@ -57,19 +57,20 @@ def plain(part: Any) -> Any:
     return part
 
 
-def settled(part: Any, defaults: dict[str, Any]) -> Any:
-    """`part` with its defaults, taken from docs/language.md; what is not part of the model is left out."""
+def settled(part: Any, defaults: dict[str, Any], policies: dict[str, Any]) -> Any:
+    """`part` with its defaults, taken from docs/language.md; what is not part of the model is left out. `policies` are
+    those of services in YAML, by task."""
     if isinstance(part, list):
-        return [settled(each, defaults) for each in part]
+        return [settled(each, defaults, policies) for each in part]
     if not isinstance(part, dict):
         return part
-    part = {key: settled(value, defaults) for key, value in part.items()}
+    part = {key: settled(value, defaults, policies) for key, value in part.items()}
     kind = part.get("is")
     if kind == "TaskStep":
         part["connection"] = None  # compared in the plan
         for key in ("timeout", "retry"):
             if part["modifiers"][key] is None:
-                part["modifiers"][key] = defaults[key]
+                part["modifiers"][key] = defaults[key] or (policies.get(part["task"]) if key == "retry" else None)
     elif kind == "Input":
         part["has_default"] = not part["required"] or part["has_default"]
     elif kind == "Output" and part["type_name"] is None:
@@ -83,10 +84,14 @@ def settled(part: Any, defaults: dict[str, Any]) -> Any:
     return part
 
 
-def said(flow: model.Flow | None) -> Any:
-    assert flow is not None
-    whole = plain(flow)
-    return settled(whole, whole["defaults"])
+def said(found: Checked) -> Any:
+    assert found.flow is not None
+    assert found.plan is not None
+    plugins = {each.name: each.plugin for each in found.plan.connections}
+    owners = {each.spec.name: plugins.get(each.connection_name or "") for each in found.plan.operations}
+    policies = {task: plain(getattr(owner, "step_retry", None)) for task, owner in owners.items()}
+    whole = plain(found.flow)
+    return settled(whole, whole["defaults"], policies)
 
 
 @pytest.mark.parametrize("path", FLOWS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -99,7 +104,7 @@ def test_a_flow_stays_the_same_when_its_defaults_are_written(path: Path, monkeyp
     after = checked(path, text)
     assert [render(each, text) for each in after.findings] == [render(each, text) for each in before.findings]
     assert after.plan is not None
-    assert said(after.flow) == said(before.flow)
+    assert said(after) == said(before)
     for old, new in zip(before.plan.connections, after.plan.connections, strict=True):
         assert (old.ready and old.ready.config) == (new.ready and new.ready.config)
     old_calls, new_calls = (

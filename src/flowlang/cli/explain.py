@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from flowlang.diagnostics import Code
-    from flowlang.tasks.spec import TaskSpec
 
 # Who registers kinds of findings. Each rule of the check has a module of its own, found in its folder.
 _REGISTRARS = (
@@ -74,11 +73,8 @@ def _pages(topic: str, paint: Paint) -> list[str]:
     pages = [view(known[topic], paint) for known, view in tables if topic in known]
     if topic in FUNCTIONS:
         pages.append(function_page(_function_record(FUNCTIONS[topic]), paint))
-    spec = _task(topic) if topic not in VERBS else None
-    if spec is not None:
-        from flowlang.views.tasks import task_record, task_text
-
-        pages.append(task_text(task_record(spec), paint))
+    if topic not in VERBS:
+        pages += _task_page(topic, paint)
     return pages
 
 
@@ -114,20 +110,28 @@ def _function_record(function: Any) -> dict[str, Any]:
     }
 
 
-def _task(name: str) -> TaskSpec | None:
+def _task_page(name: str, paint: Paint) -> list[str]:
+    """The page of a task, with how its service is asked again; none when there is no such task."""
+    from flowlang.describing import manners
     from flowlang.exceptions import PluginError
     from flowlang.services.project import here
     from flowlang.tasks.files import FILE_TASKS
     from flowlang.tasks.signature import spec_of
+    from flowlang.views import connections
+    from flowlang.views.tasks import task_record, task_text
 
     if name in FILE_TASKS:
-        return spec_of(FILE_TASKS[name], name=name, origin="flowlang")
+        return [task_text(task_record(spec_of(FILE_TASKS[name], name=name, origin="flowlang")), paint)]
     try:
         registry = here()
         plugin = registry.find_task(name)
-        return registry.tasks(plugin.name)[name] if plugin is not None else None
+        if plugin is None:
+            return []
+        text = task_text(task_record(registry.tasks(plugin.name)[name]), paint)
     except PluginError as error:
         raise Refused(str(error)) from error
+    told = [f"{word.capitalize()}: {said}" for word, said in connections.manners(manners(plugin))]
+    return ["\n".join([text, *(["", *told] if told else [])])]
 
 
 def _names() -> list[str]:

@@ -41,7 +41,7 @@ class Document:
     timer: asyncio.Task[None] | None = None
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)  # one look at a time; the next is at the text by then
     structure: Structure | None = None
-    own_tasks: dict[str, object] = field(default_factory=dict)
+    built_of: object = None
 
     @property
     def holds_tests(self) -> bool:
@@ -126,6 +126,13 @@ class Documents:
                 return each.lines.text
         return api.read_text(path)
 
+    def lines_of(self, path: str, beside: Document) -> Lines:
+        """The lines of a file that `beside` leads to; those of `beside` itself when it cannot be read."""
+        try:
+            return lines_of(self.read(path), beside.lines.encoding)
+        except OSError:
+            return beside.lines
+
     # ------------------------------------------------------------ what is known
 
     def changed(self, document: Document) -> None:
@@ -134,7 +141,7 @@ class Documents:
             self._later(document)
         file = os.path.realpath(document.path)
         for each in self.open.values():
-            if each is not document and each.analysis is not None and file in each.analysis.reached:
+            if each is not document and each.analysis is not None and each.analysis.reaches(file):
                 self._later(each, again=True)
 
     def _later(self, document: Document, *, again: bool = False) -> None:
@@ -197,19 +204,21 @@ class Documents:
         return document.analysis if document.fresh else None
 
     def structure(self, document: Document) -> Structure:
-        """What may stand in this flow: everything that is installed, and its own tasks; or in this file of tests, or
-        of a service."""
+        """What may stand in this flow: everything that is installed, the services around it, and its own tasks; or in
+        this file of tests, or of a service."""
         if document.holds_tests:
             self._of_tests = self._of_tests or Structure(tests_schema())
             return self._of_tests
         if document.holds_service:
             self._of_services = self._of_services or Structure(service_schema())
             return self._of_services
-        own = document.analysis.facts.own_tasks if document.analysis is not None else {}
-        if not own:
+        known = document.analysis
+        if known is None or not (known.facts.own_tasks or known.services):
             if self._plain is None:
                 self._plain = Structure(schema())
             return self._plain
-        if document.structure is None or document.own_tasks != own:
-            document.structure, document.own_tasks = Structure(schema(tasks=own.values())), dict(own)
+        of = (dict(known.facts.own_tasks), known.service_texts)
+        if document.structure is None or document.built_of != of:
+            document.structure = Structure(schema(known.registry, known.facts.own_tasks.values()))
+            document.built_of = of
         return document.structure

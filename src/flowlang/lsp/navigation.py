@@ -10,6 +10,7 @@ from flowlang.document import model
 from flowlang.editing import Analysis, subflow_file, why_not_renamed
 from flowlang.exceptions import InvalidFlowError
 from flowlang.lsp.positions import Lines, lines_of
+from flowlang.lsp.services import described_at
 from flowlang.records import frozen
 from flowlang.views.names import Symbol, at
 
@@ -22,7 +23,7 @@ class Refused(Exception):
 
 @frozen
 class Target:
-    """A place to go to: in the same file, or at the beginning of another."""
+    """A place to go to: in the same file, or in another."""
 
     span: Span
     file: str | None = None
@@ -43,7 +44,8 @@ class Outline:
 def definition(analysis: Analysis, place: Position) -> list[Target]:
     found = at(analysis.symbols, place)
     if found is None:
-        return []
+        described = described_at(analysis, place)
+        return [Target(described, described.file)] if described is not None else []
     symbol, span = found
     if symbol.kind == "subflow":
         file = subflow_file(analysis, symbol.name)

@@ -227,7 +227,8 @@ def _names(server: FlowServer) -> None:
         targets = []
         for each in navigation.definition(analysis, place):
             uri = uris.from_fs_path(each.file) if each.file is not None else document.uri
-            targets.append(lsp.Location(uri or document.uri, wire.range_of(each.span, document.lines)))
+            lines = ls.documents.lines_of(each.file, document) if each.file is not None else document.lines
+            targets.append(lsp.Location(uri or document.uri, wire.range_of(each.span, lines)))
         return targets
 
     @server.feature(lsp.TEXT_DOCUMENT_REFERENCES)

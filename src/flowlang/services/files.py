@@ -8,6 +8,7 @@ folder is looked at, so that nobody else's folder brings types.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flowlang.exceptions import PluginError
@@ -83,18 +84,19 @@ def _in(folder: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- loading
 
 
-def load(file: str) -> Loaded:
-    """The plugin that a service file describes, the same one as long as its text is the same."""
+def read_file(file: str) -> str:
+    with open(file, "rb") as opened:
+        return opened.read().decode("utf-8-sig", "replace")
+
+
+def load(file: str, read: Callable[[str], str] = read_file) -> Loaded:
+    """The plugin that a service file describes, the same one as long as its text is the same. `read` gives the text of
+    a file (`OSError`: none)."""
     name = os.path.basename(file).removesuffix(SUFFIX)
     try:
-        with open(file, "rb") as opened:
-            text = opened.read().decode("utf-8-sig", "replace")
+        text = read(file)
     except OSError as error:
         return Loaded(name, file, None, f"it cannot be read: {(error.strerror or str(error)).lower()}")
-    return of_text(file, text)
-
-
-def of_text(file: str, text: str) -> Loaded:
     key = (file, text)
     known = _READ.get(key)
     if known is None:

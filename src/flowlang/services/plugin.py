@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flowlang.connections._fingerprint import fingerprint
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.http.errors import verdict
 from flowlang.connections.http.provider import HttpPlugin
@@ -14,7 +15,7 @@ from flowlang.document.model import Retry
 from flowlang.exceptions import ConnectionError, FlowExecutionError
 from flowlang.services.calls import Caller
 from flowlang.services.model import Service
-from flowlang.services.pacing import Pace
+from flowlang.services.pacing import shared
 from flowlang.services.settings import TRANSPORT, schema_of
 from flowlang.services.tasks import task_of
 
@@ -84,7 +85,8 @@ class ServicePlugin(ConnectionPlugin):
         transport = self.transport(config)
         await self._http.connect(transport)
         most = float(config.get("retry_after_max", 60))
-        self._caller = Caller(self.service, self._settings(config), Pace(self.service.rate), most)
+        asker = fingerprint(self.name, {name: transport[name] for name in ("base_url", "auth", "headers")})
+        self._caller = Caller(self.service, self._settings(config), shared(self.service.rate, asker), most)
         return self
 
     async def disconnect(self) -> None:

@@ -6,14 +6,14 @@ Files are looked for when a name is asked for that no installed plugin has: a fl
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.registry import PluginRecord, PluginRegistry, specs_of
 from flowlang.exceptions import PluginError
-from flowlang.services.files import SUFFIX, Loaded, around, load
+from flowlang.services.files import SUFFIX, Loaded, around, load, read_file
 
 if TYPE_CHECKING:
     from flowlang.tasks.spec import TaskSpec
@@ -22,10 +22,12 @@ _SPECS: dict[type, Mapping[str, TaskSpec]] = {}
 _MOST = 256
 
 
-def with_services(registry: PluginRegistry, folder: str) -> ProjectRegistry:
-    """`registry` with the services around `folder`."""
-    base = registry.base if isinstance(registry, ProjectRegistry) else registry
-    return ProjectRegistry(base, folder)
+def with_services(registry: PluginRegistry, folder: str, read: Callable[[str], str] | None = None) -> ProjectRegistry:
+    """`registry` with the services around `folder`. `read` gives their texts (`OSError`: none), for an editor that has
+    others than the disk; left out, as `registry` reads them."""
+    if isinstance(registry, ProjectRegistry):
+        return ProjectRegistry(registry.base, folder, read or registry.read)
+    return ProjectRegistry(registry, folder, read or read_file)
 
 
 def beside(file: str) -> ProjectRegistry:
@@ -40,9 +42,10 @@ class ProjectRegistry(PluginRegistry):
     name are a clash. Wherever a type is named, the path of a service file does as well; it counts from `folder`.
     `used` are the files of the services that were asked for."""
 
-    def __init__(self, base: PluginRegistry, folder: str) -> None:
+    def __init__(self, base: PluginRegistry, folder: str, read: Callable[[str], str]) -> None:
         # Not the tables of a registry: this one loads nothing, and there is one for each check.
         self.base = base
+        self.read = read
         self.used: set[str] = set()
         self._folder = folder
         self._around: dict[str, PluginRecord] | None = None
@@ -54,7 +57,7 @@ class ProjectRegistry(PluginRegistry):
         if self._around is None:
             self._around = {}
             for file in around(self._folder):
-                record = _record(load(file))
+                record = _record(load(file, self.read))
                 before = self._around.get(record.name)
                 if before is not None:
                     clash = _clash(record.name, before, record)
@@ -69,8 +72,14 @@ class ProjectRegistry(PluginRegistry):
         if not name.endswith(SUFFIX):
             return self._services.get(name)
         if name not in self._files:
-            self._files[name] = _record(load(os.path.join(self._folder, name)))
+            self._files[name] = _record(load(os.path.normpath(os.path.join(self._folder, name)), self.read))
         return self._files[name]
+
+    def services(self, types: Iterable[str] = ()) -> dict[str, PluginRecord]:
+        """The services around the folder by name, and by path those of all `types` so far that are named so."""
+        for each in types:
+            self._own(each)
+        return {**self._services, **self._files}
 
     def register(self, plugin: ConnectionPlugin | type[ConnectionPlugin]) -> None:
         self.base.register(plugin)

@@ -63,7 +63,7 @@ def info_text(record: Record, paint: Paint = plain) -> str:
     facts = [("source", record["source"]), ("category", record["category"])]
     if record["entry_point"]:
         facts.insert(1, ("entry point", record["entry_point"]))
-    lines += table(facts)
+    lines += table([*facts, *manners(record)])
     lines += ["", paint("Needs", "bold"), *dependency_lines(record["dependencies"], paint)]
     lines += ["", paint("Settings", "bold"), *config_lines(record["config"], paint)]
     lines += ["", paint("Tasks", "bold")]
@@ -75,6 +75,22 @@ def info_text(record: Record, paint: Paint = plain) -> str:
     else:
         lines += ["", f"`flowlang explain {record['tasks'][0]['name']}` shows one in full."]
     return "\n".join(lines)
+
+
+def manners(record: Record) -> list[tuple[str, str]]:
+    """How a service in YAML is asked, in words: that of its file, from `describing.manners`."""
+    rows = []
+    if rate := record.get("rate_limit"):
+        rows.append(("rate limit", f"{many(rate['requests'], 'request')} in {rate['per']:g} s"))
+    if retry := record.get("retry"):
+        told = [f"{many(retry['max_attempts'], 'attempt')}, {retry['backoff']} from {retry['delay']:g} s"]
+        told += [f"{retry[key]:g} s {words}" for key, words in _BOUNDS.items() if key in retry]
+        told += [f"{word} {', '.join(map(str, retry[word]))}" for word in ("on", "unless") if word in retry]
+        rows.append(("retry", f"{'; '.join(told)}; a step or the flow may say otherwise"))
+    return rows
+
+
+_BOUNDS = {"max_delay": "between two at most", "max_elapsed": "in all at most"}
 
 
 def config_lines(fields: Sequence[Record], paint: Paint = plain) -> list[str]:

@@ -13,7 +13,7 @@ from flowlang.connections._messages import CONFIG_MISSING, CONFIG_UNKNOWN_KEY
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.config import ConfigProblem, Prepared, check_literal, prepare, schema_of
 from flowlang.connections.dependencies import missing, pip_line
-from flowlang.connections.registry import PluginRegistry
+from flowlang.connections.registry import PluginRecord, PluginRegistry
 from flowlang.diagnostics import Diagnostic, Span, code, nearest, respelt
 from flowlang.document import model
 from flowlang.exceptions import PluginError
@@ -152,6 +152,7 @@ def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]
     from packaging.version import InvalidVersion
 
     reported = {each.type.text for each in flow.connections}  # the connection itself says that its type is unknown
+    files = _files(flow, registry)
     for name, wanted in flow.plugins:
         try:
             specifier = SpecifierSet(wanted.text)
@@ -159,26 +160,40 @@ def versions(flow: model.Flow, registry: PluginRegistry) -> Iterator[Diagnostic]
             message = f"`{wanted.text}` is not a version range"
             yield Diagnostic(VERSION, message, wanted.span, suggestion="forms: `>=1.2`, `>=1.2,<2`, `==1.2.*`, `~=1.2`")
             continue
-        if name.text not in registry:
-            if name.text not in reported:
-                yield _unknown_type(name.text, name.span, registry.names(), wanted.text)
-            continue
-        try:
-            plugin = registry.get(name.text)
-            fits = specifier.contains(plugin.version, prereleases=True)
-        except (PluginError, InvalidVersion) as error:
-            if name.text not in reported:
-                yield Diagnostic(BROKEN, str(error), name.span)
-            continue
-        if not fits:
-            message = f"plugin `{name.text}` is installed as {plugin.version}, the flow asks for `{wanted.text}`"
-            yield Diagnostic(VERSION, message, wanted.span, suggestion=_upgrade(registry, name.text, wanted.text))
+        meant = [*([name.text] if name.text in registry else ()), *files.get(name.text, ())]
+        if not meant and name.text not in reported:
+            yield _unknown_type(name.text, name.span, registry.names(), wanted.text)
+        for each in meant:
+            try:
+                plugin = registry.get(each)
+                fits = specifier.contains(plugin.version, prereleases=True)
+            except (PluginError, InvalidVersion) as error:
+                if each not in reported:
+                    yield Diagnostic(BROKEN, str(error), name.span)
+                continue
+            if not fits:
+                yield _misfit(registry.info(each), plugin.version, wanted)
 
 
-def _upgrade(registry: PluginRegistry, name: str, wanted: str) -> str | None:
-    """The command that brings the wanted version of a plugin, when a package of its own has brought it."""
-    record = registry.info(name)
-    return _pip(record.source.partition(" ")[0], wanted) if record.entry_point is not None else None
+def _files(flow: model.Flow, registry: PluginRegistry) -> dict[str, list[str]]:
+    """The types that the flow's connections name by the path of a file, by the name of the service in it."""
+    found: dict[str, list[str]] = {}
+    for type_ in dict.fromkeys(each.type.text for each in flow.connections if each.type.text in registry):
+        name = registry.info(type_).name
+        if name != type_:
+            found.setdefault(name, []).append(type_)
+    return found
+
+
+def _misfit(record: PluginRecord, version: str, wanted: model.Name) -> Diagnostic:
+    """That a plugin has another version than the flow asks for; with the command that brings one, when a package of
+    its own has brought it."""
+    if record.source.startswith("file "):
+        message = f"service `{record.name}` ({record.source}) is version {version}, the flow asks for `{wanted.text}`"
+        return Diagnostic(VERSION, message, wanted.span)
+    message = f"plugin `{record.name}` is installed as {version}, the flow asks for `{wanted.text}`"
+    upgrade = _pip(record.source.partition(" ")[0], wanted.text) if record.entry_point is not None else None
+    return Diagnostic(VERSION, message, wanted.span, suggestion=upgrade)
 
 
 def config(

@@ -48,19 +48,20 @@ class Settings:
 @frozen
 class Known:
     """What is known of a flow beside its model: its text as nodes, and with its literal secrets as `*`; how its
-    connections are set, by name; which tasks it calls."""
+    connections are set, by name; which tasks it calls; and how connections to services in YAML are asked again."""
 
     root: nodes.Mapping
     masked: str
     settings: Mapping[str, Settings]
     operations: Iterable[Operation]
+    policies: Mapping[str, model.Retry]
 
 
 def flow_text(flow: model.Flow, known: Known) -> str:
     """The flow in YAML with every default written out, or told in a comment where it cannot be written. It means
     what the original does, except for secrets that are written out there: they are masked."""
     values = Values(known.masked)
-    steps = Steps(values, flow, known.operations)
+    steps = Steps(values, flow, known.operations, known.policies)
     lines = [setting("flow", word(literal(flow.name.text)))]
     for key, text in (("description", flow.description), ("version", flow.version)):
         lines += text_lines(f"{key}:", literal(text)) if text is not None else []
@@ -121,7 +122,8 @@ def _defaults(defaults: model.Defaults, known: Known) -> list[str]:
         lines.append(setting("timeout", duration(defaults.timeout)))
     if defaults.retry is not None:
         lines += ["retry:", *nested(modifiers.policy(defaults.retry, inside(node, "retry")))]
-    return _section("defaults", lines) or [remark("defaults: no timeout and no retry for steps that set none")]
+    but = ", but for what services in YAML say" if known.policies else ""
+    return _section("defaults", lines) or [remark(f"defaults: no timeout and no retry for steps that set none{but}")]
 
 
 # ---------------------------------------------------------------- connections

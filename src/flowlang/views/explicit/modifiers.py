@@ -19,6 +19,7 @@ from flowlang.views.explicit.lines import (
 from flowlang.views.explicit.values import Values, inside, keys_of
 
 FROM_DEFAULTS = "from `defaults`"
+FROM_SERVICE = "from the file of the service"
 
 
 def before(values: Values, own: model.Modifiers) -> list[str]:
@@ -28,8 +29,11 @@ def before(values: Values, own: model.Modifiers) -> list[str]:
     return lines + (values.guard("if", own.guard) if own.guard is not None else [])
 
 
-def after(values: Values, step: model.Step, defaults: model.Defaults) -> list[str]:
-    """What stands behind it, `on_error` left out. `defaults` are those of steps that call a task."""
+def after(
+    values: Values, step: model.Step, defaults: model.Defaults, of_service: model.Retry | None = None
+) -> list[str]:
+    """What stands behind it, `on_error` left out. `defaults` are those of steps that call a task, and `of_service` how
+    the service in YAML that it asks wants to be asked again."""
     own = step.modifiers
     service = isinstance(step, model.TaskStep)
     inherited = defaults if service else model.Defaults()
@@ -45,6 +49,8 @@ def after(values: Values, step: model.Step, defaults: model.Defaults) -> list[st
         lines += ["retry:", *nested(policy(own.retry, inside(step.at, "retry")))]
     elif inherited.retry is not None:
         lines += [noted("retry:", FROM_DEFAULTS), *nested(policy(inherited.retry, None))]
+    elif of_service is not None:
+        lines += [noted("retry:", FROM_SERVICE), *nested(policy(of_service, None))]
     else:
         missing.append("no retry")
     if own.cache is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatchmethod
 
 from flowlang.document import model
@@ -15,11 +15,19 @@ _NO_TYPE = "task"  # the class of a `raise` that names none
 
 
 class Steps:
-    """Writes the steps of one flow. `operations` are the tasks that its plan calls, each with its connection."""
+    """Writes the steps of one flow. `operations` are the tasks that its plan calls, each with its connection;
+    `policies` how connections to services in YAML are asked again, by name."""
 
-    def __init__(self, values: Values, flow: model.Flow, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self,
+        values: Values,
+        flow: model.Flow,
+        operations: Iterable[Operation],
+        policies: Mapping[str, model.Retry],
+    ) -> None:
         self.values = values
         self.defaults = flow.defaults
+        self.policies = policies
         self.types = [each.type.text for each in flow.connections]
         self.operations: dict[str, list[Operation]] = {}
         for each in operations:
@@ -32,7 +40,9 @@ class Steps:
     def step(self, step: model.Step) -> list[str]:
         own = step.modifiers
         lines = [*modifiers.before(self.values, own), *self.verb(step)]
-        lines += modifiers.after(self.values, step, self.defaults)
+        called = self._operation(step) if isinstance(step, model.TaskStep) else None
+        of_service = self.policies.get(called.connection_name or "") if called is not None else None
+        lines += modifiers.after(self.values, step, self.defaults, of_service)
         return lines + (self.block("on_error", own.on_error) if own.on_error is not None else [])
 
     def _setting(self, step: model.Step, key: str, value: str) -> str:
