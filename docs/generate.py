@@ -1,5 +1,5 @@
-"""Writes docs/reference/: verbs, functions, findings, error classes, connection types and tasks, from what the program
-itself uses; and the page that new plugins begin with, as `flowlang plugin docs` writes it.
+"""Writes docs/reference/: verbs, functions, findings, error classes, connection types and tasks, events and telemetry,
+from what the program itself uses; and the page that new plugins begin with, as `flowlang plugin docs` writes it.
 
     python docs/generate.py            write the pages
     python docs/generate.py --check    write nothing; exit code 1 and the names of the pages that are not current
@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from flowlang import events
 from flowlang.authoring.apart import described as of_project
 from flowlang.authoring.new import KINDS
 from flowlang.authoring.new import package as new_package
@@ -39,6 +40,7 @@ from flowlang.expressions.functions.model import Parameter
 from flowlang.expressions.types import Type
 from flowlang.tasks.files import FILE_TASKS
 from flowlang.tasks.signature import spec_of
+from flowlang.telemetry import names
 from flowlang.views.failures import FAILURES, FailurePage
 from flowlang.views.pages import fix_text, outdented, retried
 from flowlang.views.reference import connection_page, task_page
@@ -339,9 +341,66 @@ def conformance_pages() -> Pages:
     yield "../conformance.md", conformance_page(json.loads(RECORDED.read_text("utf-8")))
 
 
+# ---------------------------------------------------------------- telemetry
+
+
+def telemetry_pages() -> Pages:
+    """The events, and the spans and metrics that are made of them."""
+    yield "events.md", _event_list()
+    yield "telemetry.md", _telemetry()
+
+
+def _event_list() -> Iterator[str]:
+    yield "# Events"
+    yield (
+        "What a run tells, in the form of `--events`. Each has `event` (its kind), `run_id` and `at` (seconds since "
+        "the epoch). [Observability](../observability.md) tells how to listen; the records of "
+        "[`on_event`](../library.md#events) have the same fields."
+    )
+    rows = [
+        f"| `{events.kind_of(each)}` | {', '.join(f'`{field}`' for field in each._fields[2:])} "
+        f"| {_cell(' '.join((each.__doc__ or '').split()))} |"
+        for each in events.Event.__args__
+    ]
+    yield "\n".join(["| event | fields | |", "|---|---|---|", *rows])
+    yield (
+        "`failure` is an object with the [keys of `error`](../errors.md#handling), or null. `path` names a step by the "
+        "ids around it, as in `orders[3].charge`. Bytes are base64 text, decimals and times text; what has no JSON is "
+        "there as the text that Python shows for it."
+    )
+
+
+def _telemetry() -> Iterator[str]:
+    yield "# Spans and metrics"
+    yield (
+        "What [`--otel`](../observability.md#traces-and-metrics) sends. Names without `flowlang.` are those of "
+        "OpenTelemetry's [semantic conventions](https://opentelemetry.io/docs/specs/semconv/)."
+    )
+    yield "## Spans"
+    rows = [f"| {each.name} | {each.covers} | {_listed(each.attributes)} |" for each in names.SPANS]
+    yield "\n".join(["| span | | attributes |", "|---|---|---|", *rows])
+    yield (
+        "A span that failed has the status *error*, with the failure's text. The instrumentation scope is `flowlang`. "
+        "Skipped steps have no span."
+    )
+    yield "## Attributes"
+    yield _table("attribute", names.ATTRIBUTES.items())
+    yield "## Metrics"
+    rows = [
+        f"| `{each.name}` | {each.instrument} | `{each.unit}` | {each.description} | {_listed(each.attributes)} |"
+        for each in names.METRICS
+    ]
+    yield "\n".join(["| metric | instrument | unit | | attributes |", "|---|---|---|---|---|", *rows])
+    yield f"Histograms have the bounds {', '.join(f'{each:g}' for each in names.SECONDS)} seconds."
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in words)
+
+
 GENERATORS: tuple[Callable[[], Pages], ...] = (
     verb_pages, function_pages, finding_pages, error_pages, connection_pages, conformance_pages,
-    authoring_pages,
+    authoring_pages, telemetry_pages,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from flowlang import tracecontext
 from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.checking.rules.connections import DRIVER
@@ -22,6 +23,7 @@ from flowlang.records import frozen
 
 if TYPE_CHECKING:
     import asyncio
+    import contextvars
 
     from flowlang.connections.pools import Pools
     from flowlang.connections.registry import PluginRecord, PluginRegistry
@@ -425,18 +427,22 @@ async def run(
     clock: Clock | None = None,
     run_id: str | None = None,
     pools: Pools | None = None,
+    trace_parent: str | None = None,
+    trace_state: str | None = None,
 ) -> RunResult:
     """Run a flow to its end and tell how it ended; a failure is a result, not an exception.
 
     `inputs`: values by name, not coerced. `secrets`: values of `secrets.NAME`, before those of the environment.
     `env`: instead of the process's own. `on_event`: called with every event, secrets masked; keep it quick.
     `files_root`: where the file tasks may read and write (the working directory). `pools`: connections that it shares
-    with other runs; without them it has its own. When the surrounding task is cancelled the run is cancelled first,
-    clean-up included.
+    with other runs; without them it has its own. `trace_parent`, `trace_state`: the headers of W3C Trace Context that
+    name the trace which the run belongs to; what is none is ignored. When the surrounding task is cancelled the run is
+    cancelled first, clean-up included.
     """
     handle, refused = _begin(
         flow, inputs, text=text, file=file, secrets=secrets, env=env, tasks=tasks, on_event=on_event,
         files_root=files_root, registry=registry, clock=clock, run_id=run_id, pools=pools,
+        trace_parent=trace_parent, trace_state=trace_state,
     )  # fmt: skip
     if handle is None:
         assert refused is not None
@@ -480,15 +486,15 @@ def _begin(
     fiber_type: type[Fiber] | None = None,
     common: Common | None = None,
     pools: Pools | None = None,
+    trace_parent: str | None = None,
+    trace_state: str | None = None,
 ) -> tuple[RunHandle | None, RunResult | None]:
     import asyncio
-    import contextvars
     import uuid
 
     from flowlang.engine.fiber import Fiber
     from flowlang.engine.inputs import accept
     from flowlang.engine.run import Run
-    from flowlang.tasks.files import FILES_ROOT
 
     if pools is not None:
         pools.admit()
@@ -521,8 +527,7 @@ def _begin(
         fiber_type=fiber_type or Fiber,
         pools=pools,
     )
-    surroundings = contextvars.copy_context()
-    surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())
+    surroundings = _surroundings(files_root, tracecontext.parsed(trace_parent, trace_state))
     if pools is not None:
         from flowlang.connections._pool import TENANT
 
@@ -531,6 +536,19 @@ def _begin(
     if pools is not None:
         pools.accompany(task)
     return RunHandle(one_run, task), None
+
+
+def _surroundings(files_root: Source | None, trace: tracecontext.Trace | None) -> contextvars.Context:
+    """What a run, and all that it begins, finds around it."""
+    import contextvars
+
+    from flowlang.tasks.files import FILES_ROOT
+
+    surroundings = contextvars.copy_context()
+    surroundings.run(FILES_ROOT.set, os.path.abspath(files_root) if files_root is not None else os.getcwd())
+    if trace is not None:
+        surroundings.run(tracecontext.CURRENT.set, trace)
+    return surroundings
 
 
 def _secrets(plan: Plan, given: Mapping[str, str], env: Mapping[str, str]) -> tuple[dict[str, str], list[Diagnostic]]:

@@ -10,7 +10,7 @@ Events are named tuples: immutable, and a third of the price of a frozen datacla
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowlang.exceptions import Failure
@@ -20,6 +20,8 @@ _LOG = logging.getLogger("flowlang.events")
 
 
 class RunStarted(NamedTuple):
+    """A run begins: the first event that it has."""
+
     run_id: str
     at: float
     flow: str
@@ -36,6 +38,8 @@ class RunQueued(NamedTuple):
 
 
 class ConnectionOpened(NamedTuple):
+    """The run has the connection, opened or shared with others, after `duration` seconds."""
+
     run_id: str
     at: float
     connection: str
@@ -44,7 +48,7 @@ class ConnectionOpened(NamedTuple):
 
 
 class ConnectionClosed(NamedTuple):
-    """`problem` is what went wrong while closing, if anything did; it never fails the run."""
+    """Closed, or given back. `problem` is what went wrong while closing, if anything did; it never fails the run."""
 
     run_id: str
     at: float
@@ -54,7 +58,7 @@ class ConnectionClosed(NamedTuple):
 
 
 class StepStarted(NamedTuple):
-    """`operation` is the task's name or the verb; `inputs` its evaluated arguments, None for a block."""
+    """A step begins. `operation` is the task's name or the verb; `inputs` its evaluated arguments, None for a block."""
 
     run_id: str
     at: float
@@ -76,6 +80,31 @@ class AttemptFailed(NamedTuple):
     delay: float
 
 
+class LeaseTaken(NamedTuple):
+    """A step has a handle of its connection, for which it `waited` so many seconds. `in_use` handles are out by now, of
+    `capacity` (None: there is no bound). For listeners that are `detailed`."""
+
+    run_id: str
+    at: float
+    path: str
+    connection: str
+    type: str
+    waited: float
+    in_use: int
+    capacity: int | None = None
+
+
+class LeaseReturned(NamedTuple):
+    """The handle is back, after `duration` seconds. For listeners that are `detailed`."""
+
+    run_id: str
+    at: float
+    path: str
+    connection: str
+    type: str
+    duration: float
+
+
 class StepWaiting(NamedTuple):
     """A `wait` has begun to wait: until the time `until` (seconds since the epoch), or for `signal`, or for the signal
     until that time at the latest."""
@@ -88,7 +117,7 @@ class StepWaiting(NamedTuple):
 
 
 class StepSucceeded(NamedTuple):
-    """`cached`: the outputs are those of an earlier call; nothing was asked for."""
+    """A step is done. `cached`: the outputs are those of an earlier call; nothing was asked for."""
 
     run_id: str
     at: float
@@ -100,6 +129,8 @@ class StepSucceeded(NamedTuple):
 
 
 class StepFailed(NamedTuple):
+    """A step has failed, after all of its attempts."""
+
     run_id: str
     at: float
     path: str
@@ -108,6 +139,8 @@ class StepFailed(NamedTuple):
 
 
 class StepSkipped(NamedTuple):
+    """A step whose `if` does not hold. It has no start and no end."""
+
     run_id: str
     at: float
     path: str
@@ -115,6 +148,8 @@ class StepSkipped(NamedTuple):
 
 
 class StepCancelled(NamedTuple):
+    """A step was interrupted."""
+
     run_id: str
     at: float
     path: str
@@ -132,6 +167,8 @@ class Progress(NamedTuple):
 
 
 class LogWritten(NamedTuple):
+    """A `log` step wrote its message."""
+
     run_id: str
     at: float
     path: str
@@ -139,6 +176,8 @@ class LogWritten(NamedTuple):
 
 
 class RunFinished(NamedTuple):
+    """A run is over, clean-up included: the last event that it has."""
+
     run_id: str
     at: float
     flow: str
@@ -155,6 +194,8 @@ Event = (
     | ConnectionClosed
     | StepStarted
     | AttemptFailed
+    | LeaseTaken
+    | LeaseReturned
     | StepWaiting
     | StepSucceeded
     | StepFailed
@@ -165,6 +206,7 @@ Event = (
     | RunFinished
 )
 Sink = Callable[[Event], None]
+"""A listener. One with a true attribute `detailed` hears of leases, too, which are two more events for most steps."""
 
 
 class Emitter:
@@ -204,6 +246,12 @@ class Emitter:
             _LOG.warning("an event sink failed (told once for this run): %s", text)
 
 
+def emitters(sinks: Sequence[Sink], masker: Masker) -> tuple[Emitter | None, Emitter | None]:
+    """The exit for most events, and that for details; None where nobody listens."""
+    detailed = tuple(each for each in sinks if getattr(each, "detailed", False))
+    return (Emitter(tuple(sinks), masker) if sinks else None, Emitter(detailed, masker) if detailed else None)
+
+
 def masked(event: Event, masker: Masker) -> Event:
     """The event with every known secret in it replaced."""
     changed = {}
@@ -214,10 +262,14 @@ def masked(event: Event, masker: Masker) -> Event:
     return event._replace(**changed) if changed else event
 
 
+def kind_of(event: type[Event]) -> str:
+    """The name of a kind of event in its wire form: `step_started`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in event.__name__).lstrip("_")
+
+
 def to_record(event: Event) -> dict[str, Any]:
     """The event's wire form: a flat object with `event` naming its kind in snake_case."""
-    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__).lstrip("_")
-    record: dict[str, Any] = {"event": name}
+    record: dict[str, Any] = {"event": kind_of(type(event))}
     for field, value in zip(event._fields, event):
         record[field] = value.as_value() if isinstance(value, Failure) else value
     return record

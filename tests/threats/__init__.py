@@ -68,6 +68,8 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_secrets.py",
         "tests/engine/test_cached_steps.py",
         "tests/http/test_auth.py",
+        "tests/telemetry/test_spans.py",
+        "tests/telemetry/test_export.py",
     ),
     "17 short secrets: masked by where they come from": (
         "tests/threats/test_short_secrets.py",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowlang.cli.given import explained, json_inputs, pairs, secrets_of, typed
+from flowlang.cli.listening import carried, listeners, listening_options
 from flowlang.cli.output import colours, err, out, say, stdout_reserved, write_utf8
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
 @click.option("--files-root", metavar="DIR", help="Where the file tasks may read and write (default: here).")
+@listening_options
 @click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
 def run(
     file: str,
@@ -37,6 +39,8 @@ def run(
     secrets_file: str | None,
     as_json: bool,
     files_root: str | None,
+    events: str | None,
+    otel: bool | None,
     verbose: bool,
 ) -> int:
     """Run the flow in FILE. Outputs go to stdout, everything else to stderr.
@@ -61,12 +65,13 @@ def run(
     if problems and not as_json:
         _show_findings(problems, checked.sources)
     values, reasons = typed(checked.plan.inputs, texts)
-    options = {"secrets": secrets, "files_root": files_root}
-    with logging_to_stderr(verbose) as handler:
+    options: dict[str, Any] = {"secrets": secrets, "files_root": files_root, **carried()}
+    with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
+        options["on_event"] = heard
         result, code = _conduct(api.Flow(checked), {**given, **values}, options, handler, as_json=as_json)
-    if result.findings:
-        result = _invalid(explained(result.findings, reasons), result.flow)
-    told = _tell(result, checked.sources, as_json=as_json)
+        if result.findings:
+            result = _invalid(explained(result.findings, reasons), result.flow)
+        told = _tell(result, checked.sources, as_json=as_json, apart=events == "-")
     return told if code is None or result.status != "cancelled" else code
 
 
@@ -104,7 +109,8 @@ async def _watched(
     from flowlang.exceptions import InvalidFlowError
 
     try:
-        handle = api.start(flow, inputs, on_event=shown.sink, **options)
+        heard = [*options["on_event"], *([shown.sink] if shown.sink is not None else [])]
+        handle = api.start(flow, inputs, **{**options, "on_event": heard})
         handler.clean = handle.masker.text
         await asyncio.sleep(0)  # a run that has not begun could not be cancelled in good order
         loop = asyncio.get_running_loop()
@@ -141,12 +147,12 @@ def _invalid(findings: Sequence[Diagnostic], flow: str | None) -> RunResult:
     return api.invalid(findings, flow)
 
 
-def _tell(result: RunResult, sources: Mapping[str, str], *, as_json: bool) -> int:
-    """Write the result; the exit code."""
+def _tell(result: RunResult, sources: Mapping[str, str], *, as_json: bool, apart: bool = False) -> int:
+    """Write the result; the exit code. `apart`: stdout is for JSON alone, and people read stderr."""
     code = exit_code(result)
     if as_json:
         return _tell_json(result, code)
-    _tell_text(result, sources)
+    _tell_text(result, sources, apart=apart)
     return code
 
 
@@ -173,7 +179,7 @@ def _tell_json(result: RunResult, code: int) -> int:
     return code
 
 
-def _tell_text(result: RunResult, sources: Mapping[str, str]) -> None:
+def _tell_text(result: RunResult, sources: Mapping[str, str], *, apart: bool) -> None:
     from flowlang.views.findings import failure_text
     from flowlang.views.result import outputs_text
     from flowlang.views.text import painter, seconds
@@ -191,7 +197,9 @@ def _tell_text(result: RunResult, sources: Mapping[str, str]) -> None:
     if reason:
         err(f"reason{reason}")
     outputs = result.shown_outputs()
-    if outputs:
+    if outputs and apart:
+        say(outputs_text(outputs, painter(colours(sys.stderr))))
+    elif outputs:
         if sys.stdout.isatty() and sys.stderr.isatty():
             say("")  # on a screen both end up in one place
         out(outputs_text(outputs, painter(colours(sys.stdout))))

@@ -75,7 +75,7 @@ class Activation:
                 if operation.spec.name not in functions:
                     raise PluginError(f"{operation.source}: there is no task `{operation.spec.name}` any more")
                 operation = replace(operation, function=functions[operation.spec.name])
-            self.operations.append(bind(operation, self.slots))
+            self.operations.append(bind(operation, self.slots, told=self.run.detail is not None))
 
     def _add_connection(self, plan: ConnectionPlan, findings: list[Diagnostic], fiber: Fiber) -> None:
         run = self.run

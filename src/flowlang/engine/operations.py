@@ -30,18 +30,25 @@ class Bound:
         raise NotImplementedError
 
 
-def bind(operation: Operation, slots: Sequence[ConnectionSlot]) -> Bound:
-    """The operation, with its connection among `slots`."""
+def bind(operation: Operation, slots: Sequence[ConnectionSlot], *, told: bool = False) -> Bound:
+    """The operation, with its connection among `slots`. `told`: somebody listens to its leases."""
     slot = slots[operation.connection] if operation.connection is not None else None
     if slot is not None and operation.shared:
         from flowlang.engine.transactions import SharedCall, SharedStream
 
         return SharedStream(operation, slot) if operation.spec.streams else SharedCall(operation, slot)
+    leased = slot is not None and "connection" in operation.spec.injects
+    if leased and told:
+        from flowlang.engine.leases import ToldCall, ToldStream
+
+        assert slot is not None
+        return ToldStream(operation, slot) if operation.spec.streams else ToldCall(operation, slot)
     if operation.spec.streams:
         from flowlang.engine.streams import StreamCall
 
         return StreamCall(operation, slot)
-    if slot is not None and "connection" in operation.spec.injects:
+    if leased:
+        assert slot is not None
         return LeasedCall(operation, slot)
     return FunctionCall(operation, slot)
 
@@ -101,7 +108,7 @@ class LeasedCall(Bound):
             live = await unstarved(slot, live, fiber, path)
         if live is not self.live:
             self.live = live
-            self.bound = self.function or live.tasks[self.name]
+            self.bound = self.task(live)
         bound, invoke = self.bound, fiber.step.invoke
         if self.wants_context:
             invoke, kwargs = spread, {**kwargs, "context": fiber.context(path, kwargs)}
@@ -137,6 +144,10 @@ class LeasedCall(Bound):
         if fiber.timer is not None:
             fiber.disarm()
         return result
+
+    def task(self, live: Live) -> Callable[..., Any]:
+        """What is called with a handle of `live`."""
+        return self.function or live.tasks[self.name]
 
 
 async def _unreleased(error: BaseException, fiber: Fiber, live: Live, slot: ConnectionSlot, connection: Any) -> None:

@@ -30,7 +30,7 @@ from flowlang.engine.runners import run_block
 from flowlang.engine.steps import Ended
 from flowlang.engine.tasklog import TaskLogger
 from flowlang.engine.waiting import Signals
-from flowlang.events import Emitter, RunFinished, RunQueued, RunStarted, Sink
+from flowlang.events import RunFinished, RunQueued, RunStarted, Sink, emitters
 from flowlang.exceptions import Failure, InvalidFlowError, StepError
 from flowlang.masking import Masker
 from flowlang.plan import Plan, Site, Step, Subflow
@@ -80,7 +80,7 @@ class Run:
         self.fiber_type = fiber_type
         self.load_tasks = load_tasks or _load_tasks
         self.masker = Masker(secrets.values())
-        self.emit = Emitter(tuple(sinks), self.masker) if sinks else None
+        self.emit, self.detail = emitters(sinks, self.masker)
         self.logger = logging.getLogger("flowlang.run")
         self.watch = Watch()
         self.signals = Signals()

@@ -18,7 +18,7 @@ from flowlang.engine.operations import (
     unstarved,
 )
 from flowlang.plan import Operation
-from flowlang.tasks.stream import Stream
+from flowlang.tasks.stream import OnClose, Stream
 from flowlang.tasks.table import Table
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class StreamCall(Bound):
                 fiber.next_phase(fiber.timeout)
             if self.wants_context:
                 kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
-            source = aiter(self._task(live)(**kwargs))
+            source = aiter(self.task(live)(**kwargs))
             first = await anext(source, DONE)
         except BaseException as error:
             failed = failure_of(error, fiber, live, slot, acquiring=leases and connection is UNLEASED)
@@ -77,7 +77,7 @@ class StreamCall(Bound):
             fiber.disarm()
         return {self.output: stream}
 
-    def _task(self, live: Live | None) -> Callable[..., Any]:
+    def task(self, live: Live | None) -> Callable[..., Any]:
         if self.function is not None:
             return self.function
         assert live is not None
@@ -93,7 +93,11 @@ class StreamCall(Bound):
             slot.holders.remove((id(fiber), live))
             await slot.give_back(live, connection, broken=error is not None and is_broken(rest.failure(error)))
 
-        return Stream(rest, closed)
+        return Stream(rest, self.last(closed))
+
+    def last(self, closed: OnClose) -> OnClose:
+        """What the end of a stream that holds a lease does."""
+        return closed
 
 
 async def undone(slot: ConnectionSlot | None, live: Live | None, connection: Any, source: Any, *, broken: bool) -> None:

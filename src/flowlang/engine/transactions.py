@@ -17,6 +17,7 @@ from flowlang.connections.errors import Classified
 from flowlang.connections.lifecycle import RELEASE_TIMEOUT, ConnectionSlot, Live, uninterrupted
 from flowlang.engine.failures import OperationError, secrets_of, step_error
 from flowlang.engine.fiber import Fiber
+from flowlang.engine.leases import Lease
 from flowlang.engine.operations import (
     UNLEASED,
     Bound,
@@ -50,6 +51,7 @@ class Shared:
         self.live = live
         self.connection = connection
         self.context: AbstractAsyncContextManager[None] = live.plugin.transaction(connection)
+        self.lease: Lease | None = None  # while somebody listens to leases
         self.outer: Shared | None = None  # the transaction around this one, on another connection
         self.lost: Classified | None = None
         self._lock = asyncio.Lock()
@@ -66,6 +68,11 @@ class Shared:
                 yield
             finally:
                 _USING.reset(token)
+
+    async def give_back(self, *, broken: bool) -> None:
+        await self.slot.give_back(self.live, self.connection, broken=broken)
+        if self.lease is not None:
+            self.lease.returned()
 
     def check(self) -> None:
         """Raises when the handle broke earlier."""
@@ -120,7 +127,7 @@ class SharedStream(StreamCall):
         if self.wants_context:
             kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
         async with _operation(fiber, shared):
-            source = _InTurn(aiter(self._task(shared.live)(**kwargs, connection=shared.connection)), shared)
+            source = _InTurn(aiter(self.task(shared.live)(**kwargs, connection=shared.connection)), shared)
             try:
                 first = await source.next()
             except Exception:
@@ -239,11 +246,15 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber) -> Shared:
     if not fiber.watched:
         fiber.run.watch.add(fiber)
     connection, shared = UNLEASED, None
+    lease = Lease(fiber.run, path, slot) if fiber.run.detail is not None else None
     try:
         connection = await live.get()
         live.leases += 1
+        if lease is not None:
+            lease.taken(live)
         fiber.next_phase(0.0)
         begun = Shared(slot, live, connection)
+        begun.lease = lease
         await begun.context.__aenter__()
         shared = begun
         fiber.limit = 0.0
@@ -255,6 +266,8 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber) -> Shared:
             await uninterrupted(_rolled_back(shared, failed))
         elif connection is not UNLEASED and type(error) is not GeneratorExit:
             await slot.give_back(live, connection, broken=is_broken(failed))
+            if lease is not None:
+                lease.returned()
         if failed is error:
             raise
         raise failed from original(error)
@@ -275,7 +288,7 @@ async def _commit(shared: Shared, fiber: Fiber) -> None:
         raise
     except BaseException as error:
         failed = failure_of(error, fiber, live, slot)
-        await slot.give_back(live, shared.connection, broken=is_broken(failed))
+        await shared.give_back(broken=is_broken(failed))
         if failed is error:
             raise
         if isinstance(failed, OperationError) and failed.classified.error_class in _UNSURE:
@@ -285,7 +298,7 @@ async def _commit(shared: Shared, fiber: Fiber) -> None:
                 "it happened in the commit: whether all of it is kept, or nothing, is unknown",
             )
         raise failed from original(error)
-    await slot.give_back(live, shared.connection, broken=False)
+    await shared.give_back(broken=False)
 
 
 async def _rolled_back(shared: Shared, error: BaseException) -> None:
@@ -300,7 +313,7 @@ async def _rolled_back(shared: Shared, error: BaseException) -> None:
             if not broken:
                 shared.slot.trouble("a transaction could not be rolled back", failed)
             broken = True
-    await shared.slot.give_back(shared.live, shared.connection, broken=broken)
+    await shared.give_back(broken=broken)
 
 
 def _undone(error: StepError, shared: Shared, fiber: Fiber) -> StepError:

@@ -31,6 +31,7 @@ from flowlang.connections.http.errors import RequestFailed, broken, invalid, ref
 from flowlang.connections.http.network import PROGRESS, Backend, Progress
 from flowlang.connections.http.settings import Settings, header_problem
 from flowlang.connections.http.urls import Place
+from flowlang.tracecontext import CURRENT
 
 _IDLE = 15.0  # seconds an unused connection is kept
 _TOKEN_SIZE = 1024 * 1024  # bytes of the reply that brings a token
@@ -195,7 +196,7 @@ class Client:
             hidden = self._auth.hidden
             if hidden:
                 place = replace(place, query=urls.joined(place.query, self._auth.query))
-            headers = merged(headers, credentials, self.settings.headers)
+            headers = _traced(merged(headers, credentials, self.settings.headers))
         if call.key is not None:
             headers = (*headers, ("Idempotency-Key", call.key))
         response = await self._exchanged(call, place, headers, progress)
@@ -290,6 +291,14 @@ class Client:
                 if len(found) >= _GIST:
                     break
         return bytes(found[:_GIST])
+
+
+def _traced(headers: Headers) -> Headers:
+    """`headers` with those of the trace that the request belongs to, unless the flow sends some of its own."""
+    trace = CURRENT.get()
+    if trace is None or any(name.lower() in ("traceparent", "tracestate") for name, _ in headers):
+        return headers
+    return (*headers, *trace.headers)
 
 
 def opened(settings: Settings, context: Any) -> Client:

@@ -1,0 +1,152 @@
+"""What spans and metrics are called: the one table that the code sends by and the docs are written from.
+
+What the semantic conventions of OpenTelemetry have a name for has that name (their stable parts: `code.*`,
+`db.system.name`, `error.type`, `http.*`); the rest is below `flowlang.`.
+https://opentelemetry.io/docs/specs/semconv/
+"""
+
+from __future__ import annotations
+
+from flowlang.records import frozen
+
+# ---------------------------------------------------------------- attributes
+
+RUN_ID = "flowlang.run.id"
+FLOW = "flowlang.flow.name"
+STATE = "flowlang.state"
+PATH = "flowlang.step.path"
+OPERATION = "flowlang.step.operation"
+ATTEMPTS = "flowlang.step.attempts"
+CACHED = "flowlang.step.cached"
+ATTEMPT = "flowlang.attempt.number"
+DELAY = "flowlang.attempt.retry_delay"
+CONNECTION = "flowlang.connection.name"
+TYPE = "flowlang.connection.type"
+WAITED = "flowlang.lease.waited"
+IN_USE = "flowlang.pool.in_use"
+CAPACITY = "flowlang.pool.capacity"
+ERROR = "error.type"
+FILE = "code.file.path"
+LINE = "code.line.number"
+COLUMN = "code.column.number"
+DATABASE = "db.system.name"
+METHOD = "http.request.method"
+STATUS = "http.response.status_code"
+
+ATTRIBUTES = {
+    RUN_ID: "the run's id, as in events and results",
+    FLOW: "the name of the flow that was started",
+    STATE: "how it ended: `succeeded`, `failed`, `cancelled`; a run also `timed_out` or `skipped`",
+    PATH: "the step's path, as in `orders[3].charge`",
+    OPERATION: "the task or the verb",
+    ATTEMPTS: "how many attempts it took",
+    CACHED: "true: answered from the cache, without an attempt",
+    ATTEMPT: "the number of the attempt, from 1",
+    DELAY: "seconds until the next attempt, which follows a failed one",
+    CONNECTION: "the connection's name in the flow",
+    TYPE: "the connection's type",
+    WAITED: "seconds the step waited for a handle",
+    IN_USE: "handles that were out once this one was taken",
+    CAPACITY: "how many handles there can be; not there when nothing bounds them",
+    ERROR: "the class of the failure, as in `retry.on`",
+    FILE: "the file of the flow",
+    LINE: "where the failure is, from 1",
+    COLUMN: "where the failure is, from 1",
+    DATABASE: "of a database's connection: `postgresql`, `mysql`, `sqlite`, `mongodb`, `redis`",
+    METHOD: "of the tasks of the type `http` that have one",
+    STATUS: "of a reply to a task of the type `http`",
+}
+
+
+@frozen
+class SpanKind:
+    """A kind of span: what it is called, what it lasts, and the attributes it may have."""
+
+    name: str
+    covers: str
+    attributes: tuple[str, ...]
+
+
+SPANS = (
+    SpanKind("run FLOW", "a run, with its clean-up", (RUN_ID, FLOW, FILE, STATE, ERROR)),
+    SpanKind(
+        "PATH, indices left out",
+        "a step, with the waits between its attempts; a block has the spans of its steps below it",
+        (PATH, OPERATION, CONNECTION, STATE, ATTEMPTS, CACHED, ERROR, FILE, LINE, COLUMN),
+    ),
+    SpanKind(
+        "TASK",
+        "an attempt of a task (kind *client* where it has a connection); a block that is tried again has one for each "
+        "attempt after the first",
+        (ATTEMPT, OPERATION, CONNECTION, TYPE, DATABASE, METHOD, STATUS, STATE, DELAY, ERROR),
+    ),
+    SpanKind(
+        "lease CONNECTION",
+        "a handle that a step has; that of a stream lasts until its last row, that of a transaction until its end",
+        (CONNECTION, TYPE, DATABASE, WAITED, IN_USE, CAPACITY),
+    ),
+    SpanKind("connect CONNECTION", "the opening of a connection that succeeded", (CONNECTION, TYPE, DATABASE)),
+)
+
+# ---------------------------------------------------------------- metrics
+
+
+@frozen
+class Metric:
+    """An instrument, with the attributes of its points: few and of few values, so that series stay few."""
+
+    name: str
+    instrument: str
+    unit: str
+    description: str
+    attributes: tuple[str, ...]
+
+
+_RUN = (FLOW, STATE, ERROR)
+_STEP = (FLOW, OPERATION, STATE, ERROR)
+_POOL = (CONNECTION, TYPE)
+
+RUN_DURATION = Metric("flowlang.run.duration", "histogram", "s", "How long runs take", _RUN)
+RUNS_ACTIVE = Metric("flowlang.run.active", "up-down counter", "{run}", "Runs that are under way", (FLOW,))
+STEP_DURATION = Metric("flowlang.step.duration", "histogram", "s", "How long steps take, retries included", _STEP)
+STEP_ATTEMPTS = Metric("flowlang.step.attempts", "counter", "{attempt}", "Attempts of tasks that have ended", _STEP)
+STEP_RETRIES = Metric(
+    "flowlang.step.retries", "counter", "{attempt}", "Failures that another attempt follows", (FLOW, OPERATION, ERROR)
+)
+LEASE_WAIT = Metric("flowlang.lease.wait", "histogram", "s", "How long steps wait for a handle that they get", _POOL)
+LEASE_DURATION = Metric("flowlang.lease.duration", "histogram", "s", "How long steps have a handle", _POOL)
+POOL_IN_USE = Metric("flowlang.pool.in_use", "up-down counter", "{handle}", "Handles that steps have", _POOL)
+
+METRICS = (
+    RUN_DURATION,
+    RUNS_ACTIVE,
+    STEP_DURATION,
+    STEP_ATTEMPTS,
+    STEP_RETRIES,
+    LEASE_WAIT,
+    LEASE_DURATION,
+    POOL_IN_USE,
+)
+
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
+"""The bounds of the buckets of histograms: from the fastest step to the longest wait for a person."""
+
+DATABASES = {
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "sqlite": "sqlite",
+    "mongodb": "mongodb",
+    "redis": "redis",
+}
+"""What `db.system.name` is, by connection type."""
+
+METHODS = {
+    "http_get": "GET",
+    "http_post": "POST",
+    "http_put": "PUT",
+    "http_patch": "PATCH",
+    "http_delete": "DELETE",
+    "http_paginate": "GET",
+    "http_download": "GET",
+}
+"""What `http.request.method` is, by task; the other tasks of the type `http` are told it by the flow."""

@@ -1,0 +1,271 @@
+"""Events as spans: run → step → attempt → lease.
+
+The context of the task that runs a step says what is around it, as everywhere in OpenTelemetry: a step's event arrives
+in that very task, so its span becomes the current one there, and what the step begins inherits it. Nothing is ever
+*detached*: the end of a step makes what was current before it current again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from flowlang import events
+from flowlang.events import Event
+from flowlang.exceptions import Failure
+from flowlang.telemetry import names
+from flowlang.tracecontext import CURRENT, Trace
+
+LONGEST = 1000  # characters of a failure that a span's status shows
+_INDEX = re.compile(r"\[\d+\]")
+_W3C = TraceContextTextMapPropagator()
+
+
+class _Attempt:
+    """An attempt under way, or that a retry waits for: `since` may lie ahead (nanoseconds, as all times here)."""
+
+    __slots__ = ("inside", "since", "span")
+
+    def __init__(self, span: Span, inside: Context, since: int) -> None:
+        self.span = span
+        self.inside = inside
+        self.since = since
+
+
+class _Step:
+    """A step under way. `outer` was current before it, with its trace; `inside` is the step's own context."""
+
+    __slots__ = ("attempt", "inside", "operation", "outer", "outer_trace", "shown", "span")
+
+    def __init__(self, span: Span, outer: Context, operation: str, shown: dict[str, Any]) -> None:
+        self.span = span
+        self.outer = outer
+        self.outer_trace = CURRENT.get()
+        self.inside = trace.set_span_in_context(span, outer)
+        self.operation = operation
+        self.shown = shown  # the attributes of each attempt
+        self.attempt: _Attempt | None = None
+
+
+class _Run:
+    """A run under way, with its steps by path and its leases by path and connection."""
+
+    __slots__ = ("kinds", "leases", "span", "steps")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.kinds: dict[str, str] = {}  # the types of connections; of two with one name, that of the later
+        self.steps: dict[str, _Step] = {}
+        self.leases: dict[tuple[str, str], Span] = {}
+
+
+class Spans:
+    """Makes the spans of any number of runs. Memory is bounded by what is under way."""
+
+    def __init__(self, provider: trace.TracerProvider | None, version: str) -> None:
+        self._tracer = (provider or trace.get_tracer_provider()).get_tracer("flowlang", version)
+        self._runs: dict[str, _Run] = {}
+
+    def feed(self, event: Event) -> None:
+        if type(event) is events.RunStarted:
+            self._run_started(event)
+            return
+        fold = self._FOLDS.get(type(event))
+        run = self._runs.get(event.run_id) if fold is not None else None
+        if fold is not None and run is not None:
+            fold(self, run, event)
+
+    # ------------------------------------------------------------ runs and connections
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        around = _around()
+        known = {names.RUN_ID: event.run_id, names.FLOW: event.flow, names.FILE: event.file}
+        span = self._tracer.start_span(f"run {event.flow}", around, attributes=known, start_time=_ns(event.at))
+        _enter(trace.set_span_in_context(span, around), span)
+        self._runs[event.run_id] = _Run(span)
+
+    def _run_finished(self, run: _Run, event: events.RunFinished) -> None:
+        del self._runs[event.run_id]
+        for lease in run.leases.values():
+            lease.end(_ns(event.at))
+        failure = event.failure if event.status in ("failed", "timed_out") else None
+        _end(run.span, event.at, event.status, failure)
+
+    def _opened(self, run: _Run, event: events.ConnectionOpened) -> None:
+        run.kinds[event.connection] = event.type
+        known = _connection(event.connection, event.type)
+        began = _ns(event.at - event.duration)
+        name = f"connect {event.connection}"
+        self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=known, start_time=began).end(_ns(event.at))
+
+    # ------------------------------------------------------------ steps
+
+    def _started(self, run: _Run, event: events.StepStarted) -> None:
+        outer = contexts.get_current()
+        known: dict[str, Any] = {names.PATH: event.path, names.OPERATION: event.operation}
+        shown: dict[str, Any] = {names.OPERATION: event.operation}
+        if event.connection is not None:
+            known[names.CONNECTION] = event.connection
+            shown |= _connection(event.connection, run.kinds.get(event.connection))
+        if event.operation in names.METHODS:
+            shown[names.METHOD] = names.METHODS[event.operation]
+        name = _INDEX.sub("", event.path)
+        span = self._tracer.start_span(name, outer, attributes=known, start_time=_ns(event.at))
+        step = run.steps[event.path] = _Step(span, outer, event.operation, shown)
+        if event.inputs is None:
+            _enter(step.inside, span)
+        else:
+            self._attempt(step, 1, _ns(event.at))
+
+    def _attempt(self, step: _Step, number: int, since: int) -> None:
+        kind = SpanKind.CLIENT if names.CONNECTION in step.shown else SpanKind.INTERNAL
+        known = {**step.shown, names.ATTEMPT: number}
+        span = self._tracer.start_span(step.operation, step.inside, kind, known, start_time=since)
+        step.attempt = _Attempt(span, trace.set_span_in_context(span, step.inside), since)
+        _enter(step.attempt.inside, span)
+
+    def _retried(self, run: _Run, event: events.AttemptFailed) -> None:
+        step = run.steps.get(event.path)
+        if step is None:
+            return
+        if step.attempt is not None:
+            step.attempt.span.set_attribute(names.DELAY, event.delay)
+            _end(step.attempt.span, event.at, "failed", event.failure)
+        self._attempt(step, event.attempt + 1, _ns(event.at + event.delay))
+
+    def _succeeded(self, run: _Run, event: events.StepSucceeded) -> None:
+        step = self._left(run, event.path)
+        if step is None:
+            return
+        step.span.set_attribute(names.ATTEMPTS, event.attempts)
+        if event.cached:
+            step.span.set_attribute(names.CACHED, value=True)
+        elif step.attempt is not None:
+            status = event.outputs.get("status") if event.outputs is not None else None
+            if step.operation.startswith("http_") and type(status) is int:
+                step.attempt.span.set_attribute(names.STATUS, status)
+            self._ended(step.attempt, event.at, "succeeded", None)
+        _end(step.span, event.at, "succeeded", None)
+
+    def _failed(self, run: _Run, event: events.StepFailed) -> None:
+        step, failure = self._left(run, event.path), event.failure
+        if step is None:
+            return
+        place = {names.FILE: failure.file, names.LINE: failure.line, names.COLUMN: failure.column}
+        step.span.set_attributes({name: value for name, value in place.items() if value is not None})
+        if failure.step == event.path:
+            step.span.set_attribute(names.ATTEMPTS, failure.attempt)
+        if step.attempt is not None:
+            self._ended(step.attempt, event.at, "failed", failure)
+        _end(step.span, event.at, "failed", failure)
+
+    def _cancelled(self, run: _Run, event: events.StepCancelled) -> None:
+        step = self._left(run, event.path)
+        if step is None:
+            return
+        if step.attempt is not None:
+            self._ended(step.attempt, event.at, "cancelled", None)
+        _end(step.span, event.at, "cancelled", None)
+
+    @staticmethod
+    def _left(run: _Run, path: str) -> _Step | None:
+        """The step, which is over: what was around it is current again."""
+        step = run.steps.pop(path, None)
+        if step is not None:
+            contexts.attach(step.outer)
+            CURRENT.set(step.outer_trace)
+        return step
+
+    @staticmethod
+    def _ended(attempt: _Attempt, at: float, state: str, failure: Failure | None) -> None:
+        """The last attempt is over. One that a step was still waiting for never was: it is not told of."""
+        if attempt.since <= _ns(at) or state == "succeeded":
+            _end(attempt.span, max(at, attempt.since / 1e9), state, failure)
+
+    # ------------------------------------------------------------ leases
+
+    def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
+        step = run.steps.get(event.path)
+        known = _connection(event.connection, event.type)
+        inside = contexts.get_current() if step is None else step.inside
+        if step is not None and step.attempt is not None:
+            inside = step.attempt.inside
+            step.attempt.span.set_attributes(known)
+        known |= {names.WAITED: event.waited, names.IN_USE: event.in_use}
+        if event.capacity is not None:
+            known[names.CAPACITY] = event.capacity
+        name = f"lease {event.connection}"
+        span = self._tracer.start_span(name, inside, attributes=known, start_time=_ns(event.at))
+        run.leases[event.path, event.connection] = span
+
+    def _returned(self, run: _Run, event: events.LeaseReturned) -> None:
+        span = run.leases.pop((event.path, event.connection), None)
+        if span is not None:
+            span.end(_ns(event.at))
+
+    _FOLDS: ClassVar[dict[type, Any]] = {
+        events.RunFinished: _run_finished,
+        events.ConnectionOpened: _opened,
+        events.StepStarted: _started,
+        events.AttemptFailed: _retried,
+        events.StepSucceeded: _succeeded,
+        events.StepFailed: _failed,
+        events.StepCancelled: _cancelled,
+        events.LeaseTaken: _taken,
+        events.LeaseReturned: _returned,
+    }
+
+
+# ---------------------------------------------------------------- contexts
+
+
+def _around() -> Context:
+    """What a run is started in: the trace that its caller names, unless that is of the current span anyway."""
+    current, named = contexts.get_current(), CURRENT.get()
+    if named is None or named.parent == _trace(trace.get_current_span(current)).parent:
+        return current
+    return _W3C.extract(dict(named.headers), current)
+
+
+def _enter(context: Context, span: Span) -> None:
+    """Let `context` be that of this task, and of all that it begins; requests carry its span from now on."""
+    contexts.attach(context)
+    if span.get_span_context().is_valid:
+        CURRENT.set(_trace(span))
+
+
+def _trace(span: Span) -> Trace:
+    known = span.get_span_context()
+    state = known.trace_state.to_header() if known.trace_state else None
+    return Trace(f"00-{known.trace_id:032x}-{known.span_id:016x}-{known.trace_flags:02x}", state)
+
+
+# ---------------------------------------------------------------- spans
+
+
+def _connection(name: str, kind: str | None) -> dict[str, Any]:
+    known: dict[str, Any] = {names.CONNECTION: name}
+    if kind is not None:
+        known[names.TYPE] = kind
+    if kind in names.DATABASES:
+        known[names.DATABASE] = names.DATABASES[kind]
+    return known
+
+
+def _end(span: Span, at: float, state: str, failure: Failure | None) -> None:
+    span.set_attribute(names.STATE, state)
+    if failure is not None:
+        span.set_attribute(names.ERROR, failure.type)
+        span.set_status(Status(StatusCode.ERROR, failure.detail[:LONGEST]))
+    span.end(_ns(at))
+
+
+def _ns(at: float) -> int:
+    """Nanoseconds since the epoch."""
+    return int(at * 1e9)
