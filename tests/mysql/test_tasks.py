@@ -306,6 +306,17 @@ async def test_a_procedure_may_give_several_results(db: Database) -> None:
     assert await db.rows("SELECT 3 AS c") == [{"c": 3}]
 
 
+async def test_columns_that_have_changed_are_read_anew(db: Database) -> None:
+    """The same statement on a table that is another one by now."""
+    await db.call("execute", query="INSERT INTO t VALUES (1, '7')")
+    for change, value in (("LONGTEXT", "7"), ("INTEGER", 7), ("BLOB", b"7"), ("DOUBLE", 7.0)):
+        await db.call("execute", query=f"ALTER TABLE t MODIFY v {change}")
+        for _ in range(2):
+            rows = await db.rows("SELECT v FROM t")
+            assert rows == [{"v": value}]
+            assert type(rows[0]["v"]) is type(value)
+
+
 @pytest.mark.parametrize("text", ["BEGIN", "commit", "/* x */ ROLLBACK", "SAVEPOINT a", "# x\nSTART TRANSACTION"])
 async def test_transaction_words_are_refused(db: Database, text: str) -> None:
     """They would end with their own step; the message says what to use."""

@@ -87,7 +87,7 @@ class Pool(Generic[Handle]):
         """A handle for the caller alone. Waits when all are in use. Raises what opening one raised."""
         tenant = TENANT.get()
         while True:
-            handle = await self._any()
+            handle = self._at_hand() or await self._next()
             if self._tenants.get(handle, tenant) is tenant or await self._passed_on(handle):
                 self._tenants[handle] = tenant
                 return handle
@@ -105,7 +105,8 @@ class Pool(Generic[Handle]):
             await self.discard(handle)
         return clean
 
-    async def _any(self) -> Handle:
+    def _at_hand(self) -> Handle | None:
+        """An idle handle, if there is one."""
         if self._closed:
             raise ConnectionError("the connection is closed")
         while self._idle:
@@ -113,6 +114,10 @@ class Pool(Generic[Handle]):
             if not idle.closed:
                 return idle
             self._forget(idle)
+        return None
+
+    async def _next(self) -> Handle:
+        """One that is opened, or that comes back."""
         if len(self._all) + self._opening < self.size:
             self._opening += 1
         else:
@@ -159,7 +164,7 @@ class Pool(Generic[Handle]):
         self._all[handle] = _now()
         return handle
 
-    def _pass_on(self, handle: Handle | None) -> None:
+    def _pass_on(self, handle: Handle | None, now: float | None = None) -> None:
         """Give a handle, or the place for one (counted in `_opening`), to the one who waits longest."""
         while self._waiters:
             waiter = self._waiters.popleft()
@@ -169,7 +174,7 @@ class Pool(Generic[Handle]):
         if handle is None:
             self._opening -= 1
         else:
-            self._idle.append((handle, _now()))
+            self._idle.append((handle, _now() if now is None else now))
 
     async def release(self, handle: Handle) -> None:
         """Take a handle back, reset; closed where resetting is not enough."""
@@ -183,17 +188,18 @@ class Pool(Generic[Handle]):
         opened = self._all.get(handle)
         if opened is None:
             return  # the pool was closed meanwhile, and the handle with it
-        if clean and (self._lifetime is None or _now() - opened < self._lifetime):
-            self._pass_on(handle)
+        now = _now()
+        if clean and (self._lifetime is None or now - opened < self._lifetime):
+            self._pass_on(handle, now)
         else:
             await self.discard(handle)
-        if self._idle_limit is not None:
-            await self._trim(_now() - self._idle_limit)
-
-    async def _trim(self, before: float) -> None:
-        """Close what nobody has used since."""
-        while self._idle and self._idle[0][1] < before and len(self._all) > self._least:
+        while self._outlived(now):
             await self.discard(self._idle.popleft()[0])
+
+    def _outlived(self, now: float) -> bool:
+        """Whether the handle that has been idle longest need not be kept."""
+        limit, idle = self._idle_limit, self._idle
+        return limit is not None and bool(idle) and now - idle[0][1] > limit and len(self._all) > self._least
 
     async def discard(self, handle: Handle) -> None:
         """Close a handle and let another be opened in its place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
@@ -37,6 +37,7 @@ _CHARSET = re.compile(
     r"\bSET\s+(?:NAMES|CHARACTER\s+SET|CHARSET)\b|\bcharacter_set_(?:client|connection|results)\b.*?=",
     re.IGNORECASE | re.DOTALL,
 )
+_TRANSLATED = (MySQLError, *ODD_ANSWERS)
 _MOST_ROWS = 2**63 - 1
 
 
@@ -57,7 +58,7 @@ class Handle(SqlHandle):
         """Raises ConnectionError, OSError and TimeoutError."""
         try:
             await self.session.open()
-        except (MySQLError, *ODD_ANSWERS) as error:
+        except _TRANSLATED as error:
             raise of_opening(error, self.session.settings) from error
 
     @property
@@ -100,33 +101,46 @@ class Handle(SqlHandle):
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
-        """Around everything that is sent: the driver's errors become FlowLang's, and what they leave is noted."""
+        """Around what is sent: the driver's errors become FlowLang's, and what they leave is noted."""
+        self.begins()
+        try:
+            yield
+        except _TRANSLATED as error:
+            raise await self.failed(error) from error
+        self.ends()
+
+    def begins(self) -> None:
+        """A statement is about to be sent."""
         if self._closed:
             raise ConnectionError("the handle is closed")
         self._running = True
-        try:
-            yield
-        except MySQLError as error:
-            self._running = False
-            self.session.broken = not of_server(error)
-            if self._depth and may_end_transaction(error):
-                self._lost = not await self.session.in_transaction()
-            raise translated(error) from error
-        except ODD_ANSWERS as error:
-            self._running, self.session.broken = False, True
-            raise translated(error) from error
+
+    def ends(self) -> None:
+        """Its answer has been read."""
         self._running = False
+
+    async def failed(self, error: BaseException) -> FlowExecutionError:
+        """What to raise for an error of the driver's."""
+        self._running = False
+        self.session.broken = not (isinstance(error, MySQLError) and of_server(error))
+        if self._depth and not self.session.broken and may_end_transaction(error):
+            self._lost = not await self.session.in_transaction()
+        return translated(error)
 
     async def send(self, text: str, *, unbuffered: bool = False) -> Any:
         """Run one statement whose values are in it. Returns the driver's result."""
         self.still_there()
-        data = self.encoded(text)
-        async with self.told():
-            await self.session.send(data, unbuffered=unbuffered)
-            first = result = self.session.result
+        data, session = self.encoded(text), self.session
+        self.begins()
+        try:  # as in `told`, whose generator costs as much as the rest of this function
+            await session.send(data, unbuffered=unbuffered)
+            first = result = session.result
             while not unbuffered and result.has_next:  # a procedure gives several; the first is the statement's
-                await self.session.next_result()
-                result = self.session.result
+                await session.next_result()
+                result = session.result
+        except _TRANSLATED as error:
+            raise await self.failed(error) from error
+        self.ends()
         return first
 
     async def send_all(self, data: bytes, count: Callable[[Any], int]) -> int:
@@ -155,13 +169,13 @@ class Handle(SqlHandle):
             )
         return data
 
-    async def author(self, text: str, values: list[Any], *, unbuffered: bool = False) -> Any:
-        """Run a statement that the flow wrote."""
+    def author(self, text: str, values: list[Any], *, unbuffered: bool = False) -> Awaitable[Any]:
+        """Run a statement that the flow wrote. Returns the driver's result."""
         word, dirties, commits = _nature(text)
         if commits and self._depth:
             raise invalid(f"{word} would commit the transaction at once: MySQL has no definitions in transactions")
         self._dirty = self._dirty or dirties
-        return await self.send(filled(text, values), unbuffered=unbuffered)
+        return self.send(filled(text, values), unbuffered=unbuffered)
 
     async def fetch(self, text: str, values: list[Any], limit: int | None) -> list[Row]:
         if limit is None:
@@ -187,7 +201,7 @@ class Handle(SqlHandle):
         ended = False
         self._running = True
         try:
-            names = unique_columns([column[0] for column in result.description])
+            names = _columns(result.description)
             while not ended:
                 async with self.told():
                     rows = await self.session.rows_left(size)
@@ -279,5 +293,9 @@ def filled(text: str, values: list[Any]) -> str:
 def _rows(result: Any) -> list[Row]:
     if result.description is None:
         return []
-    names = unique_columns([column[0] for column in result.description])
-    return labelled(names, result.rows)
+    return labelled(_columns(result.description), result.rows)
+
+
+@lru_cache(maxsize=256)
+def _columns(description: tuple[tuple[Any, ...], ...]) -> tuple[str, ...]:
+    return unique_columns([column[0] for column in description])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncmy.connection import Connection
 from asyncmy.constants.CLIENT import FOUND_ROWS, MULTI_STATEMENTS, SSL
-from asyncmy.constants.COMMAND import COM_PING
+from asyncmy.constants.COMMAND import COM_PING, COM_QUERY
 from asyncmy.errors import OperationalError
 
 from flowlang.connections.endpoints import unreadable
@@ -130,7 +130,8 @@ class Session(_Driver):  # type: ignore[misc]
     async def send(self, text: bytes, *, unbuffered: bool = False) -> None:
         """Run one statement. An answer that is not read to its end leaves the session broken."""
         self.broken = True
-        await self.query(text, unbuffered=unbuffered)
+        await self._execute_command(COM_QUERY, text)
+        await self._read_query_result(unbuffered)
         self.broken = unbuffered and self._result.unbuffered_active
 
     async def rows_left(self, size: int) -> list[tuple[Any, ...]]:

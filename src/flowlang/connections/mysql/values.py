@@ -171,7 +171,7 @@ def literals(values: Sequence[Any]) -> list[str]:
     done = []
     for number, value in enumerate(values, 1):
         try:
-            done.append(literal(value))
+            done.append((_LITERALS.get(type(value)) or literal)(value))
         except ValueError as error:
             raise _refused(f"value {number} of the statement", error) from error
     return done
