@@ -511,7 +511,7 @@ def _begin(
     values, findings = accept(plan, inputs or {})
     known: dict[str, str] = dict(secrets or {})
     if plan.secret_names or plan.env_names:
-        known, missing = _secrets(plan, known, environment)
+        known, missing = refused_secrets(plan, known, environment)
         findings += missing
     if findings:
         return None, invalid(findings, plan.flow)
@@ -551,7 +551,10 @@ def _surroundings(files_root: Source | None, trace: tracecontext.Trace | None) -
     return surroundings
 
 
-def _secrets(plan: Plan, given: Mapping[str, str], env: Mapping[str, str]) -> tuple[dict[str, str], list[Diagnostic]]:
+def refused_secrets(
+    plan: Plan, given: Mapping[str, str], env: Mapping[str, str]
+) -> tuple[dict[str, str], list[Diagnostic]]:
+    """The secrets that a run of `plan` is given, and findings for those, and for variables, that are not set."""
     from flowlang import secretstore
 
     known, missing = secretstore.resolve(plan.secret_names, given, env)

@@ -18,7 +18,7 @@ from tests.cli.conftest import Done
 from tests.testing.support import in_pytest
 
 from flowlang.testing import run_tests
-from flowlang.testing.tagged import tagged, untagged
+from flowlang.tasks.tagged import tagged, untagged
 
 FLOW = """
 flow: f

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowlang.engine.failures import OperationError, secrets_of, words
 from flowlang.masking import WITHHELD
-from flowlang.plan import Call, Subflow
+from flowlang.plan import Call, Frame, Subflow, Transaction, Wait
 from flowlang.tasks.context import Context
 from flowlang.tasks.stream import Stream
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowlang.engine.activation import Activation
     from flowlang.engine.operations import Bound
     from flowlang.engine.run import Run
+    from flowlang.engine.steps import Ended, Runner
     from flowlang.engine.transactions import Shared
 
 
@@ -142,6 +143,27 @@ class Fiber:
     def call(self, step: Subflow, arguments: Mapping[str, Any]) -> Awaitable[dict[str, Any]]:
         """The outputs of the subflow that `step` calls. A test may replace this."""
         return self.run.call_subflow(step, arguments, self)
+
+    async def transact(self, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
+        """Run a transaction with `runner`."""
+        return await runner(step, frame, self)
+
+    async def committing(self, step: Transaction) -> None:
+        """The innermost transaction is about to be committed."""
+
+    async def pause(self, path: str, seconds: float) -> None:
+        """Wait between two attempts of the step at `path`, or between two turns of it."""
+        await self.run.clock.sleep(seconds)
+
+    async def sleep(self, path: str, seconds: float) -> None:
+        """The `wait` of the step at `path`."""
+        await self.run.clock.sleep(seconds)
+
+    async def receive(self, step: Wait, name: str) -> Any:
+        """The payload of the signal that `step` waits for."""
+        from flowlang.engine.waiting import received
+
+        return await received(step, name, self)
 
     def read(self, kind: str, position: int) -> Any:
         """`now`, `uuid` or `random` for an expression; `position` tells several in one step apart."""

@@ -193,7 +193,7 @@ async def _wait(step: Modified, policy: Retry, failure: Failure, attempt: int, d
     if fiber.run.emit is not None:
         path, most = fiber.prefix + step.site.path, policy.max_attempts
         fiber.run.emit(AttemptFailed(run.run_id, run.clock.time(), path, attempt, most, failure, delay))
-    await run.clock.sleep(delay)
+    await fiber.pause(fiber.prefix + step.site.path, delay)
 
 
 async def _attempt(step: Modified, arguments: dict[str, Any] | None, frame: Frame, fiber: Fiber) -> Ended | None:

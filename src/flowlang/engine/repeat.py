@@ -26,7 +26,7 @@ async def run_repeat(step: Repeat, frame: Frame, fiber: Fiber) -> Ended | None:
         if turn == step.max_iterations:
             raise _too_many(step, fiber)
         if turn and step.interval:
-            await run.clock.sleep(step.interval)
+            await fiber.pause(path, step.interval)
         frame[step.index_slot] = turn
         fiber.prefix = f"{path}[{turn}]."
         try:

@@ -92,6 +92,8 @@ class Run:
         self._ending = False  # the steps are over: what is left is to clean up
         self._displaced = False  # a newer run has taken its place
         self._aftermath: list[str] = []  # what went wrong while a cancellation was answered
+        self.abandoned = False  # it goes on elsewhere, or later: nothing is cleaned up here but the connections
+        self.spent = 0.0  # seconds that earlier lives of it took
         self.queued = False
         self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}
 
@@ -153,7 +155,7 @@ class Run:
         plan = activation.plan
         conclusion = Conclusion("failed")
         begun = False
-        limit = asyncio.timeout(plan.timeout)
+        limit = asyncio.timeout(self._left(plan, fiber))
         try:
             async with limit:
                 if fiber.parent is not None or await self._admitted(activation, fiber, conclusion):
@@ -170,6 +172,12 @@ class Run:
                 conclusion = self._ended_by(error, plan)
         await self._clean_up(activation, fiber, conclusion, begun=begun)
         return conclusion
+
+    def _left(self, plan: Plan, fiber: Fiber) -> float | None:
+        """Seconds that are left of the flow's own limit."""
+        if plan.timeout is None or fiber.parent is not None:
+            return plan.timeout
+        return max(plan.timeout - self.spent, 0.0)
 
     async def _admitted(self, activation: Activation, fiber: Fiber, conclusion: Conclusion) -> bool:
         """Wait for the run's turn, where its flow bounds how many run at once; False when it is to be skipped."""
@@ -228,6 +236,7 @@ class Run:
         self._ending = self._ending or fiber.parent is None
         fiber.attempt, fiber.retries = 1, False
         plan = activation.plan
+        begun = begun and not self.abandoned
         if begun and conclusion.status == "cancelled":
             await self._grace("on_cancel", plan.on_cancel, activation, fiber, conclusion)
         if begun:

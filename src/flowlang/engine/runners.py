@@ -109,6 +109,10 @@ async def run_log(step: Log, frame: Frame, fiber: Fiber) -> None:
     run.logger.info("%s: %s", path, run.masker.text(message))
 
 
+async def run_in_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ended | None:
+    return await fiber.transact(step, frame, run_transaction)
+
+
 # ---------------------------------------------------------------- the table
 
 RUNNERS.update(
@@ -119,7 +123,7 @@ RUNNERS.update(
         Loop: run_loop,
         Repeat: run_repeat,
         Parallel: run_parallel,
-        Transaction: run_transaction,
+        Transaction: run_in_transaction,
         Try: run_try,
         Wait: run_wait,
         Subflow: run_subflow,

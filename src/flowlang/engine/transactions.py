@@ -214,6 +214,8 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
         slot.holders.append(kept)
     try:
         ended = await run_block(step.body, frame, fiber)
+        if ended is None or ended.status != "failure":
+            await fiber.committing(step)
     except GeneratorExit:
         raise  # the event loop is gone: nothing can be awaited any more
     except BaseException as error:

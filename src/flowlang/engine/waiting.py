@@ -58,7 +58,7 @@ class Signals:
 
 async def run_wait(step: Wait, frame: Frame, fiber: Fiber) -> None:
     if step.signal is not None:
-        frame[step.slot] = {"payload": await _signal(step, step.signal, fiber)}
+        frame[step.slot] = {"payload": await fiber.receive(step, step.signal)}
         return
     if step.duration is not None:
         seconds = _seconds(step, step.duration, frame, fiber)
@@ -66,11 +66,11 @@ async def run_wait(step: Wait, frame: Frame, fiber: Fiber) -> None:
         assert step.until is not None
         seconds = _left(step, step.until, frame, fiber)
     if seconds > 0:
-        _tell(step, fiber, seconds, None)
-        await fiber.run.clock.sleep(seconds)
+        tell(step, fiber, seconds, None)
+        await fiber.sleep(fiber.prefix + step.site.path, seconds)
 
 
-def _tell(step: Wait, fiber: Fiber, seconds: float | None, signal: str | None) -> None:
+def tell(step: Wait, fiber: Fiber, seconds: float | None, signal: str | None) -> None:
     run = fiber.run
     if run.emit is not None:
         now = run.clock.time()
@@ -100,11 +100,12 @@ def _refused(step: Wait, fiber: Fiber, detail: str) -> Exception:
     return step_error(OperationError(Classified("validation", False), None, detail=detail), step.site, fiber)
 
 
-async def _signal(step: Wait, name: str, fiber: Fiber) -> Any:
+async def received(step: Wait, name: str, fiber: Fiber) -> Any:
+    """The payload of the next signal of that name, sent to this run in this process."""
     signals = fiber.run.signals
     future = signals.receive(name)
     if not future.done():
-        _tell(step, fiber, step.timeout, name)
+        tell(step, fiber, step.timeout, name)
         try:
             await _done_within(future, step.timeout, fiber.run.clock)
         except BaseException:

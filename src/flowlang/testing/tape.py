@@ -12,7 +12,7 @@ from flowlang.masking import MASK, WITHHELD, Masker
 from flowlang.tasks.stream import Batch, Stream
 from flowlang.testing.patterns import shown
 from flowlang.testing.recording import Recorded, in_order
-from flowlang.testing.tagged import Untaggable, tagged, untagged
+from flowlang.tasks.tagged import Untaggable, tagged, untagged
 
 
 @dataclass(slots=True)

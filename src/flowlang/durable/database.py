@@ -1,0 +1,45 @@
+"""What the store asks of a database: statements with `:name` parameters, and transactions. Two keep its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+
+
+class StoreError(Exception):
+    """The store cannot be used: it cannot be opened, is of another format, or what it holds does not fit together."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer now, and may later: whoever waits for it may try again."""
+
+
+class Transaction(Protocol):
+    async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
+        """The rows of a statement. `:name` stands for a value, `{now}` for the time by the clock of the database."""
+
+    async def execute(self, statement: str, **values: Any) -> int:
+        """How many rows a statement changed."""
+
+    async def lock(self, name: str) -> None:
+        """Until the end of the transaction nobody else has the lock of that name."""
+
+
+class Database(Transaction, Protocol):
+    """Statements outside a transaction are one of their own each. Raises `StoreUnavailable` and `StoreError`."""
+
+    url: str  # without a password
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """What happens inside is kept whole at its end, or not at all."""
+
+    async def notify(self, topic: str) -> None:
+        """Wake whoever waits for `topic`, here and in other processes."""
+
+    async def wait(self, topics: Sequence[str], seconds: float) -> None:
+        """Return when one of `topics` was notified since the last wait, or after so long."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,116 @@
+"""One life of a run: from its record to the record of its end, or of why it stopped before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flowlang.durable.codec import decode
+from flowlang.durable.database import StoreError
+from flowlang.durable.journal import Writer
+from flowlang.durable.records import StoredRun
+from flowlang.durable.run import DurableRun, Left
+from flowlang.durable.store import Store
+from flowlang.engine.failures import OperationError
+from flowlang.engine.result import RunResult
+from flowlang.events import Event, Sink, to_record
+from flowlang.exceptions import Failure
+from flowlang.plan import Plan
+
+Outcome = RunResult | Left
+
+
+def telling(run: DurableRun) -> Sink:
+    """The sink that keeps events for the history: JSON lines that go into the store with the journal."""
+
+    def tell(event: Event) -> None:
+        if not run.abandoned:
+            run.journal.lines.append(json.dumps(to_record(event), default=str, separators=(",", ":")))
+
+    return tell
+
+
+def prepared(
+    plan: Plan,
+    inputs: Mapping[str, Any],
+    *,
+    store: Store,
+    writer: Writer,
+    record: StoredRun,
+    steps: Sequence[Any],
+    seq: int,
+    sinks: Sequence[Sink] = (),
+    leaves: bool = False,
+    tell: bool = True,
+    **options: Any,
+) -> DurableRun:
+    """The run, ready to be executed; its events go into the store unless `tell` is False."""
+    kept: list[Sink] = []
+    heard = [*sinks, lambda event: kept[0](event)] if tell else list(sinks)
+    run = DurableRun(
+        plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard, **options
+    )  # fmt: skip
+    kept.append(telling(run))
+    return run
+
+
+async def execute(run: DurableRun) -> Outcome:
+    """Run to the end and record it; a `Left` when the run stopped before, which is recorded as well."""
+    store, record = run.store, run.record
+    result = await run.execute()
+    if run.left is not None:
+        return await _leave(run, run.left)
+    try:
+        outputs = run.sealed(result.outputs, secret=bool(result.secret_outputs), what="the outputs of the flow")
+    except OperationError as error:
+        failure = Failure(error.classified.error_class, error.detail, flow=result.flow)
+        result = RunResult(result.run_id, result.flow, "failed", {}, failure, started_at=result.started_at,
+                           duration=result.duration, masker=run.masker)  # fmt: skip
+        outputs = "{}"
+    try:
+        await run.journal.commit()
+        if not await store.finish(record, result.status, outputs=outputs, error=_clean(run, result.failure), reason=result.reason):
+            return Left("lost", "another worker has taken it over")
+    except Exception as error:  # noqa: BLE001 - told as what it is: the run is over, and its end is not recorded
+        return Left("store", f"the end of the run could not be recorded: {error}")
+    return result
+
+
+def _clean(run: DurableRun, failure: Failure | None) -> Failure | None:
+    return None if failure is None else run.masker.value(failure)
+
+
+async def _leave(run: DurableRun, left: Left) -> Left:
+    """Record why a run stops before its end."""
+    store, record = run.store, run.record
+    if left.why in ("lost", "store"):
+        return left
+    try:
+        await run.journal.commit()
+        if left.why == "attention":
+            failure = Failure(
+                "internal", left.detail, flow=record.flow, step=left.path, outcome_unknown=True,
+                notes=(f"look at the service, then `flowlang runs resume {record.id} --retry {left.path}`,"
+                       f" or `--skip {left.path} --outputs JSON`",),
+            )  # fmt: skip
+            kept = await store.finish(record, "needs_attention", error=failure, reason=left.detail)
+        elif left.why == "waiting":
+            kept = await store.release(record, "waiting", left.due_at, left.waits_for)
+        else:
+            kept = await store.release(record, "queued", 0.0)
+    except Exception as error:  # noqa: BLE001 - its owner is dead for the others soon, and it goes on there
+        return Left("store", str(error))
+    return left if kept else Left("lost", "another worker has taken it over")
+
+
+def inputs_of(store: Store, record: StoredRun) -> dict[str, Any]:
+    """The inputs that a run was started with. Raises `StoreError`."""
+    values = decode(store.sealer.open(record.inputs))
+    if not isinstance(values, dict):
+        raise StoreError(f"the inputs of run `{record.id}` are damaged")
+    return values
+
+
+Loader = Callable[[str], Plan]
+"""From the path of a flow's file to its plan; raises `InvalidFlowError`."""

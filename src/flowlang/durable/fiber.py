@@ -1,0 +1,211 @@
+"""The fiber of a durable run: each operation is looked up in the journal before it is done, and written down after.
+
+    known? ─ yes ─► what came of it then
+       └─ no ─► begins? (a write: committed first) ─► the operation ─► what came of it, committed with what follows
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable
+from datetime import datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flowlang.connections.errors import Classified
+from flowlang.durable.codec import decode
+from flowlang.durable.records import StoredStep, failure_of, failure_record
+from flowlang.engine.failures import OperationError, call_error, step_error
+from flowlang.engine.fiber import Fiber
+from flowlang.engine.steps import run_block, selected
+from flowlang.engine.waiting import tell
+from flowlang.exceptions import StepError
+from flowlang.plan import Call, Frame, Transaction, Wait
+
+if TYPE_CHECKING:
+    from flowlang.durable.run import DurableRun
+    from flowlang.engine.operations import Bound
+    from flowlang.engine.steps import Ended, Runner
+
+
+class DurableFiber(Fiber):
+    """`run` is a `DurableRun`."""
+
+    __slots__ = ()
+    run: DurableRun
+
+    # ------------------------------------------------------------ operations
+
+    def do(self, path: str, operation: Bound, kwargs: dict[str, Any]) -> Awaitable[Any]:
+        return self._done(path, operation, kwargs, self.step)
+
+    async def _done(self, path: str, operation: Bound, kwargs: dict[str, Any], step: Call) -> Any:
+        run, planned = self.run, self.activation.plan.operations[step.operation]
+        spec = planned.spec
+        if spec.effect == "none" or spec.streams:
+            run.admit()
+            return await operation.call(self, path, kwargs)
+        journal = run.journal
+        place = journal.place(path)
+        known = journal.known.pop(place, None)
+        if known is not None and known.state != "started":
+            return await self._replayed(known, step)
+        run.admit()
+        if known is not None and not step.rerun:
+            await run.stop_for_attention(path, known)
+        began, name = run.clock.time(), spec.name
+        inputs = run.shown(kwargs, step.secret_arguments)
+        if planned.shared:
+            return await self._inside(place, operation, kwargs, step, inputs)
+        if spec.effect != "read":
+            journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+            await run.commit()
+        run.busy += 1
+        try:
+            outputs = await operation.call(self, path, kwargs)
+            if step.selected is not None and isinstance(outputs, dict):
+                outputs = selected(outputs, step.selected, f"task `{name}`")
+            outcome = run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{path}`")
+        except asyncio.CancelledError:
+            if not run.abandoned:
+                journal.write(StoredStep(*place, name, "cancelled", inputs, None, began, run.clock.time()))
+            raise
+        except Exception as error:
+            told = call_error(error, step, kwargs, self.activation.frame, self)
+            outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{path}`")
+            journal.write(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
+            raise told from told.__cause__ or error
+        finally:
+            run.busy -= 1
+        journal.write(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
+        return outputs
+
+    async def _replayed(self, known: StoredStep, step: Call) -> Any:
+        """What came of it in an earlier life."""
+        if known.state == "cancelled":  # by whatever happens next, again
+            await asyncio.get_running_loop().create_future()
+        assert known.outcome is not None
+        outcome = decode(self.run.store.sealer.open(known.outcome))
+        if known.state == "failed":
+            raise StepError(failure_of(outcome))
+        if step.secret_outputs:
+            self.run.masker.note(outcome)
+        return outcome
+
+    async def _inside(self, place: Any, operation: Bound, kwargs: dict[str, Any], step: Call, inputs: str | None) -> Any:
+        """An operation in a transaction: it counts when the transaction does, and is written down with it."""
+        began, name = self.run.clock.time(), self.activation.plan.operations[step.operation].spec.name
+        slot = self.activation.slots[self.activation.plan.operations[step.operation].connection or 0]
+        kept = self.run.inside.setdefault(id(self.transaction_on(slot)), [])
+        try:
+            outputs = await operation.call(self, place[0], kwargs)
+        except Exception as error:
+            told = call_error(error, step, kwargs, self.activation.frame, self)
+            outcome = self.run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{place[0]}`")
+            kept.append(StoredStep(*place, name, "failed", inputs, outcome, began, self.run.clock.time()))
+            raise told from told.__cause__ or error
+        outcome = self.run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{place[0]}`")
+        kept.append(StoredStep(*place, name, "succeeded", inputs, outcome, began, self.run.clock.time()))
+        return outputs
+
+    # ------------------------------------------------------------ transactions
+
+    async def transact(self, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
+        """A transaction is one thing: it is in the journal whole, with the steps inside, or not at all."""
+        run, path = self.run, self.prefix + step.site.path
+        place = run.journal.place(path)
+        known = run.journal.known.pop(place, None)
+        if known is not None and known.state == "succeeded":
+            return await run_block(step.body, frame, self)  # each step inside is recorded
+        if known is not None and known.state == "failed":
+            assert known.outcome is not None
+            raise StepError(failure_of(decode(run.store.sealer.open(known.outcome))))
+        run.admit()
+        if known is not None:
+            await run.stop_for_attention(path, known)
+        began = run.clock.time()
+        try:
+            ended = await runner(step, frame, self)
+        except StepError as error:
+            outcome = run.sealed(failure_record(error.failure), secret=False, what=f"the failure of `{path}`")
+            run.journal.write(StoredStep(*place, "transaction", "failed", None, outcome, began, run.clock.time()))
+            raise
+        run.journal.write(StoredStep(*place, "transaction", "succeeded", None, None, began, run.clock.time()))
+        return ended
+
+    async def committing(self, step: Transaction) -> None:
+        """About to commit: from here on whether it counts is unknown, until it is written down."""
+        run, path = self.run, self.prefix + step.site.path
+        assert self.transaction is not None
+        nth = run.journal.latest(path)
+        for each in run.inside.pop(id(self.transaction), []):
+            run.journal.write(each)
+        run.journal.write(StoredStep(path, nth, "transaction", "started", None, None, run.clock.time(), None))
+        await run.commit()
+
+    # ------------------------------------------------------------ time, chance, waiting
+
+    def read(self, kind: str, position: Any) -> Any:
+        """The same in each life of the run: chance is made of the run's id and the place, time is written down."""
+        run = self.run
+        path = f"{self.prefix}{kind}@{position}"
+        place = run.journal.place(path)
+        if kind != "now":
+            digest = hashlib.sha256(f"{run.run_id}\n{path}\n{place[1]}".encode()).digest()
+            return UUID(bytes=digest[:16], version=4) if kind == "uuid" else Random(digest).random()  # noqa: S311
+        known = run.journal.known.pop(place, None)
+        if known is not None and known.outcome is not None:
+            return datetime.fromisoformat(known.outcome)
+        now = run.clock.now()
+        at = now.timestamp()
+        run.journal.write(StoredStep(*place, "now", "succeeded", None, now.isoformat(), at, at))
+        return now
+
+    async def pause(self, path: str, seconds: float) -> None:
+        """Between two attempts, or two turns. What comes next may be recorded already."""
+        if self.run.journal.ahead(path):
+            return
+        self.run.busy += 1
+        try:
+            await super().pause(path, seconds)
+        finally:
+            self.run.busy -= 1
+
+    async def sleep(self, path: str, seconds: float) -> None:
+        await self.run.wait_until(await self._deadline(path, seconds))
+
+    async def _deadline(self, path: str, seconds: float) -> float:
+        """When a wait is over, in seconds since the epoch, as it was written down when it began."""
+        run = self.run
+        place = run.journal.place(path)
+        known = run.journal.known.pop(place, None)
+        if known is not None and known.outcome is not None:
+            return float(known.outcome)
+        run.admit()
+        now = run.clock.time()
+        run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(now + seconds), now, now))
+        await run.commit()
+        return now + seconds
+
+    async def receive(self, step: Wait, name: str) -> Any:
+        """The payload of a signal; it is taken and written down in one transaction."""
+        run, path = self.run, self.prefix + step.site.path
+        until = await self._deadline(path + "@until", step.timeout) if step.timeout is not None else None
+        place = run.journal.place(path)
+        known = run.journal.known.pop(place, None)
+        if known is None:
+            tell(step, self, step.timeout, name)
+            now = run.clock.time()
+            asked = StoredStep(*place, "signal", "started", None, None, now, None)
+            known = await run.wait_for_signal(name, asked, until)
+        if known is not None and known.state == "succeeded":
+            assert known.outcome is not None
+            return decode(run.store.sealer.open(known.outcome))
+        if known is None:
+            now = run.clock.time()
+            run.journal.write(StoredStep(*place, "signal", "failed", None, None, now, now))
+        detail = f"no signal `{name}` came within {step.timeout:g} s"
+        raise step_error(OperationError(Classified("timeout", True), None, detail=detail), step.site, self)
+

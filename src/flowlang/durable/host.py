@@ -1,0 +1,118 @@
+"""The runs of one process: one owner for all of them, one writer for their journals, one look after all.
+
+    async with hosting(store) as host:
+        outcome = await host.start(record, plan, ...)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from typing import Any
+
+from flowlang.durable.database import StoreError
+from flowlang.durable.execution import Outcome, execute, inputs_of, prepared
+from flowlang.durable.executors import Executor
+from flowlang.durable.journal import Writer
+from flowlang.durable.records import StoredRun
+from flowlang.durable.run import DurableRun, Left
+from flowlang.durable.store import Store
+from flowlang.plan import Plan
+from flowlang.tasks.files import FILES_ROOT
+
+_LOG = logging.getLogger("flowlang.durable")
+LOOK = 1.0  # seconds between two looks for requests to cancel; events reach the store as often
+
+
+class Host:
+    """What a process needs to run what is stored."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.writer = Writer(store)
+        self.executor = Executor(store)
+        self.running: dict[str, tuple[DurableRun, asyncio.Task[Outcome]]] = {}
+
+    async def prepare(
+        self,
+        record: StoredRun,
+        plan: Plan,
+        *,
+        accept: Callable[[Plan, Mapping[str, Any]], Mapping[str, Any]],
+        leaves: bool = False,
+        **options: Any,
+    ) -> DurableRun:
+        """The next life of a run that this process owns. `accept` makes the values of its inputs."""
+        steps = await self.store.steps(record.id)
+        chunks = await self.store.events(record.id)
+        seq = chunks[-1][0] + 1 if chunks else 0
+        inputs = accept(plan, inputs_of(self.store, record))
+        return prepared(
+            plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, seq=seq, leaves=leaves,
+            **options,
+        )  # fmt: skip
+
+    def start(self, run: DurableRun) -> asyncio.Task[Outcome]:
+        """Begin to execute it; the task's result is how it ended, or why it left."""
+        surroundings = copy_context()
+        root = run.record.options.get("files_root")
+        if root is not None:
+            surroundings.run(FILES_ROOT.set, root)
+        task = asyncio.get_running_loop().create_task(execute(run), context=surroundings)
+        self.running[run.run_id] = (run, task)
+        task.add_done_callback(lambda _: self.running.pop(run.run_id, None))
+        return task
+
+    async def attend(self) -> None:
+        """Until cancelled: hand on requests to cancel, and keep the history of what is under way up to date."""
+        asked: set[str] = set()
+        while True:
+            await self.store.database.wait([f"run:{each}" for each in self.running], LOOK)
+            try:
+                for run_id in await self.store.to_cancel(self.executor.id):
+                    if run_id in self.running and run_id not in asked:
+                        asked.add(run_id)
+                        self.running[run_id][0].cancel()
+                asked &= set(self.running)
+            except StoreError as error:
+                _LOG.warning("%s", error)
+                await asyncio.sleep(LOOK)
+            for run, _ in list(self.running.values()):
+                if run.journal.lines and not run.abandoned:
+                    await self._flush(run)
+
+    async def _flush(self, run: DurableRun) -> None:
+        try:
+            await run.commit()
+        except asyncio.CancelledError:
+            if not run.abandoned:
+                raise
+
+    async def abandon_all(self, left: Left) -> None:
+        """Stop every run where it is; they go on elsewhere."""
+        tasks = [task for _, task in self.running.values()]
+        for run, _ in list(self.running.values()):
+            run.abandon(left)
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def hosting(store: Store) -> AsyncIterator[Host]:
+    """A host that looks after its runs; leaving it, what still runs is stopped, to go on elsewhere."""
+    host = Host(store)
+    await host.executor.open()
+    attending = asyncio.get_running_loop().create_task(host.attend())
+    try:
+        yield host
+    finally:
+        try:
+            await host.abandon_all(Left("released", "its process ends"))
+        finally:
+            attending.cancel()
+            await asyncio.wait([attending])
+            await host.executor.close()
+

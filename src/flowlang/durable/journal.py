@@ -1,0 +1,147 @@
+"""The journal of a run that is under way, and the one place where journals are committed.
+
+The rule: what came of a step is committed before a later effect starts. So a result waits, together with those of
+other branches and runs, until some step of its run is about to write; the commit of that step's beginning carries it.
+In a sequence of steps this is one commit a step; between 1,000 branches it is one for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from flowlang.durable.database import StoreUnavailable
+from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.sqlite import SqliteDatabase
+from flowlang.durable.store import Lost, Store
+
+_LOG = logging.getLogger("flowlang.durable")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
+Place = tuple[str, int]
+
+
+class Journal:
+    """What is recorded of one run: `known` from earlier lives of it, `pending` what is not committed yet.
+
+    `lines` are events on their way into the store; they go with the next commit, and are not worth one.
+    """
+
+    def __init__(self, writer: Writer, run: StoredRun, steps: Sequence[StoredStep], seq: int = 0) -> None:
+        self.run = run
+        self.known: dict[Place, StoredStep] = {(each.path, each.nth): each for each in steps}
+        self.pending: dict[Place, StoredStep] = {}
+        self.lines: list[str] = []
+        self.seq = seq
+        self._writer = writer
+        self._calls: dict[str, int] = {}
+
+    def place(self, path: str) -> Place:
+        """Which call of `path` this is; the same in each life of the run, since one branch makes them all."""
+        nth = self._calls.get(path, 0)
+        self._calls[path] = nth + 1
+        return path, nth
+
+    def latest(self, path: str) -> int:
+        """Which call of `path` is under way."""
+        return self._calls[path] - 1
+
+    def ahead(self, path: str) -> bool:
+        """Whether the next call of `path`, or a turn of it, is recorded already: no need to wait before it."""
+        if not self.known:
+            return False
+        return (path, self._calls.get(path, 0)) in self.known or any(
+            known.startswith(f"{path}[") for known, _ in self.known
+        )
+
+    def write(self, step: StoredStep) -> None:
+        """Record it with the next commit."""
+        self.pending[step.path, step.nth] = step
+
+    async def commit(self) -> None:
+        """Whatever is pending is in the store when this returns. Raises `Lost`, and `StoreUnavailable` when the store
+        could not be written for as long as anybody would wait."""
+        if self.pending or self.lines:
+            await self._writer.commit(self)
+
+    def taken(self) -> tuple[list[StoredStep], str | None, int]:
+        """What is pending, taken out: steps, and a chunk of events with its number."""
+        steps, self.pending = list(self.pending.values()), {}
+        if not self.lines:
+            return steps, None, self.seq
+        chunk, self.lines = "\n".join(self.lines), []
+        self.seq += 1
+        return steps, chunk, self.seq - 1
+
+
+class Writer:
+    """Commits the journals of one process, those that ask in the same turn of the event loop together."""
+
+    patience = 60.0  # seconds to try before a run is given up; its journal is whole, and it can be resumed
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._asked: dict[Journal, asyncio.Future[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def commit(self, journal: Journal) -> None:
+        future = self._asked.get(journal)
+        if future is None:
+            future = self._asked[journal] = asyncio.get_running_loop().create_future()
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._work())
+        await asyncio.shield(future)
+
+    async def _work(self) -> None:
+        """One batch after the other, until nobody asks any more."""
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, {}
+                await self._batch(asked)
+        finally:
+            self._task = None
+
+    async def _batch(self, asked: dict[Journal, asyncio.Future[None]]) -> None:
+        parts = [(journal, *journal.taken()) for journal in asked]
+        try:
+            lost = await self._persistently(parts)
+        except BaseException as error:  # noqa: BLE001 - told to everybody who waits, and they raise it
+            for future in asked.values():
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # seen: whoever waited may be gone
+            return
+        for journal, future in asked.items():
+            if future.done():
+                continue
+            if journal.run.id in lost:
+                future.set_exception(Lost(journal.run.id))
+                future.exception()
+            else:
+                future.set_result(None)
+
+    async def _persistently(self, parts: Sequence[Any]) -> set[str]:
+        """Write, again and again while the store does not answer: all of it may be there already, which is no harm."""
+        loop = asyncio.get_running_loop()
+        began, pause = loop.time(), _FIRST_PAUSE
+        while True:
+            try:
+                return await self._write(parts)
+            except StoreUnavailable as error:
+                if loop.time() - began + pause > self.patience:
+                    raise
+                if pause == _FIRST_PAUSE:
+                    _LOG.warning("%s; trying again", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _write(self, parts: Sequence[Any]) -> set[str]:
+        database = self.store.database
+        if isinstance(database, SqliteDatabase):
+            from flowlang.durable.batches import write_sqlite
+
+            return await write_sqlite(database, parts)
+        from flowlang.durable.batches import write_postgres
+
+        return await write_postgres(database, parts)

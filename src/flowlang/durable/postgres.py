@@ -1,0 +1,207 @@
+"""The store in a PostgreSQL database: for as many machines as one likes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from flowlang.durable.database import Row, StoreError, StoreUnavailable
+from flowlang.durable.schema import TABLES
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_CHANNEL = "flowlang"
+_COMMAND = 30.0  # seconds for one statement
+_CONNECT = 10.0
+_POOL = 8
+_FRESH = 10_000  # topics that were notified and that nobody has waited for since
+_NOW = "extract(epoch from clock_timestamp())::float8"
+_TYPES = {
+    "float": "DOUBLE PRECISION",
+    "serial_key": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "compact": "",
+}
+# SQLSTATE classes and codes under which a later attempt may go well: connections, resources, what an operator does,
+# a server that has become a replica, and transactions that met another.
+_LATER = ("08", "53", "57", "25006", "40")
+
+
+class PostgresDatabase:
+    """A pool, and one connection of its own that hears what is notified."""
+
+    kind = "postgres"
+
+    def __init__(self, url: str, pool: asyncpg.Pool) -> None:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        self.url = urlunsplit((parts.scheme, host, parts.path, "", ""))
+        self.address = url
+        self.pool = pool
+        self._ear: asyncpg.Connection | None = None
+        self._fresh: dict[str, None] = {}
+        self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
+
+    async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
+        text, names = prepared(statement)
+        with translated(self.url):
+            rows: Sequence[Row] = await self.pool.fetch(text, *[values[name] for name in names])
+            return rows
+
+    async def execute(self, statement: str, **values: Any) -> int:
+        text, names = prepared(statement)
+        with translated(self.url):
+            return _changed(await self.pool.execute(text, *[values[name] for name in names]))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        with translated(self.url):
+            async with self.pool.acquire(timeout=_CONNECT) as connection, connection.transaction():
+                yield PostgresTransaction(self.url, connection)
+
+    # ------------------------------------------------------------ waking one another
+
+    async def notify(self, topic: str) -> None:
+        await self.fetch("SELECT pg_notify(:channel, :topic)", channel=_CHANNEL, topic=topic)
+
+    async def wait(self, topics: Sequence[str], seconds: float) -> None:
+        if any([self._fresh.pop(topic, self) is None for topic in topics]):
+            return
+        await self._listen()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (frozenset(topics), future)
+        self._waiting.append(entry)
+        try:
+            await asyncio.wait((future,), timeout=seconds)
+        finally:
+            self._waiting.remove(entry)
+
+    async def _listen(self) -> None:
+        """Hear, again if the connection was lost. Without it everybody still looks now and then."""
+        if self._ear is not None and not self._ear.is_closed():
+            return
+        import asyncpg
+
+        with translated(self.url):
+            self._ear = await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
+            await self._ear.add_listener(_CHANNEL, self._heard)
+
+    def _heard(self, connection: Any, pid: int, channel: str, topic: str) -> None:
+        woken = False
+        for topics, future in self._waiting:
+            if topic in topics and not future.done():
+                future.set_result(None)
+                woken = True
+        if not woken:
+            self._fresh[topic] = None
+            while len(self._fresh) > _FRESH:
+                del self._fresh[next(iter(self._fresh))]
+
+    async def close(self) -> None:
+        if self._ear is not None:
+            await self._ear.close(timeout=1.0)
+        try:
+            async with asyncio.timeout(5.0):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
+
+
+class PostgresTransaction:
+    """A transaction that is open, on a connection of the pool."""
+
+    def __init__(self, url: str, connection: Any) -> None:
+        self._url = url
+        self._connection = connection
+
+    async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
+        text, names = prepared(statement)
+        rows: Sequence[Row] = await self._connection.fetch(text, *[values[name] for name in names])
+        return rows
+
+    async def execute(self, statement: str, **values: Any) -> int:
+        text, names = prepared(statement)
+        return _changed(await self._connection.execute(text, *[values[name] for name in names]))
+
+    async def lock(self, name: str) -> None:
+        await self.fetch("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=name)
+
+
+@lru_cache(maxsize=512)
+def prepared(statement: str) -> tuple[str, tuple[str, ...]]:
+    """The statement as PostgreSQL takes it, and the names of its parameters in their order."""
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return re.sub(r"(?<![:\w]):([a-z_]+)", place, statement.replace("{now}", _NOW)), tuple(names)
+
+
+def _changed(status: str) -> int:
+    """The number in `UPDATE 3`."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+class translated:  # noqa: N801 - reads as a statement
+    """What the driver raises inside, as an error of the store."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import asyncpg
+
+        if error is None or not isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            return
+        if isinstance(error, asyncpg.PostgresError):
+            state = getattr(error, "sqlstate", None) or ""
+            later = state.startswith(_LATER)
+        else:  # TimeoutError is an OSError; an interface error is a connection that was closed under us
+            later = True
+        said = str(error) or type(error).__name__
+        if later:
+            raise StoreUnavailable(f"the store {self._url} does not answer: {said}") from error
+        raise StoreError(f"the store {self._url}: {said}") from error
+
+
+async def open_postgres(url: str) -> PostgresDatabase:
+    """Connect to `postgresql://…`, and make the tables where they are missing. Raises `StoreError`."""
+    try:
+        import asyncpg
+    except ImportError as error:
+        raise StoreError("a store in PostgreSQL needs its driver: pip install 'flowlang[postgres]'") from error
+    with translated(url_without_password(url)):
+        try:
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=_POOL, timeout=_CONNECT, command_timeout=_COMMAND, max_inactive_connection_lifetime=0
+            )
+        except ValueError as error:
+            raise StoreError(f"`{url_without_password(url)}` is no address of a store: {error}") from error
+    database = PostgresDatabase(url, pool)
+    try:
+        async with database.transaction() as tx:
+            await tx.lock("flowlang schema")
+            for table in TABLES:
+                await tx.execute(table.format(**_TYPES))
+    except BaseException:
+        pool.terminate()
+        raise
+    return database
+
+
+def url_without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

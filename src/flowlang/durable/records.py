@@ -1,0 +1,97 @@
+"""What the store holds, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowlang.durable.database import Row
+from flowlang.exceptions import Failure
+from flowlang.records import frozen
+
+
+@frozen
+class StoredFlow:
+    """A flow and all texts it reaches, by their paths. `hash` is that of all of them; it never changes."""
+
+    hash: str
+    name: str
+    file: str
+    texts: Mapping[str, str]
+
+
+@frozen
+class StoredRun:
+    """A run. Times are seconds since the epoch. `token` changes with its owner: whoever has an older one has lost it.
+
+    `inputs`, `outputs`: as `codec` writes them, or sealed (see `sealing`). `options`: what it was started with.
+    `origin`: the run whose steps it may reuse. `gate`: the `concurrency` that it counts for.
+    """
+
+    id: str
+    flow: str
+    hash: str
+    state: str
+    durable: bool
+    queue: str
+    priority: int
+    dedup: str | None
+    due_at: float
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    owner: str | None
+    token: str | None
+    takeovers: int
+    attempt: int
+    cancel: bool
+    waits_for: str | None
+    gate: str | None
+    inputs: str
+    options: Mapping[str, Any]
+    started_by: str
+    origin: str | None
+    outputs: str | None
+    error: Failure | None
+    reason: str | None
+
+
+def run_of(row: Row) -> StoredRun:
+    import json
+
+    values = {name: row[name] for name in StoredRun.__dataclass_fields__}
+    values["durable"], values["cancel"] = bool(row["durable"]), bool(row["cancel"])
+    values["options"] = json.loads(row["options"])
+    values["error"] = failure_of(json.loads(row["error"])) if row["error"] else None
+    return StoredRun(**values)
+
+
+@frozen
+class StoredStep:
+    """One call of an operation: `started`, then `succeeded` with its outputs or `failed` with a failure; `cancelled`
+    where the run itself stopped it. Also what a run has read from outside: times, signals."""
+
+    path: str
+    nth: int
+    operation: str
+    state: str
+    inputs: str | None
+    outcome: str | None
+    started_at: float
+    ended_at: float | None
+
+
+def step_of(row: Row) -> StoredStep:
+    return StoredStep(**{name: row[name] for name in StoredStep.__dataclass_fields__})
+
+
+def failure_record(failure: Failure) -> dict[str, Any]:
+    """A failure as JSON; `failure_of` reads it."""
+    values = {name: getattr(failure, name) for name in Failure.__dataclass_fields__}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+
+
+def failure_of(record: Mapping[str, Any]) -> Failure:
+    """The failure that `failure_record` wrote; fields of a later version are left out."""
+    known = {name: value for name, value in record.items() if name in Failure.__dataclass_fields__}
+    return Failure(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})

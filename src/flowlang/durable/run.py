@@ -1,0 +1,210 @@
+"""A run that the store knows: the engine's `Run` with a journal, and the ways to leave it and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flowlang.durable.codec import Unstorable, encode
+from flowlang.durable.database import StoreError, StoreUnavailable
+from flowlang.durable.fiber import DurableFiber
+from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.sealing import NoKey
+from flowlang.durable.store import Lost, Store
+from flowlang.engine.failures import OperationError
+from flowlang.connections.errors import Classified
+from flowlang.engine.result import RunResult
+from flowlang.engine.run import Conclusion, Run
+from flowlang.engine.steps import hidden
+from flowlang.plan import Plan
+from flowlang.records import frozen
+
+LINGER = 1.0  # seconds that a run waits where it is before it leaves its worker
+_LOOK = 1.0  # seconds between two looks for a signal when nobody was notified
+_SHOWN = 64 * 1024  # characters of a step's inputs that the history keeps
+
+
+@frozen
+class Left:
+    """A run that stopped before its end, and why. `waiting`: until `due_at`, or a signal of `waits_for`.
+    `attention`: somebody has to decide about the step `path`. `lost`: somebody else has it. `store`: it cannot be
+    written. `released`: it was asked to make room."""
+
+    why: str
+    detail: str = ""
+    path: str | None = None
+    due_at: float | None = None
+    waits_for: str | None = None
+
+
+class DurableRun(Run):
+    """One life of a stored run. `leaves`: whether it may leave its worker while it waits."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, Any],
+        *,
+        store: Store,
+        writer: Writer,
+        record: StoredRun,
+        steps: Sequence[StoredStep],
+        seq: int = 0,
+        leaves: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(plan, inputs, run_id=record.id, fiber_type=DurableFiber, **options)
+        self.store = store
+        self.record = record
+        self.journal = Journal(writer, record, steps, seq)
+        self.leaves = leaves
+        self.left: Left | None = None
+        self.busy = 0  # operations under way; with none of them all that is left is to wait
+        self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open
+        self._waits: list[tuple[float, str | None]] = []
+        self._cancel_wanted = record.cancel
+        self._replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
+        began = record.started_at if record.started_at is not None else record.created_at
+        self.started_at = datetime.fromtimestamp(began, UTC)
+        self.spent = max(0.0, self.clock.time() - began)
+        self.facts = {
+            "id": record.id, "attempt": record.attempt, "started_at": self.started_at, "trigger": record.started_by,
+        }  # fmt: skip
+
+    # ------------------------------------------------------------ leaving
+
+    def abandon(self, left: Left) -> None:
+        """Stop at once, and clean nothing up: the run goes on later, here or elsewhere."""
+        if not self.abandoned:
+            self.abandoned = True
+            self.left = left
+            super().cancel()
+
+    def cancel(self) -> None:
+        """As in memory, but what is recorded is gone through first, so that the clean-up sees what it cleans up."""
+        if self._replaying:
+            self._cancel_wanted = True
+        else:
+            super().cancel()
+
+    def admit(self) -> None:
+        """Before anything new is done. Raises `CancelledError` when nothing new is to be done any more."""
+        if self.abandoned:
+            raise asyncio.CancelledError
+        self._replaying = False
+        if self._cancel_wanted:
+            self._cancel_wanted = False
+            super().cancel()
+            raise asyncio.CancelledError
+
+    async def stop_for_attention(self, path: str, step: StoredStep) -> None:
+        """Whether the operation was done in an earlier life is unknown, and it is not one to do twice."""
+        detail = f"`{step.operation}` had begun when its worker was lost: whether it was done is unknown"
+        self.abandon(Left("attention", detail, path))
+        raise asyncio.CancelledError
+
+    async def commit(self) -> None:
+        """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""
+        try:
+            await self.journal.commit()
+        except Lost:
+            self.abandon(Left("lost", "another worker has taken it over"))
+            raise asyncio.CancelledError from None
+        except StoreUnavailable as error:
+            self.abandon(Left("store", str(error)))
+            raise asyncio.CancelledError from None
+        except StoreError as error:
+            self.abandon(Left("store", str(error)))
+            raise asyncio.CancelledError from None
+
+    # ------------------------------------------------------------ waiting
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait for a moment (seconds since the epoch); a long wait may leave the worker."""
+        entry = (moment, None)
+        self._waits.append(entry)
+        try:
+            self.admit()
+            while (rest := moment - self.clock.time()) > 0:
+                await self.clock.sleep(min(rest, LINGER))
+                self._maybe_leave()
+        finally:
+            self._waits.remove(entry)
+
+    async def wait_for_signal(self, name: str, asked: StoredStep, until: float | None) -> StoredStep | None:
+        """The journal entry of the signal that was taken, None when `until` passed without one."""
+        entry = (until if until is not None else float("inf"), name)
+        self._waits.append(entry)
+        try:
+            while True:
+                self.admit()
+                await self.commit()
+                try:
+                    taken = await self.store.take_signal(self.record, name, asked)
+                except Lost:
+                    self.abandon(Left("lost", "another worker has taken it over"))
+                    raise asyncio.CancelledError from None
+                if taken is not None:
+                    return taken
+                rest = entry[0] - self.clock.time()
+                if rest <= 0:
+                    return None
+                await self.store.database.wait([f"signal:{self.run_id}"], min(rest, _LOOK))
+                self._maybe_leave()
+        finally:
+            self._waits.remove(entry)
+
+    def _maybe_leave(self) -> None:
+        """Leave the worker when all that the run does is wait, and for a while yet."""
+        if not self.leaves or self.busy or not self._waits or self.abandoned:
+            return
+        due = min(moment for moment, _ in self._waits)
+        if due - self.clock.time() <= LINGER:
+            return
+        names = " ".join(sorted({name for _, name in self._waits if name is not None}))
+        self.abandon(Left("waiting", due_at=None if due == float("inf") else due, waits_for=names or None))
+
+    # ------------------------------------------------------------ what is stored
+
+    def sealed(self, value: Any, *, secret: bool, what: str) -> str:
+        """`value` as the store may hold it. Raises OperationError when it cannot be stored, or not in the clear."""
+        try:
+            text = encode(value)
+        except Unstorable as error:
+            detail = f"{what} cannot be kept in the store: {error}"
+            raise OperationError(Classified("validation", False), None, detail=detail) from None
+        if not secret and self.masker.active and self.masker.text(text) != text:
+            secret = True
+        if not secret:
+            return text
+        try:
+            return self.store.sealer.seal(text)
+        except NoKey as error:
+            detail = f"{what} hold a secret, and a durable run keeps them: {error}"
+            raise OperationError(Classified("config", False), None, detail=detail) from None
+
+    def shown(self, arguments: Mapping[str, Any], secret: frozenset[str]) -> str | None:
+        """A step's inputs for the history, masked; None where they cannot be written down, or are too long."""
+        try:
+            text = encode(_bare(self.masker.value(dict(hidden(arguments, secret)))))
+        except Unstorable:
+            return None
+        return text if len(text) <= _SHOWN else None
+
+    def _result(self, conclusion: Conclusion, duration: float) -> RunResult:
+        if self.abandoned:
+            self.emit = None
+        return super()._result(conclusion, duration)
+
+
+def _bare(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Statements as their text and values."""
+    from flowlang.tasks.values import Sql
+
+    return {
+        name: {"text": each.text, "values": list(each.values)} if isinstance(each, Sql) else each
+        for name, each in arguments.items()
+    }

@@ -1,0 +1,114 @@
+"""The tables of a store. One text for both databases: what differs are the types that `{…}` stands for.
+
+Times are seconds since the epoch, by the clock of the database (`{now}`), which all workers share.
+"""
+
+from __future__ import annotations
+
+FORMAT = 1
+"""Of the tables and of what stands in the journal. A store of another format is refused, never guessed at."""
+
+STATES = (
+    "queued", "running", "waiting", "cancelling", "succeeded", "failed", "timed_out", "cancelled", "skipped",
+    "needs_attention", "parked",
+)  # fmt: skip
+ENDED = frozenset({"succeeded", "failed", "timed_out", "cancelled", "skipped"})
+"""Over for good; the others go on by themselves, or when somebody decides (`needs_attention`, `parked`)."""
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS flowlang_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    # A flow as it was when a run began: all texts that it reaches, by the hash of them.
+    """CREATE TABLE IF NOT EXISTS flowlang_flows (
+        hash TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        file TEXT NOT NULL,
+        texts TEXT NOT NULL,
+        stored_at {float} NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS flowlang_runs (
+        id TEXT PRIMARY KEY,
+        flow TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        state TEXT NOT NULL,
+        durable INTEGER NOT NULL DEFAULT 1,
+        queue TEXT NOT NULL DEFAULT 'default',
+        priority INTEGER NOT NULL DEFAULT 0,
+        dedup TEXT,
+        due_at {float} NOT NULL,
+        created_at {float} NOT NULL,
+        started_at {float},
+        ended_at {float},
+        owner TEXT,
+        token TEXT,
+        takeovers INTEGER NOT NULL DEFAULT 0,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        cancel INTEGER NOT NULL DEFAULT 0,
+        waits_for TEXT,
+        gate TEXT,
+        inputs TEXT NOT NULL,
+        options TEXT NOT NULL,
+        started_by TEXT NOT NULL DEFAULT 'manual',
+        origin TEXT,
+        outputs TEXT,
+        error TEXT,
+        reason TEXT
+    )""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS flowlang_runs_dedup ON flowlang_runs (queue, dedup) WHERE dedup IS NOT NULL",
+    """CREATE INDEX IF NOT EXISTS flowlang_runs_due ON flowlang_runs (queue, priority, due_at)
+        WHERE state IN ('queued', 'waiting')""",
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_owner ON flowlang_runs (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_gate ON flowlang_runs (gate) WHERE gate IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_created ON flowlang_runs (created_at)",
+    # The journal. `nth`: which call of that path, since a step that is retried calls again.
+    """CREATE TABLE IF NOT EXISTS flowlang_steps (
+        run_id TEXT NOT NULL,
+        path TEXT NOT NULL,
+        nth INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        state TEXT NOT NULL,
+        inputs TEXT,
+        outcome TEXT,
+        started_at {float} NOT NULL,
+        ended_at {float},
+        PRIMARY KEY (run_id, path, nth)
+    ){compact}""",
+    # What listeners were told, in chunks of JSON lines, secrets masked.
+    """CREATE TABLE IF NOT EXISTS flowlang_events (
+        run_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        lines TEXT NOT NULL,
+        PRIMARY KEY (run_id, seq)
+    ){compact}""",
+    """CREATE TABLE IF NOT EXISTS flowlang_signals (
+        id {serial_key},
+        run_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        sent_at {float} NOT NULL,
+        taken_by TEXT
+    )""",
+    "CREATE INDEX IF NOT EXISTS flowlang_signals_run ON flowlang_signals (run_id, name)",
+    """CREATE TABLE IF NOT EXISTS flowlang_queues (
+        name TEXT PRIMARY KEY,
+        concurrency INTEGER,
+        worker_concurrency INTEGER,
+        rate_limit INTEGER,
+        rate_period {float}
+    )""",
+    """CREATE TABLE IF NOT EXISTS flowlang_executors (
+        id TEXT PRIMARY KEY,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started_at {float} NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS flowlang_schedules (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL,
+        flow TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        options TEXT NOT NULL,
+        next_at {float},
+        last_at {float},
+        paused INTEGER NOT NULL DEFAULT 0
+    )""",
+)

@@ -1,0 +1,156 @@
+"""The store in a SQLite file: for one machine, with no server.
+
+Statements run on the thread of the event loop: a commit takes as long as the disk needs to have it, which is what
+the run has to wait for anyway, and a thread in between would double it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from flowlang.durable.database import Row, StoreError, StoreUnavailable
+from flowlang.durable.schema import TABLES
+
+_BUSY = 30.0  # seconds to wait for another process that writes
+_LOOK = 0.1  # seconds between two looks for what other processes have written
+_TYPES = {
+    "float": "REAL",
+    "serial_key": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "compact": " WITHOUT ROWID",
+}
+_SYNCHRONOUS = ("full", "normal")
+
+
+class SqliteDatabase:
+    """One connection, which one event loop uses, and waiting for other processes by looking."""
+
+    kind = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self.url = f"sqlite:///{path}"
+        self.path = path
+        self.connection = connection
+        self.lock = asyncio.Lock()  # held while a transaction is open
+        self._awake = asyncio.Event()
+
+    async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
+        async with self.lock:
+            return self._run(statement, values).fetchall()
+
+    async def execute(self, statement: str, **values: Any) -> int:
+        async with self.lock:
+            return self._run(statement, values).rowcount
+
+    def _run(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(prepared(statement), values)
+        except sqlite3.Error as error:
+            raise trouble(error, self.url) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqliteTransaction]:
+        async with self.lock:
+            self._run("BEGIN IMMEDIATE", {})
+            try:
+                yield SqliteTransaction(self)
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+            try:
+                self._run("COMMIT", {})
+            except StoreError:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    async def notify(self, topic: str) -> None:
+        self._awake.set()
+
+    async def wait(self, topics: Sequence[str], seconds: float) -> None:
+        try:
+            async with asyncio.timeout(min(seconds, _LOOK)):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+        self._awake.clear()
+
+    async def close(self) -> None:
+        self.connection.close()
+
+
+class SqliteTransaction:
+    """A transaction that is open; it has the connection for itself."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
+        return self._database._run(statement, values).fetchall()
+
+    async def execute(self, statement: str, **values: Any) -> int:
+        return self._database._run(statement, values).rowcount
+
+    async def lock(self, name: str) -> None:
+        """A transaction that writes has the whole file for itself."""
+
+
+@lru_cache(maxsize=512)
+def prepared(statement: str) -> str:
+    """The statement as SQLite takes it. It has no types to cast to and no rows to lock."""
+    return re.sub(r"::\w+(\[\])?|\bFOR (UPDATE|SHARE)( SKIP LOCKED)?", "", statement.replace("{now}", "now_seconds()"))
+
+
+def trouble(error: sqlite3.Error, url: str) -> StoreError:
+    """What a driver's error means for the store."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreUnavailable(f"the store {url} is held by another process that writes: {error}")
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        return StoreUnavailable(f"the store {url} cannot be written: {error}")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StoreError(f"the store {url} is damaged, or no SQLite file: {error}")
+    return StoreError(f"the store {url}: {error}")
+
+
+async def open_sqlite(url: str) -> SqliteDatabase:
+    """Open, or make, the file of `sqlite:///PATH[?synchronous=normal]`. Raises `StoreError`."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    path = path[1:] if path.startswith("/") else path
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    synchronous = options.pop("synchronous", "full")
+    if not path or parts.netloc or options or synchronous not in _SYNCHRONOUS:
+        form = "sqlite:///PATH, sqlite:////ABSOLUTE/PATH, with ?synchronous=normal where the last second may be lost"
+        raise StoreError(f"`{url}` is no address of a store: write {form}")
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        new = not os.path.exists(path)
+        connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+        if new:
+            os.chmod(path, 0o600)  # it holds inputs and outputs
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"the store {path} cannot be opened: {error}") from error
+    connection.row_factory = sqlite3.Row
+    connection.create_function("now_seconds", 0, time.time)
+    database = SqliteDatabase(connection, os.path.abspath(path))
+    try:
+        database._run("PRAGMA journal_mode = WAL", {})
+        database._run(f"PRAGMA synchronous = {synchronous}", {})
+        async with database.transaction() as tx:
+            for table in TABLES:
+                await tx.execute(table.format(**_TYPES))
+    except BaseException:
+        connection.close()
+        raise
+    return database

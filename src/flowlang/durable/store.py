@@ -1,0 +1,337 @@
+"""The store: runs, the flows they run, their journals and signals. Every statement about the life of a run is here.
+
+    queued ─► running ─► succeeded · failed · timed_out · cancelled · skipped
+      ▲         │  ▲
+      │         ▼  │ due, or signalled
+      └──── waiting         running ─► needs_attention · parked ─► (somebody decides) ─► queued
+
+A run that is under way has an owner, and a token that is new with each owner. Whatever is written for a run is
+written only while its token is still the writer's: who was taken for dead can write nothing any more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowlang.durable.database import Database, StoreError, Transaction
+from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of, step_of
+from flowlang.durable.schema import ENDED, FORMAT
+from flowlang.durable.sealing import Sealer
+from flowlang.exceptions import Failure
+
+VARIABLE = "FLOWLANG_STORE"
+_UPSERT = """INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
+    VALUES (:run, :path, :nth, :operation, :state, :inputs, :outcome, :started, :ended)
+    ON CONFLICT (run_id, path, nth) DO UPDATE SET
+        state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
+        outcome = excluded.outcome, ended_at = excluded.ended_at"""
+
+
+class Store:
+    """What is known of all runs. `database` belongs to it."""
+
+    def __init__(self, database: Database, sealer: Sealer | None = None) -> None:
+        self.database = database
+        self.url = database.url
+        self.sealer = sealer or Sealer()
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    # ------------------------------------------------------------ flows
+
+    async def put_flow(self, flow: StoredFlow) -> None:
+        """Keep a flow; one with its hash is there already when a run of it was."""
+        await self.database.execute(
+            "INSERT INTO flowlang_flows (hash, name, file, texts, stored_at)"
+            " VALUES (:hash, :name, :file, :texts, {now}) ON CONFLICT (hash) DO NOTHING",
+            hash=flow.hash, name=flow.name, file=flow.file, texts=json.dumps(flow.texts),
+        )  # fmt: skip
+
+    async def flow(self, hash_: str) -> StoredFlow:
+        """The flow with this hash. Raises `StoreError`."""
+        rows = await self.database.fetch("SELECT * FROM flowlang_flows WHERE hash = :hash", hash=hash_)
+        if not rows:
+            raise StoreError(f"the store {self.url} does not hold the flow {hash_[:12]} any more")
+        row = rows[0]
+        return StoredFlow(row["hash"], row["name"], row["file"], json.loads(row["texts"]))
+
+    # ------------------------------------------------------------ runs
+
+    async def add(
+        self,
+        flow: StoredFlow,
+        inputs: str,
+        options: Mapping[str, Any],
+        *,
+        run_id: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        dedup: str | None = None,
+        delay: float = 0.0,
+        owner: str | None = None,
+        started_by: str = "manual",
+        origin: str | None = None,
+        durable: bool = True,
+    ) -> StoredRun:
+        """A new run: queued, or under way with `owner` at once. `inputs` is what `codec` wrote, sealed if need be.
+
+        With `dedup` there is at most one of that key in its queue that has not ended: the one there is, else a new one.
+        """
+        run_id = run_id or str(uuid.uuid4())
+        await self.put_flow(flow)
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at, created_at,
+                    started_at, owner, token, attempt, inputs, options, started_by, origin)
+                VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
+                    CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, 1, :inputs, :options,
+                    :started_by, :origin)
+                ON CONFLICT DO NOTHING""",
+                id=run_id, flow=flow.name, hash=flow.hash, state="running" if owner else "queued", durable=int(durable),
+                queue=queue, priority=priority, dedup=dedup, delay=delay, owner=owner,
+                token=uuid.uuid4().hex if owner else None, inputs=inputs, options=json.dumps(options),
+                started_by=started_by, origin=origin,
+            )  # fmt: skip
+            rows = await tx.fetch("SELECT * FROM flowlang_runs WHERE id = :id", id=run_id)
+            if not rows:
+                rows = await tx.fetch(
+                    "SELECT * FROM flowlang_runs WHERE queue = :queue AND dedup = :dedup", queue=queue, dedup=dedup
+                )
+        if not rows:
+            raise StoreError(f"run `{run_id}` could not be added")
+        if not owner:
+            await self.database.notify(f"queue:{queue}")
+        return run_of(rows[0])
+
+    async def run(self, run_id: str) -> StoredRun | None:
+        rows = await self.database.fetch("SELECT * FROM flowlang_runs WHERE id = :id", id=run_id)
+        return run_of(rows[0]) if rows else None
+
+    async def take(self, run_id: str, owner: str, *, dead: str | None = None) -> StoredRun | None:
+        """Make `owner` the owner of a run that has none, or whose owner is `dead`; None when somebody else was first,
+        or it has ended."""
+        rows = await self.database.fetch(
+            """UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
+                started_at = coalesce(started_at, {now}), waits_for = NULL,
+                takeovers = takeovers + CASE WHEN owner IS NULL THEN 0 ELSE 1 END
+            WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')
+                AND (owner IS NULL OR owner = :dead::text)
+            RETURNING *""",
+            id=run_id, owner=owner, token=uuid.uuid4().hex, dead=dead,
+        )  # fmt: skip
+        return run_of(rows[0]) if rows else None
+
+    async def finish(
+        self,
+        run: StoredRun,
+        state: str,
+        *,
+        outputs: str | None = None,
+        error: Failure | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """The end of a run, or that somebody has to decide about it. False when it is not the owner's any more."""
+        ended = state in ENDED
+        changed = await self.database.execute(
+            """UPDATE flowlang_runs SET state = :state, outputs = :outputs, error = :error, reason = :reason,
+                ended_at = CASE WHEN :ended::int = 1 THEN {now} END, owner = NULL, token = NULL, waits_for = NULL,
+                gate = NULL, dedup = CASE WHEN :ended::int = 1 THEN NULL ELSE dedup END
+            WHERE id = :id AND token = :token""",
+            id=run.id, token=run.token, state=state, outputs=outputs, reason=reason, ended=int(ended),
+            error=json.dumps(failure_record(error)) if error is not None else None,
+        )  # fmt: skip
+        await self.database.notify(f"run:{run.id}")
+        return changed == 1
+
+    async def release(self, run: StoredRun, state: str, due_at: float | None, waits_for: str | None = None) -> bool:
+        """Give a run back that is not over: `waiting` until `due_at` (None: until it is signalled), or `queued`.
+
+        A signal, or a request to cancel it, that came meanwhile makes it due at once.
+        """
+        changed = await self.database.execute(
+            """UPDATE flowlang_runs SET state = :state, owner = NULL, token = NULL, waits_for = :waits_for::text,
+                due_at = CASE WHEN cancel = 1 OR (:waits_for::text IS NOT NULL AND EXISTS (
+                    SELECT 1 FROM flowlang_signals s WHERE s.run_id = flowlang_runs.id AND s.taken_by IS NULL
+                        AND ' ' || :waits_for::text || ' ' LIKE '% ' || s.name || ' %'))
+                    THEN {now} ELSE :due_at::float8 END
+            WHERE id = :id AND token = :token""",
+            id=run.id, token=run.token, state=state, due_at=due_at if due_at is not None else 9e15, waits_for=waits_for,
+        )  # fmt: skip
+        await self.database.notify(f"queue:{run.queue}")
+        return changed == 1
+
+    async def ask_to_cancel(self, run_id: str) -> str | None:
+        """Ask a run to stop. Returns its state, None when there is none of that id. Who runs it sees that within a
+        second; one that waits is made due, so that its clean-up can run; one that has not begun is over."""
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                """UPDATE flowlang_runs SET state = 'cancelled', ended_at = {now}, cancel = 1, dedup = NULL, gate = NULL
+                WHERE id = :id AND state = 'queued' AND started_at IS NULL""",
+                id=run_id,
+            )
+            await tx.execute(
+                """UPDATE flowlang_runs SET cancel = 1, due_at = {now},
+                    state = CASE WHEN state = 'running' THEN 'cancelling' WHEN state IN ('needs_attention', 'parked')
+                        THEN 'queued' ELSE state END
+                WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')""",
+                id=run_id,
+            )
+            rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id", id=run_id)
+        if not rows:
+            return None
+        await self.database.notify(f"run:{run_id}")
+        await self.database.notify(f"queue:{rows[0]['queue']}")
+        return str(rows[0]["state"])
+
+    async def to_cancel(self, owner: str) -> list[str]:
+        """The runs of `owner` that somebody wants to stop."""
+        rows = await self.database.fetch("SELECT id FROM flowlang_runs WHERE owner = :owner AND cancel = 1", owner=owner)
+        return [row["id"] for row in rows]
+
+    # ------------------------------------------------------------ the journal
+
+    async def steps(self, run_id: str) -> list[StoredStep]:
+        """The journal of a run, in the order in which its calls began."""
+        rows = await self.database.fetch(
+            "SELECT * FROM flowlang_steps WHERE run_id = :run ORDER BY started_at, path, nth", run=run_id
+        )
+        return [step_of(row) for row in rows]
+
+    async def events(self, run_id: str, after: int = -1) -> list[tuple[int, str]]:
+        """What listeners were told, in chunks of JSON lines behind chunk `after`."""
+        rows = await self.database.fetch(
+            "SELECT seq, lines FROM flowlang_events WHERE run_id = :run AND seq > :after ORDER BY seq",
+            run=run_id, after=after,
+        )  # fmt: skip
+        return [(row["seq"], row["lines"]) for row in rows]
+
+    # ------------------------------------------------------------ signals
+
+    async def signal(self, run_id: str, name: str, payload: str) -> str | None:
+        """Send a signal; the state of its run, None when there is none. A run that has ended takes none."""
+        async with self.database.transaction() as tx:
+            rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id FOR UPDATE", id=run_id)
+            if not rows:
+                return None
+            state = str(rows[0]["state"])
+            if state in ENDED:
+                return state
+            await tx.execute(
+                "INSERT INTO flowlang_signals (run_id, name, payload, sent_at) VALUES (:run, :name, :payload, {now})",
+                run=run_id, name=name, payload=payload,
+            )  # fmt: skip
+            await tx.execute(
+                "UPDATE flowlang_runs SET due_at = {now}"
+                " WHERE id = :id AND state = 'waiting' AND ' ' || coalesce(waits_for, '') || ' ' LIKE :name",
+                id=run_id, name=f"% {name} %",
+            )  # fmt: skip
+        await self.database.notify(f"signal:{run_id}")
+        await self.database.notify(f"queue:{rows[0]['queue']}")
+        return state
+
+    async def take_signal(self, run: StoredRun, name: str, step: StoredStep) -> StoredStep | None:
+        """The first signal of `name` that nobody has taken, written into the journal as the outcome of `step` in the
+        same transaction; None when there is none. Raises `Lost`."""
+        async with self.database.transaction() as tx:
+            await owned(tx, run)
+            rows = await tx.fetch(
+                """SELECT id, payload FROM flowlang_signals WHERE run_id = :run AND name = :name AND taken_by IS NULL
+                ORDER BY id LIMIT 1 FOR UPDATE""",
+                run=run.id, name=name,
+            )  # fmt: skip
+            if not rows:
+                return None
+            taken = f"{step.path}#{step.nth}"
+            await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
+            kept = StoredStep(
+                step.path, step.nth, step.operation, "succeeded", step.inputs, rows[0]["payload"], step.started_at, step.started_at
+            )
+            await write_steps(tx, run, [kept])
+        return kept
+
+
+class Lost(Exception):
+    """The run is not this process's any more: it was taken over, cancelled from outside, or deleted."""
+
+
+async def owned(tx: Transaction, run: StoredRun) -> None:
+    """Nobody takes `run` over before the end of the transaction. Raises `Lost` when it is not ours any more."""
+    rows = await tx.fetch("SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR SHARE", id=run.id, token=run.token)
+    if not rows:
+        raise Lost(run.id)
+
+
+async def write_steps(tx: Transaction, run: StoredRun, steps: Sequence[StoredStep]) -> None:
+    for each in steps:
+        await tx.execute(
+            _UPSERT, run=run.id, path=each.path, nth=each.nth, operation=each.operation, state=each.state,
+            inputs=each.inputs, outcome=each.outcome, started=each.started_at, ended=each.ended_at,
+        )  # fmt: skip
+
+
+async def open_store(url: str | None = None, env: Mapping[str, str] | None = None) -> Store:
+    """The store at `url`; else that of `FLOWLANG_STORE`; else the file `runs.db` in the user's data folder.
+
+    Raises `StoreError`: no such database, another format, no driver.
+    """
+    environment = os.environ if env is None else env
+    address = url or environment.get(VARIABLE) or f"sqlite:///{default_path()}"
+    database: Database
+    if address.startswith("sqlite:"):
+        from flowlang.durable.sqlite import open_sqlite
+
+        database = await open_sqlite(address)
+    elif address.startswith(("postgresql:", "postgres:")):
+        from flowlang.durable.postgres import open_postgres
+
+        database = await open_postgres(address)
+    else:
+        kind = address.partition(":")[0]
+        raise StoreError(f"a store is `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, not `{kind}:…`")
+    try:
+        await _same_format(database)
+    except BaseException:
+        await database.close()
+        raise
+    return Store(database, Sealer(environment))
+
+
+async def _same_format(database: Database) -> None:
+    await database.execute(
+        "INSERT INTO flowlang_meta (key, value) VALUES ('format', :format) ON CONFLICT (key) DO NOTHING",
+        format=str(FORMAT),
+    )
+    rows = await database.fetch("SELECT value FROM flowlang_meta WHERE key = 'format'")
+    if rows[0]["value"] != str(FORMAT):
+        raise StoreError(
+            f"the store {database.url} is of format {rows[0]['value']}, this FlowLang writes format {FORMAT}:"
+            " use the version that made it, or another store"
+        )
+
+
+def data_folder() -> str:
+    """Where this user's programs keep their data."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "flowlang")
+
+
+def default_path() -> str:
+    return os.path.join(data_folder(), "runs.db").replace(os.sep, "/")

@@ -1,0 +1,320 @@
+"""Runs that are kept: begun with a journal, resumed after whatever happened to their process, asked to stop, signalled.
+
+    result = await flowlang.runs.run("orders.yaml", {"day": "2026-11-23"}, store="sqlite:///runs.db")
+    result = await flowlang.runs.resume(run_id, store="sqlite:///runs.db")
+
+`store`: a `Store` that is open, or an address; without one that of `FLOWLANG_STORE`, else a file in the user's data
+folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from flowlang import secretstore
+from flowlang.api import Flow, InvalidFlowError, RunHandle, invalid, load, read_text, refused_secrets
+from flowlang.checking.checker import Checked
+from flowlang.checking.flows import check_text
+from flowlang.connections import plugin_registry
+from flowlang.diagnostics import Diagnostic, code
+from flowlang.durable.codec import decode, encode
+from flowlang.durable.database import StoreError
+from flowlang.durable.execution import Outcome
+from flowlang.durable.executors import lives
+from flowlang.durable.flows import laid_out, stored
+from flowlang.durable.host import Host, hosting
+from flowlang.durable.records import StoredFlow, StoredRun
+from flowlang.durable.run import DurableRun, Left
+from flowlang.durable.sealing import VARIABLE as KEY
+from flowlang.durable.schema import ENDED
+from flowlang.durable.store import Store, data_folder, open_store
+from flowlang.engine.inputs import accept
+from flowlang.engine.result import RunResult
+from flowlang.events import Sink
+from flowlang.exceptions import Failure
+from flowlang.plan import Call, Plan, Subflow
+
+NO_KEY = code(
+    "no-store-key",
+    """A durable run would have to keep something secret, and there is no key to encrypt it with.
+
+What a durable run is given, and what its steps return, is kept in its store, so that it can go on after a crash. An
+input with `secret: true`, and outputs that a secret flowed into, are kept encrypted with `FLOWLANG_STORE_KEY`; without
+that variable such a run is refused. `flowlang runs key` makes a key.
+
+A secret that is read as `${secrets.NAME}` needs no key: it is never stored, and looked up again when a run goes on.
+""",
+)
+
+
+# ---------------------------------------------------------------- stores and flows
+
+
+@asynccontextmanager
+async def opened(store: Store | str | None) -> AsyncIterator[Store]:
+    """`store` itself, or the one at that address, closed at the end. Raises `StoreError`."""
+    if isinstance(store, Store):
+        yield store
+        return
+    async with await open_store(store) as own:
+        yield own
+
+
+def captured(checked: Checked) -> StoredFlow:
+    """The flow with all texts that it reaches, as runs keep it."""
+    assert checked.text is not None
+    assert checked.file is not None
+    text = checked.text if isinstance(checked.text, str) else checked.text.decode("utf-8-sig")
+    texts = {os.path.abspath(checked.file): text}
+
+    def read(path: str) -> str:
+        texts[os.path.realpath(path)] = found = read_text(path)
+        return found
+
+    check_text(text, checked.file, registry=plugin_registry, read=read)
+    return stored(checked.name or "", checked.file, texts)
+
+
+_PLANS: dict[tuple[str, object], Plan] = {}
+_MOST_PLANS = 256
+
+
+def plan_of(flow: StoredFlow) -> Plan:
+    """The plan of a stored flow. Raises `InvalidFlowError` when it does not pass the check here: a plugin is missing,
+    or is of another version."""
+    key = (flow.hash, plugin_registry.fingerprint())
+    known = _PLANS.get(key)
+    if known is not None:
+        return known
+    entry = laid_out(flow, os.path.join(data_folder(), "flows"))
+    checked = check_text(flow.texts[flow.file], flow.file, path=entry, registry=plugin_registry, read=read_text)
+    if checked.plan is None:
+        first = next(each for each in checked.findings if each.severity == "error")
+        raise InvalidFlowError(f"{first.span}: {first.message}", checked.findings)
+    while len(_PLANS) >= _MOST_PLANS:
+        del _PLANS[next(iter(_PLANS))]
+    _PLANS[key] = checked.plan
+    return checked.plan
+
+
+def _calls(value: Any) -> Iterator[Call]:
+    """Every operation of a plan, those of its subflows included."""
+    if isinstance(value, Call):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _calls(each)
+    elif isinstance(value, Subflow):
+        yield from _calls((value.plan.steps, value.plan.on_cancel, value.plan.finally_))
+    elif is_dataclass(value) and not isinstance(value, Plan):
+        for each in fields(value):
+            if each.name not in ("site", "arguments"):
+                yield from _calls(getattr(value, each.name))
+
+
+def unkept(plan: Plan, given: Mapping[str, Any], store: Store) -> list[Diagnostic]:
+    """What a durable run would have to keep of secrets, without a key to do so."""
+    if store.sealer.ready:
+        return []
+    help_ = f"make a key with `flowlang runs key` and set {KEY}, or read it as ${{secrets.NAME}}, which is not kept"
+    findings = [
+        Diagnostic(NO_KEY, f"input `{each.name}` is secret, and a durable run keeps its inputs", each.span, suggestion=help_)
+        for each in plan.inputs
+        if each.secret and each.name in given
+    ]
+    for call in _calls((plan.steps, plan.on_cancel, plan.finally_)):
+        if call.secret_outputs:
+            message = f"the outputs of `{call.site.path}` hold a secret, and a durable run keeps them"
+            findings.append(Diagnostic(NO_KEY, message, _span(call), suggestion=help_))
+    return findings
+
+
+def _span(call: Call) -> Any:
+    from flowlang.diagnostics import Position, Span
+
+    start = Position(call.site.line, call.site.column)
+    return Span(start, start, call.site.file)
+
+
+# ---------------------------------------------------------------- begin and resume
+
+
+async def begin(
+    host: Host,
+    flow: Flow,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    on_event: Sequence[Sink] = (),
+    files_root: str | None = None,
+    secrets_file: str | None = None,
+    run_id: str | None = None,
+) -> RunHandle:
+    """Begin a durable run in this process. Raises `InvalidFlowError` for inputs, secrets and config that are refused,
+    before anything is stored."""
+    plan, given = flow.plan, dict(inputs or {})
+    environment = os.environ if env is None else env
+    values, findings = accept(plan, given)
+    known, missing = refused_secrets(plan, dict(secrets or {}), environment)
+    findings = [*findings, *missing, *unkept(plan, given, host.store)]
+    if findings:
+        raise InvalidFlowError("the run is refused", findings)
+    options = {"files_root": os.path.abspath(files_root or os.getcwd()), "secrets_file": secrets_file}
+    record = await host.store.add(
+        captured(flow.checked), _inputs_text(plan, given, host.store), options, owner=host.executor.id, run_id=run_id
+    )
+    run = await host.prepare(
+        record, plan, accept=lambda *_: values, env=environment, secrets=known, sinks=on_event
+    )  # fmt: skip
+    return handle_of(host, run)
+
+
+def _inputs_text(plan: Plan, given: Mapping[str, Any], store: Store) -> str:
+    text = encode(dict(given))
+    return store.sealer.seal(text) if any(each.secret and each.name in given for each in plan.inputs) else text
+
+
+async def again(
+    host: Host,
+    record: StoredRun,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    on_event: Sequence[Sink] = (),
+    leaves: bool = False,
+) -> DurableRun:
+    """The next life of a run that `host` owns. Raises `InvalidFlowError`, `StoreError`."""
+    plan = plan_of(await host.store.flow(record.hash))
+    environment = os.environ if env is None else env
+    given = dict(secrets or {})
+    file = record.options.get("secrets_file")
+    if file:
+        try:
+            given = {**secretstore.read_file(file), **given}
+        except (OSError, ValueError) as error:
+            raise StoreError(f"the secrets of run `{record.id}` cannot be read: {error}") from error
+    known, missing = refused_secrets(plan, given, environment)
+    if missing:
+        raise InvalidFlowError(missing[0].message, missing)
+    return await host.prepare(
+        record, plan, accept=_accepted, env=environment, secrets=known, sinks=on_event, leaves=leaves
+    )
+
+
+def _accepted(plan: Plan, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    values, findings = accept(plan, given)
+    if findings:
+        raise InvalidFlowError(findings[0].message, findings)
+    return values
+
+
+def handle_of(host: Host, run: DurableRun) -> RunHandle:
+    """Begin it, and something to wait for."""
+    return RunHandle(run, asyncio.ensure_future(_told(run, host.start(run))))
+
+
+async def _told(run: DurableRun, task: asyncio.Task[Outcome]) -> RunResult:
+    outcome = await task
+    return outcome if isinstance(outcome, RunResult) else left_result(run.record, outcome, run)
+
+
+STATUS = {"attention": "needs_attention", "waiting": "waiting"}
+
+
+def left_result(record: StoredRun, left: Left, run: DurableRun | None = None) -> RunResult:
+    """A run that left this process before its end, as a result."""
+    status = STATUS.get(left.why, "interrupted")
+    notes = (f"it goes on with `flowlang runs resume {record.id}`",)
+    if left.why == "attention":
+        notes = (
+            f"look at the service, then `flowlang runs resume {record.id} --retry {left.path}`"
+            f" or `--skip {left.path} --outputs JSON`",
+        )
+    failure = Failure(
+        "internal" if left.why != "store" else "unavailable", left.detail or left.why, flow=record.flow, step=left.path,
+        outcome_unknown=left.why == "attention", notes=notes,
+    )  # fmt: skip
+    return RunResult(record.id, record.flow, status, {}, failure, masker=run.masker if run is not None else None)
+
+
+async def run(
+    flow: Flow | str | os.PathLike[str],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | None = None,
+    **options: Any,
+) -> RunResult:
+    """As `flowlang.run`, with a journal: a run whose process dies goes on with `resume`. Raises `StoreError`."""
+    try:
+        loaded = flow if isinstance(flow, Flow) else load(flow)
+        async with opened(store) as own, hosting(own) as host:
+            return await (await begin(host, loaded, inputs, **options))
+    except InvalidFlowError as error:
+        return invalid(error.findings, flow.name if isinstance(flow, Flow) else None)
+
+
+async def resume(run_id: str, *, store: Store | str | None = None, **options: Any) -> RunResult:
+    """Let a run go on whose process is gone. Raises `StoreError` when there is none, it has ended, or it runs."""
+    async with opened(store) as own, hosting(own) as host:
+        record = await taken(host, run_id)
+        return await handle_of(host, await again(host, record, **options))
+
+
+async def taken(host: Host, run_id: str) -> StoredRun:
+    """The run, made this process's own. Raises `StoreError` when that cannot be."""
+    store = host.store
+    known = await store.run(run_id)
+    if known is None:
+        raise StoreError(f"there is no run `{run_id}` in {store.url}")
+    if known.state in ENDED:
+        raise StoreError(f"run `{run_id}` is over: {known.state}")
+    if known.owner is not None and await lives(store, known.owner):
+        raise StoreError(f"run `{run_id}` is under way in another process")
+    record = await store.take(run_id, host.executor.id, dead=known.owner)
+    if record is None:
+        raise StoreError(f"run `{run_id}` was taken by another process just now")
+    return record
+
+
+async def interrupted(store: Store) -> list[StoredRun]:
+    """The runs whose processes are gone, the oldest first."""
+    rows: Iterable[Any] = await store.database.fetch(
+        "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL ORDER BY created_at, id"
+    )
+    alive: dict[str, bool] = {}
+    found = []
+    for row in rows:
+        owner = row["owner"]
+        if owner not in alive:
+            alive[owner] = await lives(store, owner)
+        if not alive[owner]:
+            record = await store.run(row["id"])
+            if record is not None:
+                found.append(record)
+    return found
+
+
+Tell = Callable[[str], None]
+__all__ = [
+    "Store",
+    "StoreError",
+    "again",
+    "begin",
+    "captured",
+    "decode",
+    "encode",
+    "hosting",
+    "interrupted",
+    "left_result",
+    "opened",
+    "plan_of",
+    "resume",
+    "run",
+    "taken",
+]
