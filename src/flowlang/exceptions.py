@@ -157,6 +157,15 @@ class Failure:
         }
 
 
+class StoreError(FlowLangError):
+    """The store of runs cannot be used: it cannot be opened, is of another format, or does not hold what was asked
+    for."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer now, and may later: whoever waits for it may try again."""
+
+
 class StepError(FlowExecutionError):
     """A step failed. `failure` says which step, where, and why; `__cause__` is the original error."""
 

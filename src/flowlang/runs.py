@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -22,21 +22,20 @@ from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
 from flowlang.diagnostics import Diagnostic, code
-from flowlang.durable.codec import decode, encode
-from flowlang.durable.database import StoreError
+from flowlang.durable.codec import encode
 from flowlang.durable.execution import Outcome
 from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
 from flowlang.durable.records import StoredFlow, StoredRun
 from flowlang.durable.run import DurableRun, Left
-from flowlang.durable.sealing import VARIABLE as KEY
 from flowlang.durable.schema import ENDED
+from flowlang.durable.sealing import VARIABLE as KEY
 from flowlang.durable.store import Store, data_folder, open_store
 from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
 from flowlang.events import Sink
-from flowlang.exceptions import Failure
+from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Call, Plan, Subflow
 
 NO_KEY = code(
@@ -123,7 +122,9 @@ def unkept(plan: Plan, given: Mapping[str, Any], store: Store) -> list[Diagnosti
         return []
     help_ = f"make a key with `flowlang runs key` and set {KEY}, or read it as ${{secrets.NAME}}, which is not kept"
     findings = [
-        Diagnostic(NO_KEY, f"input `{each.name}` is secret, and a durable run keeps its inputs", each.span, suggestion=help_)
+        Diagnostic(
+            NO_KEY, f"input `{each.name}` is secret, and a durable run keeps its inputs", each.span, suggestion=help_
+        )
         for each in plan.inputs
         if each.secret and each.name in given
     ]
@@ -155,6 +156,8 @@ async def begin(
     files_root: str | None = None,
     secrets_file: str | None = None,
     run_id: str | None = None,
+    trace_parent: str | None = None,
+    trace_state: str | None = None,
 ) -> RunHandle:
     """Begin a durable run in this process. Raises `InvalidFlowError` for inputs, secrets and config that are refused,
     before anything is stored."""
@@ -165,7 +168,10 @@ async def begin(
     findings = [*findings, *missing, *unkept(plan, given, host.store)]
     if findings:
         raise InvalidFlowError("the run is refused", findings)
-    options = {"files_root": os.path.abspath(files_root or os.getcwd()), "secrets_file": secrets_file}
+    options = {
+        "files_root": _absolute(files_root or "."), "secrets_file": _absolute(secrets_file),
+        "trace_parent": trace_parent, "trace_state": trace_state,
+    }  # fmt: skip
     record = await host.store.add(
         captured(flow.checked), _inputs_text(plan, given, host.store), options, owner=host.executor.id, run_id=run_id
     )
@@ -173,6 +179,10 @@ async def begin(
         record, plan, accept=lambda *_: values, env=environment, secrets=known, sinks=on_event
     )  # fmt: skip
     return handle_of(host, run)
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else os.path.abspath(path)
 
 
 def _inputs_text(plan: Plan, given: Mapping[str, Any], store: Store) -> str:
@@ -300,21 +310,52 @@ async def interrupted(store: Store) -> list[StoredRun]:
     return found
 
 
-Tell = Callable[[str], None]
+# ---------------------------------------------------------------- asked from outside
+
+
+async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Store | str | None = None) -> str:
+    """Send a signal; the state of its run. It is kept until the run waits for it. Raises `StoreError` for a run that
+    is not there, or over."""
+    async with opened(store) as own:
+        state = await own.signal(run_id, name, encode(payload))
+        if state is None:
+            raise StoreError(f"there is no run `{run_id}` in {own.url}")
+        if state in ENDED:
+            raise StoreError(f"run `{run_id}` is over: {state}")
+        return state
+
+
+async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
+    """Ask a run to stop; its state. Raises `StoreError` when there is none of that id."""
+    async with opened(store) as own:
+        state = await own.ask_to_cancel(run_id)
+        if state is None:
+            raise StoreError(f"there is no run `{run_id}` in {own.url}")
+        return state
+
+
+def new_key() -> str:
+    """A key for `FLOWLANG_STORE_KEY`."""
+    from flowlang.durable import sealing
+
+    return sealing.new_key()
+
+
 __all__ = [
     "Store",
     "StoreError",
     "again",
     "begin",
+    "cancel",
     "captured",
-    "decode",
-    "encode",
     "hosting",
     "interrupted",
     "left_result",
+    "new_key",
     "opened",
     "plan_of",
     "resume",
     "run",
+    "send_signal",
     "taken",
 ]

@@ -49,7 +49,7 @@ NOT_SHOWN = {
     "it takes a plugin of a certain kind": "broken-plugin config-refused missing-driver no-transactions",
     "it would fill the page, or could not be seen on it": "file-limit expression-limit hidden-character not-utf-8",
     "it is about a file, not about what it says": "unreadable unusable-file",
-    "it is about what a run is given": "invalid-input unknown-input not-set refused",
+    "it is about what a run is given": "invalid-input unknown-input not-set no-store-key refused",
     "it is about a file of tests": "expectation idle-mock mock-used-up no-flow-to-test not-a-call not-mocked recording "
     "stuck unknown-step",
     "every example has a kind of its own as soon as it is understood": "yaml-syntax",
@@ -95,6 +95,7 @@ CORPUS = re.compile(r"^(?:\w+\[([a-z0-9-]+)\]: |\d+:\d+ ([a-z0-9-]+) )", re.MULT
 ELSEWHERE = {
     "tests/checking/test_robustness.py": "broken-plugin",
     "tests/document and tests/expressions, as text that is made": "expression-limit",
+    "tests/durable": "no-store-key",
     "tests/cli and tests/runs": "invalid-input unknown-input not-set refused unreadable unusable-file",
     "the tests of `flowlang test`": "expectation idle-mock mock-used-up no-flow-to-test not-a-call not-mocked "
     "recording stuck unknown-step",

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.cli.conftest import Done
 from tests.testing.support import in_pytest
 
-from flowlang.testing import run_tests
 from flowlang.tasks.tagged import tagged, untagged
+from flowlang.testing import run_tests
 
 FLOW = """
 flow: f

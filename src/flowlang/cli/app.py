@@ -10,6 +10,7 @@ import click
 
 from flowlang.cli.commands import WIDEST, root
 from flowlang.cli.output import err, hush, prepare, told
+from flowlang.exceptions import StoreError, StoreUnavailable
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
@@ -34,6 +35,9 @@ def serve(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         err(f"error: {told(error)}")
         return 1
+    except StoreError as error:
+        err(f"error: {error}")
+        return 3 if isinstance(error, StoreUnavailable) else 1
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is told, not thrown at people
         return _defect(error)
 

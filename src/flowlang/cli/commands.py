@@ -76,6 +76,7 @@ COMMANDS = {
     "explain": Entry("flowlang.cli.explain:explain", "Explain a finding, a function, a task, an error.", "Flows"),
     "schema": Entry("flowlang.cli.schema:schema", "Print the JSON Schema of a flow file, for editors.", "Editors"),
     "lsp": Entry("flowlang.cli.lsp:lsp", "Run the language server for flows; editors start it.", "Editors"),
+    "runs": Entry("flowlang.cli.runs:runs", "Runs in a store: look, resume, cancel, signal.", "Runs"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
     "plugin": Entry("flowlang.cli.plugin:plugin", "Connection plugins: write, prove, publish.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),

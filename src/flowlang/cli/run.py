@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,12 @@ from flowlang.cli.output import colours, err, out, say, stdout_reserved, write_u
 
 if TYPE_CHECKING:
     from flowlang import RunResult
+    from flowlang.api import RunHandle
     from flowlang.cli.logs import MaskedHandler
     from flowlang.cli.screen import Screen
     from flowlang.cli.signals import Interruption
     from flowlang.diagnostics import Diagnostic
+    from flowlang.events import Sink
 
 
 @click.command()
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--inputs", "inputs_file", metavar="FILE|-", help="Inputs as a JSON object, from a file or stdin.")
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
+@click.option("--durable", is_flag=True, help="Keep what is done in a store, and go on after a crash.")
+@click.option("--store", metavar="URL", help="The store: sqlite:///PATH or postgresql://… (default: FLOWLANG_STORE).")
 @click.option("--files-root", metavar="DIR", help="Where the file tasks may read and write (default: here).")
 @listening_options
 @click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
@@ -38,6 +43,8 @@ def run(
     inputs_file: str | None,
     secrets_file: str | None,
     as_json: bool,
+    durable: bool,
+    store: str | None,
     files_root: str | None,
     events: str | None,
     otel: bool | None,
@@ -61,22 +68,44 @@ def run(
     problems = [*checked.findings, *unusable, *more]
     if checked.plan is None or unusable or more:
         name = checked.name
-        return _tell(_invalid(problems, name), checked.sources, as_json=as_json)
+        return tell(_invalid(problems, name), checked.sources, as_json=as_json)
     if problems and not as_json:
         _show_findings(problems, checked.sources)
     values, reasons = typed(checked.plan.inputs, texts)
     options: dict[str, Any] = {"secrets": secrets, "files_root": files_root, **carried()}
+    flow, inputs = api.Flow(checked), {**given, **values}
+    if durable or store is not None:
+        from flowlang.cli.stored import beginning
+
+        starting = beginning(flow, inputs, store, {**options, "secrets_file": secrets_file})
+    else:
+        starting = _starting(flow, inputs, options)
     with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
-        options["on_event"] = heard
-        result, code = _conduct(api.Flow(checked), {**given, **values}, options, handler, as_json=as_json)
+        result, code = conduct(starting, flow.name, heard, handler, as_json=as_json)
         if result.findings:
             result = _invalid(explained(result.findings, reasons), result.flow)
-        told = _tell(result, checked.sources, as_json=as_json, apart=events == "-")
+        told = tell(result, checked.sources, as_json=as_json, apart=events == "-")
     return told if code is None or result.status != "cancelled" else code
 
 
-def _conduct(
-    flow: Any, inputs: Mapping[str, Any], options: Mapping[str, Any], handler: MaskedHandler, *, as_json: bool
+Starting = Callable[[Sequence["Sink"]], AbstractAsyncContextManager["RunHandle"]]
+"""Begins a run whose events go to those sinks."""
+
+
+def _starting(flow: Any, inputs: Mapping[str, Any], options: Mapping[str, Any]) -> Starting:
+    """A run in memory."""
+
+    @asynccontextmanager
+    async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
+        from flowlang import api
+
+        yield api.start(flow, inputs, on_event=list(sinks), **options)
+
+    return start
+
+
+def conduct(
+    starting: Starting, name: str | None, heard: Sequence[Sink], handler: MaskedHandler, *, as_json: bool
 ) -> tuple[RunResult, int | None]:
     """Run it. Returns its result, and the exit code of the signal that ended it, if one did."""
     import asyncio
@@ -90,15 +119,15 @@ def _conduct(
         gc.enable()
     shown = screen(as_json=as_json)
     with stdout_reserved(), interruptible() as interruption:
-        result = asyncio.run(_watched(flow, inputs, options, handler, shown, interruption))
+        result = asyncio.run(_watched(starting, name, heard, handler, shown, interruption))
         shown.finish()
     return result, interruption.code if interruption.number is not None else None
 
 
 async def _watched(
-    flow: Any,
-    inputs: Mapping[str, Any],
-    options: Mapping[str, Any],
+    starting: Starting,
+    name: str | None,
+    heard: Sequence[Sink],
     handler: MaskedHandler,
     shown: Screen,
     interruption: Interruption,
@@ -109,22 +138,22 @@ async def _watched(
     from flowlang.exceptions import InvalidFlowError
 
     try:
-        heard = [*options["on_event"], *([shown.sink] if shown.sink is not None else [])]
-        handle = api.start(flow, inputs, **{**options, "on_event": heard})
-        handler.clean = handle.masker.text
-        await asyncio.sleep(0)  # a run that has not begun could not be cancelled in good order
-        loop = asyncio.get_running_loop()
+        told = [*heard, *([shown.sink] if shown.sink is not None else [])]
+        async with starting(told) as handle:
+            handler.clean = handle.masker.text
+            await asyncio.sleep(0)  # a run that has not begun could not be cancelled in good order
+            loop = asyncio.get_running_loop()
 
-        def cancel() -> None:
-            loop.call_soon_threadsafe(handle.cancel)  # from a signal handler: it has to wake the loop as well
+            def cancel() -> None:
+                loop.call_soon_threadsafe(handle.cancel)  # from a signal handler: it has to wake the loop as well
 
-        interruption.cancel = cancel
-        if interruption.number is not None:
-            handle.cancel()
-        async with shown.watching():
-            return await handle
+            interruption.cancel = cancel
+            if interruption.number is not None:
+                handle.cancel()
+            async with shown.watching():
+                return await handle
     except InvalidFlowError as error:
-        return api.invalid(error.findings, flow.name)
+        return api.invalid(error.findings, name)
 
 
 # ---------------------------------------------------------------- telling
@@ -147,7 +176,7 @@ def _invalid(findings: Sequence[Diagnostic], flow: str | None) -> RunResult:
     return api.invalid(findings, flow)
 
 
-def _tell(result: RunResult, sources: Mapping[str, str], *, as_json: bool, apart: bool = False) -> int:
+def tell(result: RunResult, sources: Mapping[str, str], *, as_json: bool, apart: bool = False) -> int:
     """Write the result; the exit code. `apart`: stdout is for JSON alone, and people read stderr."""
     code = exit_code(result)
     if as_json:

@@ -5,10 +5,9 @@ A run whose token is not the writer's any more gets nothing written, and does no
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import sqlite3
 
 from flowlang.durable.records import StoredStep
 from flowlang.durable.sqlite import SqliteDatabase, trouble
@@ -30,7 +29,7 @@ _LINES = "INSERT INTO flowlang_events (run_id, seq, lines) VALUES (?, ?, ?) ON C
 async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[str]:
     """Returns the runs that are lost."""
     connection, lost = database.connection, set()
-    async with database.lock:
+    async with database.turn:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for journal, steps, lines, seq in parts:

@@ -1,4 +1,4 @@
-"""Values as the store keeps them: JSON with the types that JSON lacks in tags (`flowlang.tasks.tagged`); never pickle."""
+"""Values as the store keeps them: JSON with the types that JSON lacks in tags (`tasks.tagged`); never pickle."""
 
 from __future__ import annotations
 

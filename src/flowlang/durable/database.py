@@ -9,26 +9,20 @@ from typing import Any, Protocol
 Row = Mapping[str, Any]
 
 
-class StoreError(Exception):
-    """The store cannot be used: it cannot be opened, is of another format, or what it holds does not fit together."""
-
-
-class StoreUnavailable(StoreError):
-    """The store does not answer now, and may later: whoever waits for it may try again."""
-
-
-class Transaction(Protocol):
+class Statements(Protocol):
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
         """The rows of a statement. `:name` stands for a value, `{now}` for the time by the clock of the database."""
 
     async def execute(self, statement: str, **values: Any) -> int:
         """How many rows a statement changed."""
 
+
+class Transaction(Statements, Protocol):
     async def lock(self, name: str) -> None:
         """Until the end of the transaction nobody else has the lock of that name."""
 
 
-class Database(Transaction, Protocol):
+class Database(Statements, Protocol):
     """Statements outside a transaction are one of their own each. Raises `StoreUnavailable` and `StoreError`."""
 
     url: str  # without a password

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flowlang.durable.codec import decode
-from flowlang.durable.database import StoreError
 from flowlang.durable.journal import Writer
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
@@ -15,20 +14,20 @@ from flowlang.durable.store import Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.events import Event, Sink, to_record
-from flowlang.exceptions import Failure
+from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Plan
 
 Outcome = RunResult | Left
 
 
-def telling(run: DurableRun) -> Sink:
-    """The sink that keeps events for the history: JSON lines that go into the store with the journal."""
+class History:
+    """The sink that keeps events for the history: JSON lines that go into the store with the journal of `run`."""
 
-    def tell(event: Event) -> None:
-        if not run.abandoned:
-            run.journal.lines.append(json.dumps(to_record(event), default=str, separators=(",", ":")))
+    run: DurableRun
 
-    return tell
+    def __call__(self, event: Event) -> None:
+        if not self.run.abandoned:
+            self.run.journal.lines.append(json.dumps(to_record(event), default=str, separators=(",", ":")))
 
 
 def prepared(
@@ -45,13 +44,14 @@ def prepared(
     tell: bool = True,
     **options: Any,
 ) -> DurableRun:
-    """The run, ready to be executed; its events go into the store unless `tell` is False."""
-    kept: list[Sink] = []
-    heard = [*sinks, lambda event: kept[0](event)] if tell else list(sinks)
+    """The run, ready to be executed. Its events go into the store unless `tell` is False."""
+    history = History()
+    heard = [*sinks, history] if tell else list(sinks)
     run = DurableRun(
-        plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard, **options
+        plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard,
+        **options,
     )  # fmt: skip
-    kept.append(telling(run))
+    history.run = run
     return run
 
 
@@ -70,7 +70,9 @@ async def execute(run: DurableRun) -> Outcome:
         outputs = "{}"
     try:
         await run.journal.commit()
-        if not await store.finish(record, result.status, outputs=outputs, error=_clean(run, result.failure), reason=result.reason):
+        if not await store.finish(
+            record, result.status, outputs=outputs, error=_clean(run, result.failure), reason=result.reason
+        ):
             return Left("lost", "another worker has taken it over")
     except Exception as error:  # noqa: BLE001 - told as what it is: the run is over, and its end is not recorded
         return Left("store", f"the end of the run could not be recorded: {error}")

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowlang.durable.database import StoreError
 from flowlang.durable.postgres import PostgresDatabase, translated
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
+from flowlang.exceptions import StoreError
 
 if TYPE_CHECKING:
     import asyncpg

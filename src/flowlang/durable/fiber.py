@@ -1,7 +1,7 @@
 """The fiber of a durable run: each operation is looked up in the journal before it is done, and written down after.
 
-    known? ─ yes ─► what came of it then
-       └─ no ─► begins? (a write: committed first) ─► the operation ─► what came of it, committed with what follows
+known? ─ yes ─► what came of it then
+   └─ no ─► begins? (a write: committed first) ─► the operation ─► what came of it, committed with what follows
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from flowlang.exceptions import StepError
 from flowlang.plan import Call, Frame, Transaction, Wait
 
 if TYPE_CHECKING:
+    from flowlang.durable.journal import Place
     from flowlang.durable.run import DurableRun
     from flowlang.engine.operations import Bound
     from flowlang.engine.steps import Ended, Runner
@@ -72,7 +73,7 @@ class DurableFiber(Fiber):
             if not run.abandoned:
                 journal.write(StoredStep(*place, name, "cancelled", inputs, None, began, run.clock.time()))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
             told = call_error(error, step, kwargs, self.activation.frame, self)
             outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{path}`")
             journal.write(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
@@ -94,20 +95,23 @@ class DurableFiber(Fiber):
             self.run.masker.note(outcome)
         return outcome
 
-    async def _inside(self, place: Any, operation: Bound, kwargs: dict[str, Any], step: Call, inputs: str | None) -> Any:
+    async def _inside(
+        self, place: Place, operation: Bound, kwargs: dict[str, Any], step: Call, inputs: str | None
+    ) -> Any:
         """An operation in a transaction: it counts when the transaction does, and is written down with it."""
-        began, name = self.run.clock.time(), self.activation.plan.operations[step.operation].spec.name
+        run = self.run
+        began, name = run.clock.time(), self.activation.plan.operations[step.operation].spec.name
         slot = self.activation.slots[self.activation.plan.operations[step.operation].connection or 0]
         kept = self.run.inside.setdefault(id(self.transaction_on(slot)), [])
         try:
             outputs = await operation.call(self, place[0], kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             told = call_error(error, step, kwargs, self.activation.frame, self)
-            outcome = self.run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{place[0]}`")
-            kept.append(StoredStep(*place, name, "failed", inputs, outcome, began, self.run.clock.time()))
+            outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{place[0]}`")
+            kept.append(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
             raise told from told.__cause__ or error
-        outcome = self.run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{place[0]}`")
-        kept.append(StoredStep(*place, name, "succeeded", inputs, outcome, began, self.run.clock.time()))
+        outcome = run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{place[0]}`")
+        kept.append(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
         return outputs
 
     # ------------------------------------------------------------ transactions
@@ -208,4 +212,3 @@ class DurableFiber(Fiber):
             run.journal.write(StoredStep(*place, "signal", "failed", None, None, now, now))
         detail = f"no signal `{name}` came within {step.timeout:g} s"
         raise step_error(OperationError(Classified("timeout", True), None, detail=detail), step.site, self)
-

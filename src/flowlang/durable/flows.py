@@ -14,8 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 
-from flowlang.durable.database import StoreError
 from flowlang.durable.records import StoredFlow
+from flowlang.exceptions import StoreError
 
 _PYTHON = ".py"
 

@@ -1,7 +1,7 @@
 """The runs of one process: one owner for all of them, one writer for their journals, one look after all.
 
-    async with hosting(store) as host:
-        outcome = await host.start(record, plan, ...)
+async with hosting(store) as host:
+    outcome = await host.start(record, plan, ...)
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Any
 
-from flowlang.durable.database import StoreError
+from flowlang import tracecontext
 from flowlang.durable.execution import Outcome, execute, inputs_of, prepared
 from flowlang.durable.executors import Executor
 from flowlang.durable.journal import Writer
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Store
+from flowlang.exceptions import StoreError
 from flowlang.plan import Plan
 from flowlang.tasks.files import FILES_ROOT
 
@@ -61,6 +62,9 @@ class Host:
         root = run.record.options.get("files_root")
         if root is not None:
             surroundings.run(FILES_ROOT.set, root)
+        trace = tracecontext.parsed(run.record.options.get("trace_parent"), run.record.options.get("trace_state"))
+        if trace is not None:
+            surroundings.run(tracecontext.CURRENT.set, trace)
         task = asyncio.get_running_loop().create_task(execute(run), context=surroundings)
         self.running[run.run_id] = (run, task)
         task.add_done_callback(lambda _: self.running.pop(run.run_id, None))
@@ -115,4 +119,3 @@ async def hosting(store: Store) -> AsyncIterator[Host]:
             attending.cancel()
             await asyncio.wait([attending])
             await host.executor.close()
-

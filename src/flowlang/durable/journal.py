@@ -12,10 +12,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from flowlang.durable.database import StoreUnavailable
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
+from flowlang.exceptions import StoreUnavailable
 
 _LOG = logging.getLogger("flowlang.durable")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from flowlang.durable.database import Row, StoreError, StoreUnavailable
+from flowlang.durable.database import Row
 from flowlang.durable.schema import TABLES
+from flowlang.exceptions import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncpg
@@ -70,7 +71,10 @@ class PostgresDatabase:
         await self.fetch("SELECT pg_notify(:channel, :topic)", channel=_CHANNEL, topic=topic)
 
     async def wait(self, topics: Sequence[str], seconds: float) -> None:
-        if any([self._fresh.pop(topic, self) is None for topic in topics]):
+        known = [topic for topic in topics if topic in self._fresh]
+        for topic in known:
+            del self._fresh[topic]
+        if known:
             return
         await self._listen()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -186,7 +190,12 @@ async def open_postgres(url: str) -> PostgresDatabase:
     with translated(url_without_password(url)):
         try:
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=_POOL, timeout=_CONNECT, command_timeout=_COMMAND, max_inactive_connection_lifetime=0
+                url,
+                min_size=1,
+                max_size=_POOL,
+                timeout=_CONNECT,
+                command_timeout=_COMMAND,
+                max_inactive_connection_lifetime=0,
             )
         except ValueError as error:
             raise StoreError(f"`{url_without_password(url)}` is no address of a store: {error}") from error

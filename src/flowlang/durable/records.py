@@ -93,5 +93,6 @@ def failure_record(failure: Failure) -> dict[str, Any]:
 
 def failure_of(record: Mapping[str, Any]) -> Failure:
     """The failure that `failure_record` wrote; fields of a later version are left out."""
-    known = {name: value for name, value in record.items() if name in Failure.__dataclass_fields__}
-    return Failure(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    known: dict[str, Any] = {name: value for name, value in record.items() if name in Failure.__dataclass_fields__}
+    values: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    return Failure(**values)

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from flowlang.connections.errors import Classified
 from flowlang.durable.codec import Unstorable, encode
-from flowlang.durable.database import StoreError, StoreUnavailable
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sealing import NoKey
 from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
-from flowlang.connections.errors import Classified
 from flowlang.engine.result import RunResult
 from flowlang.engine.run import Conclusion, Run
 from flowlang.engine.steps import hidden
+from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.plan import Plan
 from flowlang.records import frozen
 
@@ -205,6 +205,6 @@ def _bare(arguments: dict[str, Any]) -> dict[str, Any]:
     from flowlang.tasks.values import Sql
 
     return {
-        name: {"text": each.text, "values": list(each.values)} if isinstance(each, Sql) else each
+        name: {"text": "?".join(each.texts), "values": list(each.values)} if isinstance(each, Sql) else each
         for name, each in arguments.items()
     }

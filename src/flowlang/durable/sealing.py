@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowlang.durable.database import StoreError
+from flowlang.exceptions import StoreError
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -33,7 +33,8 @@ class Sealer:
 
     def seal(self, text: str) -> str:
         """`text` encrypted. Raises `NoKey`, and `StoreError` for a key that is none."""
-        return _MARK + self._open_box().encrypt(text.encode()).decode("ascii")
+        sealed: bytes = self._open_box().encrypt(text.encode())
+        return _MARK + sealed.decode("ascii")
 
     def open(self, text: str) -> str:
         """What was sealed, or `text` itself when it was not."""
@@ -42,9 +43,10 @@ class Sealer:
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._open_box().decrypt(text.removeprefix(_MARK).encode("ascii")).decode()
+            opened: bytes = self._open_box().decrypt(text.removeprefix(_MARK).encode("ascii"))
         except InvalidToken as error:
             raise StoreError(f"what the store holds was sealed with another key than those of {VARIABLE}") from error
+        return opened.decode()
 
     def _open_box(self) -> Any:
         if not self._keys:

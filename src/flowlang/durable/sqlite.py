@@ -17,8 +17,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from flowlang.durable.database import Row, StoreError, StoreUnavailable
+from flowlang.durable.database import Row
 from flowlang.durable.schema import TABLES
+from flowlang.exceptions import StoreError, StoreUnavailable
 
 _BUSY = 30.0  # seconds to wait for another process that writes
 _LOOK = 0.1  # seconds between two looks for what other processes have written
@@ -39,18 +40,18 @@ class SqliteDatabase:
         self.url = f"sqlite:///{path}"
         self.path = path
         self.connection = connection
-        self.lock = asyncio.Lock()  # held while a transaction is open
+        self.turn = asyncio.Lock()  # held while a transaction is open
         self._awake = asyncio.Event()
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
-        async with self.lock:
-            return self._run(statement, values).fetchall()
+        async with self.turn:
+            return self.run(statement, values).fetchall()
 
     async def execute(self, statement: str, **values: Any) -> int:
-        async with self.lock:
-            return self._run(statement, values).rowcount
+        async with self.turn:
+            return self.run(statement, values).rowcount
 
-    def _run(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
+    def run(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
         try:
             return self.connection.execute(prepared(statement), values)
         except sqlite3.Error as error:
@@ -58,8 +59,8 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteTransaction]:
-        async with self.lock:
-            self._run("BEGIN IMMEDIATE", {})
+        async with self.turn:
+            self.run("BEGIN IMMEDIATE", {})
             try:
                 yield SqliteTransaction(self)
             except BaseException:
@@ -67,7 +68,7 @@ class SqliteDatabase:
                     self.connection.execute("ROLLBACK")
                 raise
             try:
-                self._run("COMMIT", {})
+                self.run("COMMIT", {})
             except StoreError:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
@@ -95,10 +96,10 @@ class SqliteTransaction:
         self._database = database
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
-        return self._database._run(statement, values).fetchall()
+        return self._database.run(statement, values).fetchall()
 
     async def execute(self, statement: str, **values: Any) -> int:
-        return self._database._run(statement, values).rowcount
+        return self._database.run(statement, values).rowcount
 
     async def lock(self, name: str) -> None:
         """A transaction that writes has the whole file for itself."""
@@ -122,8 +123,8 @@ def trouble(error: sqlite3.Error, url: str) -> StoreError:
     return StoreError(f"the store {url}: {error}")
 
 
-async def open_sqlite(url: str) -> SqliteDatabase:
-    """Open, or make, the file of `sqlite:///PATH[?synchronous=normal]`. Raises `StoreError`."""
+def _parsed(url: str) -> tuple[str, str]:
+    """The path and the mode of `sqlite:///PATH[?synchronous=normal]`."""
     parts = urlsplit(url)
     path = unquote(parts.path)
     path = path[1:] if path.startswith("/") else path
@@ -132,9 +133,12 @@ async def open_sqlite(url: str) -> SqliteDatabase:
     if not path or parts.netloc or options or synchronous not in _SYNCHRONOUS:
         form = "sqlite:///PATH, sqlite:////ABSOLUTE/PATH, with ?synchronous=normal where the last second may be lost"
         raise StoreError(f"`{url}` is no address of a store: write {form}")
-    folder = os.path.dirname(os.path.abspath(path))
+    return os.path.abspath(path), synchronous
+
+
+def _connected(path: str) -> sqlite3.Connection:
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         new = not os.path.exists(path)
         connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
         if new:
@@ -143,10 +147,17 @@ async def open_sqlite(url: str) -> SqliteDatabase:
         raise StoreError(f"the store {path} cannot be opened: {error}") from error
     connection.row_factory = sqlite3.Row
     connection.create_function("now_seconds", 0, time.time)
-    database = SqliteDatabase(connection, os.path.abspath(path))
+    return connection
+
+
+async def open_sqlite(url: str) -> SqliteDatabase:
+    """Open, or make, the file of `sqlite:///PATH[?synchronous=normal]`. Raises `StoreError`."""
+    path, synchronous = _parsed(url)
+    connection = _connected(path)
+    database = SqliteDatabase(connection, path)
     try:
-        database._run("PRAGMA journal_mode = WAL", {})
-        database._run(f"PRAGMA synchronous = {synchronous}", {})
+        database.run("PRAGMA journal_mode = WAL", {})
+        database.run(f"PRAGMA synchronous = {synchronous}", {})
         async with database.transaction() as tx:
             for table in TABLES:
                 await tx.execute(table.format(**_TYPES))

@@ -18,11 +18,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowlang.durable.database import Database, StoreError, Transaction
+from flowlang.durable.database import Database, Transaction
 from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of, step_of
 from flowlang.durable.schema import ENDED, FORMAT
 from flowlang.durable.sealing import Sealer
-from flowlang.exceptions import Failure
+from flowlang.exceptions import Failure, StoreError
 
 VARIABLE = "FLOWLANG_STORE"
 _UPSERT = """INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
@@ -93,8 +93,8 @@ class Store:
         await self.put_flow(flow)
         async with self.database.transaction() as tx:
             await tx.execute(
-                """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at, created_at,
-                    started_at, owner, token, attempt, inputs, options, started_by, origin)
+                """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
+                    created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
                 VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
                     CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, 1, :inputs, :options,
                     :started_by, :origin)
@@ -197,7 +197,9 @@ class Store:
 
     async def to_cancel(self, owner: str) -> list[str]:
         """The runs of `owner` that somebody wants to stop."""
-        rows = await self.database.fetch("SELECT id FROM flowlang_runs WHERE owner = :owner AND cancel = 1", owner=owner)
+        rows = await self.database.fetch(
+            "SELECT id FROM flowlang_runs WHERE owner = :owner AND cancel = 1", owner=owner
+        )
         return [row["id"] for row in rows]
 
     # ------------------------------------------------------------ the journal
@@ -256,7 +258,14 @@ class Store:
             taken = f"{step.path}#{step.nth}"
             await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
             kept = StoredStep(
-                step.path, step.nth, step.operation, "succeeded", step.inputs, rows[0]["payload"], step.started_at, step.started_at
+                step.path,
+                step.nth,
+                step.operation,
+                "succeeded",
+                step.inputs,
+                rows[0]["payload"],
+                step.started_at,
+                step.started_at,
             )
             await write_steps(tx, run, [kept])
         return kept
@@ -268,7 +277,9 @@ class Lost(Exception):
 
 async def owned(tx: Transaction, run: StoredRun) -> None:
     """Nobody takes `run` over before the end of the transaction. Raises `Lost` when it is not ours any more."""
-    rows = await tx.fetch("SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR SHARE", id=run.id, token=run.token)
+    rows = await tx.fetch(
+        "SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR SHARE", id=run.id, token=run.token
+    )
     if not rows:
         raise Lost(run.id)
 

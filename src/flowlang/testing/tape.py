@@ -10,9 +10,9 @@ from flowlang.engine.failures import OperationError, words
 from flowlang.exceptions import FlowExecutionError
 from flowlang.masking import MASK, WITHHELD, Masker
 from flowlang.tasks.stream import Batch, Stream
+from flowlang.tasks.tagged import Untaggable, tagged, untagged
 from flowlang.testing.patterns import shown
 from flowlang.testing.recording import Recorded, in_order
-from flowlang.tasks.tagged import Untaggable, tagged, untagged
 
 
 @dataclass(slots=True)

@@ -1,0 +1,23 @@
+"""`flowlang runs …`: a table of its commands."""
+
+from __future__ import annotations
+
+from flowlang.cli.commands import SETTINGS, Entry, LazyGroup
+
+_GOING = "flowlang.cli.runs_going"
+
+runs = LazyGroup(
+    "runs",
+    entries={
+        "resume": Entry(f"{_GOING}:resume", "Let runs go on whose process is gone.", "Go on"),
+        "signal": Entry(f"{_GOING}:signal", "Send a signal to a run that waits for it.", "Go on"),
+        "cancel": Entry(f"{_GOING}:cancel", "Ask a run to stop; its clean-up still runs.", "Go on"),
+        "key": Entry(f"{_GOING}:key", "Make a key that encrypts what is secret in a store.", "Keep"),
+    },
+    examples=(
+        ("flowlang run orders.yaml --durable", "a run that survives a crash"),
+        ("flowlang runs resume", "after a crash: every run that was under way"),
+    ),
+    help="Runs that are kept in a store.",
+    context_settings=SETTINGS,
+)

@@ -1,0 +1,88 @@
+"""`flowlang runs resume|signal|cancel|key`."""
+
+from __future__ import annotations
+
+import click
+
+from flowlang.cli.listening import listeners, listening_options
+from flowlang.cli.output import err, out
+from flowlang.cli.stored import STORE
+
+
+@click.command()
+@click.argument("run_id", metavar="[ID]", required=False)
+@STORE
+@click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object for each run on stdout.")
+@listening_options
+@click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
+def resume(
+    run_id: str | None, store: str | None, as_json: bool, events: str | None, otel: bool | None, verbose: bool
+) -> int:
+    """Let a run go on whose process is gone; without ID all of them, one after the other.
+
+    What is in its journal is not done again. The exit code is that of `flowlang run`, the highest of several.
+    """
+    import asyncio
+
+    from flowlang import runs
+    from flowlang.cli.logs import logging_to_stderr
+    from flowlang.cli.run import conduct, tell
+    from flowlang.cli.stored import going_on
+
+    async def interrupted() -> list[str]:
+        async with runs.opened(store) as own:
+            return [each.id for each in await runs.interrupted(own)]
+
+    wanted = [run_id] if run_id is not None else asyncio.run(interrupted())
+    if not wanted:
+        err("no run waits to be resumed")
+    highest = 0
+    for each in wanted:
+        with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
+            result, code = conduct(going_on(each, store, {}), None, heard, handler, as_json=as_json)
+            told = tell(result, {}, as_json=as_json, apart=events == "-")
+        highest = max(highest, told if code is None or result.status != "cancelled" else code)
+    return highest
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@click.argument("name")
+@click.option("--json", "payload", metavar="JSON", help="What the signal brings; null without it.")
+@STORE
+def signal(run_id: str, name: str, payload: str | None, store: str | None) -> int:
+    """Send the signal NAME to a run. It is kept until the run waits for it."""
+    import asyncio
+    import json
+
+    from flowlang import runs
+
+    try:
+        value = None if payload is None else json.loads(payload)
+    except ValueError as error:
+        raise click.BadParameter(f"no JSON: {error}", param_hint="--json") from None
+    state = asyncio.run(runs.send_signal(run_id, name, value, store=store))
+    err(f"sent to a run that is {state}")
+    return 0
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@STORE
+def cancel(run_id: str, store: str | None) -> int:
+    """Ask a run to stop. Its clean-up runs where the run is under way."""
+    import asyncio
+
+    from flowlang import runs
+
+    err(f"the run is {asyncio.run(runs.cancel(run_id, store=store))}")
+    return 0
+
+
+@click.command()
+def key() -> int:
+    """Make a key for `FLOWLANG_STORE_KEY`, which encrypts what is secret in a store. Keep it as you keep secrets."""
+    from flowlang import runs
+
+    out(runs.new_key())
+    return 0

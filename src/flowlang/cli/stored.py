@@ -1,0 +1,45 @@
+"""What the commands on stores share: opening one, and runs that begin or go on in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from flowlang.api import Flow, RunHandle
+    from flowlang.cli.run import Starting
+    from flowlang.events import Sink
+
+STORE = click.option(
+    "--store", metavar="URL", help="The store: sqlite:///PATH or postgresql://… (default: FLOWLANG_STORE)."
+)
+
+
+def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options: Mapping[str, Any]) -> Starting:
+    """A durable run of `flow`."""
+
+    @asynccontextmanager
+    async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
+        from flowlang import runs
+
+        async with runs.opened(store) as own, runs.hosting(own) as host:
+            yield await runs.begin(host, flow, inputs, on_event=sinks, **options)
+
+    return start
+
+
+def going_on(run_id: str, store: str | None, options: Mapping[str, Any]) -> Starting:
+    """The next life of a run."""
+
+    @asynccontextmanager
+    async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
+        from flowlang import runs
+
+        async with runs.opened(store) as own, runs.hosting(own) as host:
+            record = await runs.taken(host, run_id)
+            yield runs.handle_of(host, await runs.again(host, record, on_event=sinks, **options))
+
+    return start
