@@ -17,10 +17,10 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup tools demo yaml-suite fuzz test test-fast long lint format types check docs bench clean
+.PHONY: help setup tools demo yaml-suite fuzz test test-fast long lint format types check docs bench bench-durable clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## create .venv with the package and the development tools (once)
 	@echo '$(VENV) is ready. To have flowlang on your path: . $(BIN)/activate'
@@ -87,6 +87,10 @@ fuzz: $(STAMP) ## let atheris look for files and expressions that nobody thought
 bench: $(STAMP) ## measure against the floors and targets (ARGS='--write docs/benchmarks.md' to publish)
 	@$(BIN)/python -m compileall -q src bench
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-durable: $(STAMP) $(TOOLS) ## measure durable steps beside DBOS, Restate, Temporal and Celery (ARGS='--write docs/benchmarks-durable.md')
+	@$(BIN)/python -m compileall -q src bench
+	PYTHONPATH=bench $(BIN)/python -m durable $(ARGS)
 
 clean: ## remove what builds, tests and runs left behind; .venv stays
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

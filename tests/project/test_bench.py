@@ -41,6 +41,22 @@ assert "151 ms | ≤ 150 ms **missed** |" in shown
 assert "- **b**: counted." in shown
 """
 
+DURABLE = """
+from durable import report
+from durable.engines import CONTENDERS
+from durable.work import result
+floors = [dict.fromkeys(report.FLOORS, 0.001)]
+measured, failed, unasked = (each.name for each in CONTENDERS[:3])
+times = {"sequential": 0.004, "parallel": 0.001, "runs 1": 10, "runs 2": 21}
+rounds = [{"floor": floor} | times for floor in (0.001, 0.002)]
+taken = report.Taken("a machine", floors, {measured: rounds}, {failed: "`x` cannot be installed: no wheel"})
+shown = report.page(taken, CONTENDERS)
+assert f"| {measured} | 4.0 ms | 3 | 1.0 ms | 0.75 | 10 | 21 | " in shown, shown
+assert f"| {failed} | not measured: `x` cannot be installed: no wheel |" in shown, shown
+assert f"| {unasked} |" not in shown, shown
+assert "| a bare `await step(n)` | 1.0 ms |" in shown, shown
+"""
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "bench")])
@@ -61,4 +77,9 @@ def test_the_flows_that_are_measured_are_valid_and_run() -> None:
 
 def test_a_missed_target_is_shown_as_missed() -> None:
     done = run(FIGURES)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_engine_that_cannot_be_installed_is_shown_with_the_reason() -> None:
+    done = run(DURABLE)
     assert done.returncode == 0, done.stderr
