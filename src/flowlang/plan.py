@@ -44,7 +44,7 @@ class Operation:
 
     `function` is set for file tasks and those handed to `run`, `source` is the file of a user's own task; a
     plugin's task is taken from the instance that the run opened. `shared`: it works on the handle of the transaction
-    around it.
+    around it. `once`: its key and outputs are written in the transaction that does it, see `engine.exactly_once`.
     """
 
     spec: TaskSpec
@@ -53,6 +53,7 @@ class Operation:
     function: Callable[..., Any] | None = None
     source: str | None = None
     shared: bool = False
+    once: bool = False
 
 
 Invoker = Callable[[Any, dict[str, Any], Any], Any]
@@ -177,12 +178,14 @@ class Repeat:
 
 @frozen
 class Transaction:
-    """The operations in `body` on the connection at place `connection` share one handle and one transaction."""
+    """The operations in `body` on the connection at place `connection` share one handle and one transaction. `once`:
+    some of them are done exactly once."""
 
     site: Site
     connection: int
     connection_name: str
     body: tuple[Step, ...]
+    once: bool = False
 
 
 @frozen

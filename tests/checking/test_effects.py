@@ -38,6 +38,7 @@ TASKS = [silent, pure, charge]
         ("sqlite_query: {query: SELECT 1}", True),
         ("sqlite_query: {query: INSERT INTO t (a) VALUES (1) RETURNING a}", False),
         ("sqlite_execute: {query: DELETE FROM t}", False),
+        ("sqlite_execute: {query: DELETE FROM t, exactly_once: true}", True),
         ("sqlite_batch_update: {table: t, updates: [{id: 1, a: 2}]}", True),
     ],
 )

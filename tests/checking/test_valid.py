@@ -53,7 +53,6 @@ NOT_SHOWN = {
     "it is about a file of tests": "expectation idle-mock mock-used-up no-flow-to-test not-a-call not-mocked recording "
     "stuck unknown-step",
     "every example has a kind of its own as soon as it is understood": "yaml-syntax",
-    "the words it is about change with each release": "not-yet",
 }
 # Found beside the finding that a page shows, because the one follows from something else on it.
 BESIDE = {

@@ -19,7 +19,7 @@ import flowlang
 from flowlang import events
 from flowlang.cli.commands import root
 from flowlang.connections.base import REQUIRED, ConnectionPlugin
-from flowlang.document.modifiers import COMMON, LATER, SERVICE
+from flowlang.document.modifiers import COMMON, SERVICE
 from flowlang.document.parse import KEYS
 from flowlang.document.triggers import CATCHUPS, CONFLICTS, KINDS, OVERLAPS, RESPONSES
 from flowlang.engine.result import RunResult
@@ -102,7 +102,7 @@ def test_a_json_result_has_the_keys_that_the_docs_name(tmp_path: Path) -> None:
 def test_the_language_page_names_each_key_verb_and_modifier() -> None:
     """docs/language.md has every key of a flow, every verb with its keys, and every modifier of a step."""
     text = page("language.md")
-    words = {*KEYS, *LATER, *COMMON, *SERVICE, *VERBS, *FILE_TASKS}
+    words = {*KEYS, *COMMON, *SERVICE, *VERBS, *FILE_TASKS}
     words |= {key for verb in VERBS.values() for key, _ in verb.keys}
     words |= {*KINDS, *CONFLICTS, *OVERLAPS, *CATCHUPS, *RESPONSES, *(key for keys in KINDS.values() for key in keys)}
     assert sorted(word for word in words if not re.search(rf"\b{word}\b", text)) == []

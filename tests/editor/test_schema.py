@@ -17,7 +17,7 @@ from tests.checking.plugins import registry
 from flowlang import editing
 from flowlang.connections import PluginRegistry, plugin_registry
 from flowlang.connections._schema import properties
-from flowlang.document import inputs, modifiers, parse, retry, steps, verbs
+from flowlang.document import inputs, modifiers, parse, retry, verbs
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.yaml_reader import read_yaml
 from flowlang.exceptions import ERROR_CLASSES
@@ -176,12 +176,12 @@ def test_the_table_has_the_keys_that_the_reader_knows() -> None:
     """Whatever key the reader takes, the table has, and says what it means."""
     assert names(keys.FLOW) == set(parse.KEYS)
     assert names(keys.MODIFIERS) == set(modifiers.COMMON)
-    assert names(keys.SERVICE) == {*modifiers.SERVICE, *modifiers.LATER} - names(keys.MODIFIERS)
+    assert names(keys.SERVICE) == {*modifiers.SERVICE} - names(keys.MODIFIERS)
     assert names(keys.RETRY) == set(retry.KEYS)
     assert names(keys.INPUT) == set(inputs._SCHEMA)
     assert set(keys.TYPES) == set(inputs.TYPES)
     assert names(keys.HOST) == set(parse._HOST_KEYS)
-    assert set(keys.VERBS) >= {*verbs.VERBS, *getattr(steps, "LATER_VERBS", ())}
+    assert set(keys.VERBS) >= {*verbs.VERBS}
     for verb, row in verbs.VERBS.items():
         known = names(keys.VERBS[verb]) | names(keys.SERVICE)
         assert known >= {verb, *row.keys}

@@ -174,6 +174,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("engine", "flowlang.document.model"): "a retry policy is the same record in the file and in the plan",
     ("engine", "flowlang.document.unfit"): "a value that does not fit its input is told as the check tells it",
     ("engine", "flowlang.connections.errors"): "the class of a failure is decided by the plugins' tables",
+    ("engine", "flowlang.connections._sql.once"): "how a step that is done once is written into its database",
     ("engine", "flowlang.connections.dependencies"): "a failure to import a driver says how to install it",
     ("dryrun", "flowlang.engine.inputs"): "inputs are accepted as a run accepts them",
     ("dryrun", "flowlang.connections.config"): "which settings of a connection are secret",

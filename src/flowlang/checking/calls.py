@@ -13,6 +13,7 @@ from flowlang.checking.effects import rerun
 from flowlang.checking.rules import (
     cached_step,
     connection_choice,
+    exactly_once,
     idempotency_key,
     literal_credential,
     retried_write,
@@ -29,6 +30,7 @@ from flowlang.checking.steps import Service, Walked, attempt_limit, slot_of, wal
 from flowlang.checking.values import Compiler, Wanted, constant, evaluator, in_dict, text
 from flowlang.connections._sql.dialect import Dialect
 from flowlang.connections._sql.holes import writes
+from flowlang.connections.base import transactional
 from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record
@@ -59,18 +61,22 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     policy = _policy(checker, connection)
     retry = step.modifiers.retry or checker.flow.defaults.retry or policy
     if retry is not None:
-        checker.add(retried_write.check(step, spec, retry))
+        checker.add(retried_write.check(step, spec, retry, dialect))
     outputs, secret_outputs = outputs_of(checker, step, spec)
     name_ = connection.name.text if connection is not None else None
     around = checker.transactions.get(name_) if name_ is not None else None
     if secret and name_ is not None:
         checker.given_secrets.add(name_)
+    if step.modifiers.exactly_once:
+        checker.add(exactly_once.check(step, spec, _keeping(checker, spec, connection)))
+        if around is not None and name_ is not None:
+            checker.once.add(name_)
     service = _service(checker, scope, step, spec, site, around)
     if policy is not None:
         service = replace(service, retry=policy)
     planned = Call(
         site=site,
-        operation=_operation(checker, known, name_),
+        operation=_operation(checker, known, name_, once=step.modifiers.exactly_once),
         arguments=compiler.function(in_dict(arguments), site.path),
         slot=slot,
         timeout=attempt_limit(checker, step, retry),
@@ -84,15 +90,15 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     return Walked(planned, outputs, slot, service=service)
 
 
-def _operation(checker: Checker, known: Known, connection: str | None) -> int:
+def _operation(checker: Checker, known: Known, connection: str | None, *, once: bool) -> int:
     """The place of the operation in the plan; the same task on the same connection has one place."""
     shared = connection in checker.transactions and "connection" in known.spec.injects
-    key = (known.spec.name, connection, shared)
+    key = (known.spec.name, connection, shared, once)
     place = checker.operation_places.get(key)
     if place is None:
         place = checker.operation_places[key] = len(checker.operations)
         number = checker.connection_places[connection] if connection is not None else None
-        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source, shared))
+        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source, shared, once))
     return place
 
 
@@ -180,6 +186,17 @@ def _dialect(checker: Checker, spec: TaskSpec) -> Dialect | None:
         return None
     dialect = getattr(checker.catalogue.provider(spec.connection_type).plugin, "dialect", None)
     return dialect if isinstance(dialect, Dialect) else None
+
+
+def _keeping(checker: Checker, spec: TaskSpec, connection: model.Connection | None) -> bool:
+    """Whether a step's key can be written in the transaction that does it: on a database that speaks SQL. Also where it
+    is not known which connection the step is on, which is reported there."""
+    if "connection" not in spec.injects:
+        return False
+    if connection is None:
+        return spec.connection_type is None or _dialect(checker, spec) is not None
+    plugin = checker.catalogue.provider(connection.type.text).plugin
+    return plugin is None or (isinstance(getattr(plugin, "dialect", None), Dialect) and transactional(type(plugin)))
 
 
 # ---------------------------------------------------------------- arguments
@@ -310,7 +327,7 @@ def _service(
             checker.add(secret_stored.stored("the `key` of this `cache`", "what is kept is found by it", cache.key))
         caching = Caching(code, cache.ttl, (checker.folder, checker.flow.file, _digest(checker.flow.text), site.path))
     if key is not None:
-        checker.add(idempotency_key.without_effect(step, spec))
+        checker.add(idempotency_key.without_effect(step, spec, sql=_dialect(checker, spec) is not None))
         made, given = evaluator(checker, scope, key, Wanted("idempotency_key", STRING), "idempotency_key")
         if holds_secret(given):
             checker.add(idempotency_key.secret(key))

@@ -26,11 +26,13 @@ def transaction(checker: Checker, scope: Scope, step: model.TransactionStep, sit
     inner = scope.inner()
     checker.transactions[name] = around or step.span
     body, ends = block(checker, inner, step.body, f"{site.path}.")
+    once = name in checker.once
     if around is None:
         del checker.transactions[name]
+        checker.once.discard(name)
     scope.leave(behind(inner.entries, step.span))
     scope.streams.update(inner.streams)
     scope.present = inner.present
     if connection is None:
         return Walked(None, ends=ends)
-    return Walked(Transaction(site, checker.connection_places[name], name, body), ends=ends)
+    return Walked(Transaction(site, checker.connection_places[name], name, body, once), ends=ends)

@@ -82,6 +82,7 @@ class ConnectionSlot:
         self.acquire_timeout = acquire_timeout
         self.live: Live | None = None
         self.alone: Live | None = None
+        self.keeping: Live | None = None  # the instance whose database is known to have the table of `exactly_once`
         self.lock = asyncio.Lock()
         self.holders: list[tuple[int, Live]] = [] if holders is None else holders
         self.opener: Opener = _open_plainly  # the engine adds retries

@@ -296,13 +296,6 @@ SEVERAL_VERBS = code(
     ```
     """,
 )
-NOT_YET = code(
-    "not-yet",
-    """A word of the language that this version does not run.
-
-    `exactly_once` comes with a later release.
-    """,
-)
 CRON = code(
     "bad-cron",
     """A text is no cron expression.

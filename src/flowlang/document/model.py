@@ -203,7 +203,7 @@ class Cache:
 
 @frozen
 class Modifiers:
-    """What every step may carry. `timeout` is seconds."""
+    """What every step may carry. `timeout` is seconds; `cache` and those behind it are of tasks alone."""
 
     id: Name | None = None
     description: str | None = None
@@ -214,6 +214,7 @@ class Modifiers:
     continue_on_error: bool = False
     cache: Cache | None = None
     idempotency_key: Value | None = None
+    exactly_once: bool = False
     spans: Mapping[str, Span] = field(default_factory=dict)  # of each modifier's key that was written
 
 

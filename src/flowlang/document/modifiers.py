@@ -7,8 +7,6 @@ from collections.abc import Mapping as Keyed
 from typing import Self
 
 from flowlang.diagnostics import Span
-from flowlang.document import codes
-from flowlang.document.context import Context
 from flowlang.document.fields import Fields, wrong_type
 from flowlang.document.guards import read_guard
 from flowlang.document.model import Cache, Modifiers, Name, Value
@@ -16,10 +14,9 @@ from flowlang.document.nodes import Node, Scalar
 from flowlang.document.retry import read_retry
 
 COMMON = ("id", "description", "if", "timeout", "retry", "on_error", "continue_on_error")
-SERVICE = ("connection", "outputs", "cache", "idempotency_key")
+SERVICE = ("connection", "outputs", "cache", "idempotency_key", "exactly_once")
 _OF_STEPS = frozenset((*COMMON, *SERVICE))
 _BUT_IF = _OF_STEPS - {"if"}
-LATER = ("exactly_once",)
 ALIASES = {
     "when": "if",
     "name": "id",
@@ -34,7 +31,7 @@ ALIASES = {
     "params": "inputs",
 }
 _PLAIN = frozenset({"id", "connection", "outputs"})  # no work for `modifiers`
-_RARE = _OF_STEPS.difference(_PLAIN).union(LATER)
+_RARE = _OF_STEPS.difference(_PLAIN)
 _CACHE_ALIASES = {"for": "ttl", "expires": "ttl", "duration": "ttl", "max_age": "ttl"}
 
 
@@ -84,9 +81,6 @@ class StepFields(Fields):
         context, entries = self.context, self.entries
         if _RARE.isdisjoint(entries):  # most steps have an `id` at most
             return Modifiers(self.name, spans=KeySpans(entries, _PLAIN))
-        for key in LATER:
-            if key in entries:
-                not_yet(context, key, entries[key][0])
         condition = self.node("if") if guard else None
         description = self.text("description") if "description" in entries else None
         retry, timeout = self.node("retry"), None
@@ -102,6 +96,7 @@ class StepFields(Fields):
             continue_on_error="continue_on_error" in entries and self.boolean("continue_on_error", False),
             cache=self._cache() if "cache" in entries else None,
             idempotency_key=self._key() if "idempotency_key" in entries else None,
+            exactly_once="exactly_once" in entries and self.boolean("exactly_once", False),
             spans=KeySpans(entries, _OF_STEPS if guard else _BUT_IF),
         )
 
@@ -119,10 +114,3 @@ class StepFields(Fields):
     def _key(self) -> Value | None:
         node = self.node("idempotency_key")
         return self.context.value(node) if node is not None else None
-
-
-def not_yet(context: Context, word: str, key: Scalar) -> None:
-    if key.text != word:  # a mistyped word of the future is reported as that
-        return
-    message = f"`{word}` belongs to the language, but this version of FlowLang does not run it"
-    context.findings.add(codes.NOT_YET, message, key.span)

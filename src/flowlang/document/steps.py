@@ -12,14 +12,13 @@ from flowlang.document.context import Context
 from flowlang.document.fields import Fields, kind_of, wrong_type
 from flowlang.document.findings import meant, replacing
 from flowlang.document.model import Step
-from flowlang.document.modifiers import ALIASES, COMMON, LATER, SERVICE, StepFields, not_yet
+from flowlang.document.modifiers import ALIASES, COMMON, SERVICE, StepFields
 from flowlang.document.nodes import Mapping, Node, Scalar, Sequence
 from flowlang.document.tasks import read_named_task
 from flowlang.document.texts import shown, with_article
 from flowlang.document.verbs import VERBS
 
-LATER_VERBS: tuple[str, ...] = ()
-_MODIFIERS = frozenset((*COMMON, *SERVICE, *LATER, "inputs"))
+_MODIFIERS = frozenset((*COMMON, *SERVICE, "inputs"))
 _BESIDE = frozenset(key for verb in VERBS.values() for key in verb.keys) - _MODIFIERS
 _VERB_ALIASES = {
     "for": "for_each",
@@ -76,9 +75,6 @@ def read_step(context: Context, node: Node) -> Step | None:
     if verb is not None:
         return _with_verb(context, node, verb, node.entries[names.index(verb)][0], alone)
     keys = {key.text: (key, value) for key, value in node.entries}
-    if _comes_later(context, keys):
-        _forget(context, node)
-        return None
     task = _task(keys)
     if task is not None:
         return read_named_task(context, node, *keys[task])
@@ -103,7 +99,7 @@ def _verb(keys: tuple[str, ...]) -> tuple[str | None, bool]:
 def _task(keys: dict[str, tuple[Scalar, Node]]) -> str | None:
     """The key that names a task: it belongs to nothing else, and holds an object or nothing."""
     for name, (_, node) in keys.items():
-        if name in _MODIFIERS or name in VERBS or name in _BESIDE or name in LATER_VERBS:
+        if name in _MODIFIERS or name in VERBS or name in _BESIDE:
             continue
         if isinstance(node, Mapping) or (isinstance(node, Scalar) and node.value is None):
             return name
@@ -116,7 +112,7 @@ _BODY_ALIASES = {**ALIASES, **dict.fromkeys(("steps", "then", "body"), "do")}
 @cache
 def _keys_beside(verb: str) -> tuple[str, tuple[str, ...]]:
     """What a step with `verb` is called, and the keys that it may have."""
-    known = [verb, *VERBS[verb].keys, *(each for each in COMMON if each != verb), *LATER]
+    known = [verb, *VERBS[verb].keys, *(each for each in COMMON if each != verb)]
     return f"{with_article(verb)} step", tuple(dict.fromkeys(known))
 
 
@@ -157,20 +153,12 @@ def _does_more(context: Context, verb: str, name: str, value: Node) -> bool:
     )
 
 
-def _comes_later(context: Context, keys: dict[str, tuple[Scalar, Node]]) -> bool:
-    for name, (key, _) in keys.items():
-        if name in LATER_VERBS:
-            not_yet(context, name, key)
-            return True
-    return False
-
-
 def _mistyped(context: Context, node: Mapping, keys: dict[str, tuple[Scalar, Node]]) -> Step | None:
     """A step without a verb or task: perhaps one is mistyped."""
     for name, (key, _) in keys.items():
         if name in _MODIFIERS or name in _BESIDE:
             continue
-        verb = _VERB_ALIASES.get(name) or context.findings.nearest(name, [*VERBS, *LATER_VERBS])
+        verb = _VERB_ALIASES.get(name) or context.findings.nearest(name, VERBS)
         if verb in VERBS:
             span = key.span
             message = f"unknown key {shown(name)} in a step"

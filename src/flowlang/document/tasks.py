@@ -10,11 +10,11 @@ from flowlang.document import codes, yaml_codes
 from flowlang.document.context import Context
 from flowlang.document.fields import unknown_key
 from flowlang.document.model import Name, TaskStep, Value
-from flowlang.document.modifiers import ALIASES, COMMON, LATER, SERVICE, StepFields
+from flowlang.document.modifiers import ALIASES, COMMON, SERVICE, StepFields
 from flowlang.document.nodes import Mapping, Node, Scalar
 from flowlang.document.texts import shown
 
-_MODIFIERS = (*COMMON, *SERVICE, *LATER)
+_MODIFIERS = (*COMMON, *SERVICE)
 TASK_KEYS = (*_MODIFIERS, "inputs")
 _OWN = frozenset(TASK_KEYS)  # what belongs to the step, and not to its task
 Entry = tuple[Scalar, Node]

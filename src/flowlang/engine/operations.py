@@ -33,6 +33,11 @@ class Bound:
 def bind(operation: Operation, slots: Sequence[ConnectionSlot], *, told: bool = False) -> Bound:
     """The operation, with its connection among `slots`. `told`: somebody listens to its leases."""
     slot = slots[operation.connection] if operation.connection is not None else None
+    if slot is not None and operation.once:
+        from flowlang.engine.exactly_once import OnceCall, SharedOnce, ToldOnce
+
+        kind = SharedOnce if operation.shared else ToldOnce if told else OnceCall
+        return kind(operation, slot)
     if slot is not None and operation.shared:
         from flowlang.engine.transactions import SharedCall, SharedStream
 

@@ -7,7 +7,7 @@ lease → begin → steps (one at a time on the handle) → commit → release
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -110,9 +110,13 @@ class SharedCall(Bound):
         shared = fiber.transaction_on(self.slot)
         if self.wants_context:
             kwargs = {**kwargs, "context": fiber.context(path, kwargs)}
-        function = self.function or shared.live.tasks[self.name]
+        function = self.task(shared.live)
         async with _operation(fiber, shared):
             return await function(**kwargs, connection=shared.connection)
+
+    def task(self, live: Live) -> Callable[..., Any]:
+        """What is called, with the arguments and the handle."""
+        return self.function or live.tasks[self.name]
 
 
 class SharedStream(StreamCall):
@@ -205,7 +209,7 @@ async def _operation(fiber: Fiber, shared: Shared) -> AsyncIterator[None]:
 async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ended | None:
     slot, outer = fiber.activation.slots[step.connection], fiber.transaction
     try:
-        shared = await _begin(slot, fiber.prefix + step.site.path, fiber)
+        shared = await _begin(slot, fiber.prefix + step.site.path, fiber, once=step.once)
     except OperationError as error:
         raise step_error(error, step.site, fiber) from error.__cause__
     shared.outer, fiber.transaction = outer, shared
@@ -238,8 +242,8 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
     return ended
 
 
-async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber) -> Shared:
-    """Lease a handle, and begin on it."""
+async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber, *, once: bool) -> Shared:
+    """Lease a handle, and begin on it. `once`: with the table of `exactly_once` at hand."""
     fiber.timeout = 0.0
     live = slot.live or await opened(slot, fiber, path)
     if slot.holders:
@@ -255,6 +259,10 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber) -> Shared:
         if lease is not None:
             lease.taken(live)
         fiber.next_phase(0.0)
+        if once:
+            from flowlang.engine.exactly_once import prepare
+
+            await prepare(slot, live, connection)
         begun = Shared(slot, live, connection)
         begun.lease = lease
         await begun.context.__aenter__()

@@ -135,7 +135,11 @@ SERVICE = (
     Key("outputs", "texts", "Outputs to keep; all when left out."),
     Key("cache", "cache", "Use again what the task returned for the same `key`; reading tasks only."),
     Key("idempotency_key", "value", "The same key makes the service do it once only."),
-    Key("exactly_once", "boolean", "Record the step in the same transaction; SQL in durable runs."),
+    Key(
+        "exactly_once",
+        "boolean",
+        "Writes the step's key in the same transaction, so that it is done once (false); SQL only.",
+    ),
 )
 
 CASE = (

@@ -14,7 +14,7 @@ UNUSED = code(
 
 A key protects from doing something twice only when the task hands it to the service. A task gets it as
 `context.idempotency_key`, when it asks for `context`; this one does not, and the step would be retried as if it were
-safe.
+safe. On a database that speaks SQL `exactly_once` keeps the key beside what the step writes.
 
 ```yaml wrong
 flow: f
@@ -29,11 +29,10 @@ steps:
 flow: f
 connections: {db: {type: sqlite, database: ":memory:"}}
 steps:
-  - sqlite_batch_insert:
-      table: payments
-      records: [{id: 7, amount: 5}]
-      on_conflict: ignore
-      key_fields: [id]
+  - sqlite_execute:
+      query: INSERT INTO payments (amount) VALUES (5)
+      idempotency_key: ${run.id}
+      exactly_once: true
 ```
 """,
 )
@@ -73,13 +72,16 @@ steps:
 )
 
 
-def without_effect(step: model.TaskStep, spec: TaskSpec) -> Iterator[Diagnostic]:
-    if "context" in spec.injects:
+def without_effect(step: model.TaskStep, spec: TaskSpec, *, sql: bool) -> Iterator[Diagnostic]:
+    """`sql`: the task is one of a database that speaks SQL."""
+    if "context" in spec.injects or step.modifiers.exactly_once:
         return
     message = f"`idempotency_key` has no effect: task `{spec.name}` does not take `context`, and never sees it"
-    help_ = (
-        "leave it out" if spec.connection_type is not None else "leave it out, or give the task a parameter `context`"
-    )
+    help_ = "leave it out"
+    if sql and spec.effect == "write":
+        help_ = "add `exactly_once: true`, which keeps the key in the database"
+    elif spec.connection_type is None:
+        help_ = "leave it out, or give the task a parameter `context`"
     yield Diagnostic(UNUSED, message, step.modifiers.spans["idempotency_key"], suggestion=help_)
 
 

@@ -2,8 +2,9 @@
 
 After a broken link or a time limit nobody knows whether the service carried the operation out. Reads, and writes that
 give the same state when they are done twice, are retried then anyway. Any other write is retried only because `on`
-names the class, and may then be done twice. Leave the class out, or make the write one that may be repeated: a task
-that takes `context` and hands its `idempotency_key` to the service may be given one.
+names the class, and may then be done twice. Leave the class out, or make the write one that may be repeated: on a
+database that speaks SQL by `exactly_once`, and where a task takes `context` and hands its `idempotency_key` to the
+service, by such a key.
 
 ```yaml wrong
 flow: f
@@ -22,7 +23,8 @@ steps:
   - sqlite_execute:
       id: paid
       query: INSERT INTO payments (amount) VALUES (5)
-      retry: {max_attempts: 3, on: [unavailable]}
+      exactly_once: true
+      retry: {max_attempts: 3, on: [unavailable, timeout]}
 ```
 """
 
@@ -31,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowlang.checking.effects import rerun
+from flowlang.connections._sql.dialect import Dialect
 from flowlang.diagnostics import Diagnostic, code
 from flowlang.document import model
 from flowlang.tasks.spec import TaskSpec
@@ -40,8 +43,10 @@ CODE = code("retried-write", __doc__ or "")
 _UNKNOWN_OUTCOME = ("connection_lost", "timeout")
 
 
-def check(step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None) -> Iterator[Diagnostic]:
-    """`retry` is the step's own policy or the flow's default."""
+def check(
+    step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None, dialect: Dialect | None
+) -> Iterator[Diagnostic]:
+    """`retry` is the step's own policy or the flow's default, `dialect` that of a database that speaks SQL."""
     if retry is None or spec.effect != "write" or rerun(spec, step.modifiers):
         return
     if step.modifiers.idempotency_key is not None:
@@ -57,4 +62,6 @@ def check(step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None) -> It
     help_ = f"leave {classes} out of `on`{where}, or make the write one that may be repeated"
     if "context" in spec.injects:
         help_ = f"give it an `idempotency_key`, or leave {classes} out of `on`{where}"
+    elif dialect is not None:
+        help_ = f"give it `exactly_once: true`, or leave {classes} out of `on`{where}"
     yield Diagnostic(CODE, message, span, "warning", suggestion=help_)

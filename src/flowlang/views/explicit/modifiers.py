@@ -62,6 +62,8 @@ def after(
         lines += values.lines("idempotency_key", own.idempotency_key)
     elif service:
         missing.append("no idempotency_key")
+    if own.exactly_once:
+        lines.append(setting("exactly_once", data(own.exactly_once)))
     note = "" if "continue_on_error" in own.spans else DEFAULT
     lines.append(setting("continue_on_error", data(own.continue_on_error), note))
     return lines + ([remark(", ".join(missing))] if missing else [])

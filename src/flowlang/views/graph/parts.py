@@ -287,6 +287,8 @@ def _notes(step: model.Step) -> Iterable[str]:
         yield f"cache {_time(modifiers.cache.ttl)}"
     if modifiers.idempotency_key is not None:
         yield "keyed"
+    if modifiers.exactly_once:
+        yield "exactly once"
     if modifiers.continue_on_error:
         yield "continue on error"
     if isinstance(step, model.ForEachStep) and step.max_failures:
