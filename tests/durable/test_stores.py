@@ -1,0 +1,147 @@
+"""Opening stores, what they hold, and whom they let write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.records import StoredFlow, StoredStep
+from flowlang.durable.store import Lost, Store, open_store
+from flowlang.exceptions import StoreError, StoreUnavailable
+
+FLOW = StoredFlow("h", "demo", "/flows/demo.yaml", {"/flows/demo.yaml": "flow: demo\n"})
+
+
+def step(path: str, state: str = "succeeded") -> StoredStep:
+    return StoredStep(path, 0, "task", state, None, "{}", 1.0, 2.0)
+
+
+async def test_a_run_is_kept_with_its_flow(store: Store) -> None:
+    added = await store.add(FLOW, "{}", {"files_root": "/x"}, owner="me")
+    found = await store.run(added.id)
+    assert found == added
+    assert (found.state, found.owner, found.options) == ("running", "me", {"files_root": "/x"})
+    assert await store.flow("h") == FLOW
+
+
+async def test_one_run_of_a_key_is_in_a_queue_at_a_time(store: Store) -> None:
+    first = await store.add(FLOW, "{}", {}, dedup="day 1")
+    again = await store.add(FLOW, "{}", {}, dedup="day 1")
+    other = await store.add(FLOW, "{}", {}, dedup="day 1", queue="other")
+    assert again.id == first.id
+    assert other.id != first.id
+    taken = await store.take(first.id, "me")
+    assert taken is not None
+    assert await store.finish(taken, "succeeded", outputs="{}")
+    later = await store.add(FLOW, "{}", {}, dedup="day 1")
+    assert later.id != first.id
+
+
+async def test_only_the_owner_writes(store: Store) -> None:
+    mine = await store.add(FLOW, "{}", {}, owner="me")
+    writer = Writer(store)
+    journal = Journal(writer, mine, [])
+    journal.write(step("a"))
+    await journal.commit()
+    theirs = await store.take(mine.id, "them", dead="me")
+    assert theirs is not None
+    assert theirs.takeovers == 1
+    journal.write(step("b"))
+    with pytest.raises(Lost):
+        await journal.commit()
+    assert [each.path for each in await store.steps(mine.id)] == ["a"]
+    assert not await store.finish(mine, "succeeded")
+    assert not await store.release(mine, "queued", 0.0)
+    assert (await store.run(mine.id)) == theirs
+
+
+async def test_one_lost_run_does_not_fail_those_of_its_batch(store: Store) -> None:
+    import asyncio
+
+    lost, kept = [await store.add(FLOW, "{}", {}, owner="me") for _ in range(2)]
+    await store.take(lost.id, "them", dead="me")
+    writer = Writer(store)
+    journals = [Journal(writer, each, []) for each in (lost, kept)]
+    for each in journals:
+        each.write(step("a"))
+    results = await asyncio.gather(*[each.commit() for each in journals], return_exceptions=True)
+    assert [type(each) for each in results] == [Lost, type(None)]
+    assert [each.path for each in await store.steps(kept.id)] == ["a"]
+
+
+async def test_who_has_ended_or_has_an_owner_cannot_be_taken(store: Store) -> None:
+    mine = await store.add(FLOW, "{}", {}, owner="me")
+    assert await store.take(mine.id, "them") is None
+    assert await store.take(mine.id, "them", dead="another") is None
+    assert await store.finish(mine, "failed")
+    assert await store.take(mine.id, "them", dead="me") is None
+
+
+async def test_a_signal_is_taken_once_and_in_order(store: Store) -> None:
+    mine = await store.add(FLOW, "{}", {}, owner="me")
+    assert await store.signal(mine.id, "go", "1") == "running"
+    assert await store.signal(mine.id, "go", "2") == "running"
+    assert await store.signal("nobody", "go", "3") is None
+    taken = [await store.take_signal(mine, "go", step(path)) for path in "abc"]
+    assert [each and each.outcome for each in taken] == ["1", "2", None]
+    await store.finish(mine, "succeeded")
+    assert await store.signal(mine.id, "go", "4") == "succeeded"
+    with pytest.raises(Lost):
+        await store.take_signal(mine, "go", step("d"))
+
+
+async def test_a_waiting_run_is_due_when_it_is_signalled(store: Store) -> None:
+    for early in (True, False):
+        mine = await store.add(FLOW, "{}", {}, owner="me")
+        if early:
+            await store.signal(mine.id, "go", "1")
+        assert await store.release(mine, "waiting", None, "go other")
+        before = await store.run(mine.id)
+        if not early:
+            assert before is not None
+            assert before.due_at > 1e12
+            await store.signal(mine.id, "unknown", "1")
+            assert await store.run(mine.id) == before
+            await store.signal(mine.id, "go", "1")
+        after = await store.run(mine.id)
+        assert after is not None
+        assert after.due_at < 1e11
+
+
+async def test_cancelling_ends_what_has_not_begun_and_asks_the_others(store: Store) -> None:
+    queued, running = await store.add(FLOW, "{}", {}), await store.add(FLOW, "{}", {}, owner="me")
+    assert await store.ask_to_cancel(queued.id) == "cancelled"
+    assert await store.ask_to_cancel(running.id) == "cancelling"
+    assert await store.to_cancel("me") == [running.id]
+    assert await store.ask_to_cancel("nobody") is None
+    await store.finish(running, "cancelled")
+    assert await store.ask_to_cancel(running.id) == "cancelled"
+
+
+async def test_a_store_of_another_format_is_refused(store: Store, store_url: str) -> None:
+    await store.database.execute("UPDATE flowlang_meta SET value = '99' WHERE key = 'format'")
+    with pytest.raises(StoreError, match="is of format 99"):
+        await open_store(store_url)
+
+
+async def test_what_is_no_store(tmp_path: Path) -> None:
+    text = tmp_path / "notes.db"
+    text.write_text("these are notes, and more of them than a page of SQLite has\n" * 100)
+    for url, said in (
+        (f"sqlite:///{text}", "damaged, or no SQLite file"),
+        ("sqlite:///", "is no address of a store"),
+        ("mysql://h/d", "not `mysql:…`"),
+        ("sqlite:///x.db?mode=ro", "is no address of a store"),
+    ):
+        with pytest.raises(StoreError, match=said):
+            await open_store(url)
+    with pytest.raises(StoreUnavailable) as refused:
+        await open_store("postgresql://flow:hush-hush@127.0.0.1:9/d")
+    assert "hush" not in str(refused.value)
+
+
+async def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    async with await open_store(f"sqlite:///{tmp_path}/sub/runs.db"):
+        assert (tmp_path / "sub/runs.db").stat().st_mode & 0o077 == 0
