@@ -1,0 +1,50 @@
+"""Tasks whose effects can be counted: each is a line in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from flowlang import task
+from flowlang.tasks.context import Context
+from flowlang.tasks.files import FILES_ROOT
+
+
+def _note(context: Context, kind: str, value: Any = None) -> dict[str, Any]:
+    line = (
+        json.dumps({"step": context.step, "kind": kind, "key": context.idempotency_key, "value": value}, default=str)
+        + "\n"
+    )
+    file = os.open(os.path.join(FILES_ROOT.get(), "effects.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        os.write(file, line.encode())
+    finally:
+        os.close(file)
+    return {"step": context.step}
+
+
+@task(effect="write")
+async def change(context: Context, value: Any = None) -> dict[str, Any]:
+    """An effect that must not happen twice."""
+    return _note(context, "change", value)
+
+
+@task(effect="write", idempotent=True)
+async def put(context: Context, value: Any = None) -> dict[str, Any]:
+    """An effect whose key makes it happen once, however often it is asked for."""
+    return _note(context, "put", value)
+
+
+@task(effect="read")
+async def look(context: Context, value: Any = None) -> dict[str, Any]:
+    return _note(context, "look", value)
+
+
+@task(effect="write", idempotent=True)
+async def refuse(context: Context, times: int) -> dict[str, Any]:
+    """Fails that many times, then succeeds."""
+    told = _note(context, "refuse")
+    if context.attempt <= times:
+        raise ValueError(f"refused for the {context.attempt}. time")
+    return told

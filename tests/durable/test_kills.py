@@ -1,0 +1,132 @@
+"""Processes that are killed at every write of a journal, and again while they recover (threats 27 and 44)."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.durable.flows import made
+
+HERE = Path(__file__).parent
+Kill = tuple[int, str]
+Life = Callable[[Sequence[tuple[str, Sequence[Kill]]]], list[dict[str, Any]]]
+
+FLOW = """
+flow: killed
+tasks: [effects.py]
+steps:
+  - look: {id: a}
+  - change: {id: b, value: "${a.step}"}
+  - {id: s, set: {u: "${uuid()}", t: "${now()}", r: "${random()}"}}
+  - put: {id: c, value: "${[s.u, s.t, s.r]}"}
+  - parallel:
+      - change: {id: p1}
+      - do:
+          - put: {id: p2}
+          - change: {id: p3}
+      - wait: 10ms
+  - for_each: [1, 2]
+    id: loop
+    collect: ${turn.step}
+    do:
+      - change: {id: turn, value: "${item}"}
+  - try:
+      - refuse: {id: no, times: 9}
+        retry: {max_attempts: 2, delay: 5ms, jitter: false}
+    catch:
+      - on: [task]
+        as: problem
+        do:
+          - change: {id: mended}
+finally:
+  - put: {id: last}
+outputs:
+  - {name: all, value: "${[a.step, b.step, c.step, p1.step, p2.step, p3.step, loop.results]}"}
+"""
+
+
+@pytest.fixture
+def killed(store_url: str, tmp_path: Path) -> Life:
+    """Runs flows, each killed at the given writes of its lives."""
+
+    def run(wanted: Sequence[tuple[str, Sequence[Kill]]]) -> list[dict[str, Any]]:
+        shutil.copy(HERE / "effects.py", tmp_path)
+        lines = []
+        for number, (text, kills) in enumerate(wanted):
+            flow = tmp_path / f"flow-{number}.yaml"
+            flow.write_text(text)
+            lines.append(json.dumps({"flow": str(flow), "kills": kills}))
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        words = [sys.executable, str(HERE / "killed.py"), store_url, str(work)]
+        ran = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, timeout=500, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return [json.loads(line) for line in ran.stdout.splitlines()]
+
+    return run
+
+
+def hold_true(told: dict[str, Any], whole: dict[str, Any]) -> None:
+    """Nothing lost, nothing repeated that must not be, and the same outcome as a run that nobody disturbed."""
+    assert (told["status"], told["outputs"], told["detail"]) == (whole["status"], whole["outputs"], whole["detail"])
+    done, wanted = (Counter(each["step"] for each in of["effects"] if each["kind"] == "change") for of in (told, whole))
+    assert done == wanted
+    assert keyed(told) == keyed(whole)
+    assert all(step in wanted for step in told["attention"])
+    values = [each["value"] for each in told["effects"] if each["step"] == "c"]
+    assert all(each == values[0] for each in values), "time and chance are the same in each life"
+
+
+def keyed(told: dict[str, Any]) -> set[str]:
+    return {each["key"].partition(":")[2] for each in told["effects"] if each["kind"] in ("put", "refuse")}
+
+
+def test_a_kill_at_each_write_and_one_more_while_it_recovers(killed: Life) -> None:
+    whole = killed([(FLOW, [])])[0]
+    assert whole["status"] == "succeeded", whole["detail"]
+    assert len(whole["effects"]) == 12
+    chance = random.Random(44)
+    plans: list[list[Kill]] = []
+    for write in range(1, whole["writes"] + 1):
+        plans.append([(write, "before")])
+        plans.append([(write, "after"), (chance.randint(1, 3), chance.choice(["before", "after"]))])
+    lives = []
+    for told in killed([(FLOW, plan) for plan in plans]):
+        hold_true(told, whole)
+        lives.append(told["lives"])
+    assert sum(each > 1 for each in lives) >= len(lives) - 4, "the last writes are not in every run"
+
+
+@pytest.mark.parametrize("seed", range(1))
+def test_random_flows_with_random_kills(killed: Life, seed: int) -> None:
+    prove(killed, seed, 5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_many_random_flows_with_random_kills(killed: Life, seed: int) -> None:
+    prove(killed, seed, 60)
+
+
+def prove(killed: Life, seed: int, count: int) -> None:
+    """Random flows, first left alone, then killed at random writes of several lives."""
+    chance = random.Random(seed)
+    flows = [made(chance) for _ in range(count)]
+    models = killed([(text, []) for text in flows])
+    plans = [
+        [(chance.randint(1, 1 + model["writes"] // 2), chance.choice(["before", "after"])) for _ in range(4)]
+        for model in models
+    ]
+    for text, model, told in zip(flows, models, killed(list(zip(flows, plans))), strict=True):
+        try:
+            hold_true(told, model)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{text}\n{told}\n{model}") from error
