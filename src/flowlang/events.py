@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flowlang.exceptions import Failure
@@ -264,7 +265,12 @@ def masked(event: Event, masker: Masker) -> Event:
 
 def kind_of(event: type[Event]) -> str:
     """The name of a kind of event in its wire form: `step_started`."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in event.__name__).lstrip("_")
+    return _snake(event.__name__)
+
+
+@lru_cache
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
 def to_record(event: Event) -> dict[str, Any]:

@@ -13,10 +13,15 @@ class Unstorable(Exception):
     """A value that no store can keep: a stream that is open, or an object of Python that is no value of a flow."""
 
 
+_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_KEYS = frozenset({str})
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
 def encode(value: Any) -> str:
     """`value` as text. Raises `Unstorable`."""
     try:
-        return json.dumps(tagged(_whole(value)), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return _write(value if _plain(value) else tagged(_whole(value)))
     except (Untaggable, RecursionError) as error:
         raise Unstorable(str(error)) from error
 
@@ -24,6 +29,16 @@ def encode(value: Any) -> str:
 def decode(text: str) -> Any:
     """The value that `encode` wrote."""
     return untagged(json.loads(text))
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is a flat object of what JSON has types for, as most outputs are: nothing in it wants a tag."""
+    return (
+        type(value) is dict
+        and _SCALARS.issuperset(map(type, value.values()))
+        and _KEYS.issuperset(map(type, value))
+        and "$" not in "".join(value)
+    )
 
 
 def _whole(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
-from flowlang.events import Event, Sink, to_record
+from flowlang.events import Event, Progress, Sink
 from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Plan
 
@@ -21,13 +20,13 @@ Outcome = RunResult | Left
 
 
 class History:
-    """The sink that keeps events for the history: JSON lines that go into the store with the journal of `run`."""
+    """The sink that keeps events for the history: they go into the store with the journal of `run`."""
 
     run: DurableRun
 
     def __call__(self, event: Event) -> None:
-        if not self.run.abandoned:
-            self.run.journal.lines.append(json.dumps(to_record(event), default=str, separators=(",", ":")))
+        if not self.run.abandoned and type(event) is not Progress:  # the turns of a loop are there one by one
+            self.run.journal.told.append(event)
 
 
 def prepared(
@@ -69,7 +68,7 @@ async def execute(run: DurableRun) -> Outcome:
                            duration=result.duration, masker=run.masker)  # fmt: skip
         outputs = "{}"
     try:
-        await run.journal.commit()
+        await run.journal.flushed()
         if not await store.finish(
             record, result.status, outputs=outputs, error=_clean(run, result.failure), reason=result.reason
         ):
@@ -89,7 +88,7 @@ async def _leave(run: DurableRun, left: Left) -> Left:
     if left.why in ("lost", "store"):
         return left
     try:
-        await run.journal.commit()
+        await run.journal.flushed()
         if left.why == "attention":
             failure = Failure(
                 "internal", left.detail, flow=record.flow, step=left.path, outcome_unknown=True,

@@ -62,7 +62,9 @@ class DurableFiber(Fiber):
             return await self._inside(place, operation, kwargs, step, inputs)
         if spec.effect != "read":
             journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+            journal.alone = not run.busy
             await run.commit()
+            inputs = None  # they are there
         run.busy += 1
         try:
             outputs = await operation.call(self, path, kwargs)

@@ -85,11 +85,12 @@ class Host:
                 _LOG.warning("%s", error)
                 await asyncio.sleep(LOOK)
             for run, _ in list(self.running.values()):
-                if run.journal.lines and not run.abandoned:
+                if run.journal.told and not run.abandoned:
                     await self._flush(run)
 
     async def _flush(self, run: DurableRun) -> None:
         try:
+            run.journal.flush = True
             await run.commit()
         except asyncio.CancelledError:
             if not run.abandoned:

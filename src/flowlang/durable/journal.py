@@ -8,6 +8,7 @@ In a sequence of steps this is one commit a step; between 1,000 branches it is o
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -15,27 +16,43 @@ from typing import Any
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
+from flowlang.events import Event, to_record
 from flowlang.exceptions import StoreUnavailable
 
 _LOG = logging.getLogger("flowlang.durable")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
+_MANY = 500  # events
+_LONGEST = 64 * 1024  # characters
 Place = tuple[str, int]
+_write = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _line(event: Event) -> str:
+    """The event as the history keeps it. What is very long is in the journal, and not told a second time."""
+    record = to_record(event)
+    text = _write(record)
+    if len(text) <= _LONGEST:
+        return text
+    return _write({name: None if name in ("inputs", "outputs") else value for name, value in record.items()})
 
 
 class Journal:
     """What is recorded of one run: `known` from earlier lives of it, `pending` what is not committed yet.
 
-    `lines` are events on their way into the store; they go with the next commit, and are not worth one.
+    `told` are events on their way into the store. They are not worth a commit of their own in the middle of a run: they
+    go with one when they have become many, when the host flushes them, and at the end.
     """
 
     def __init__(self, writer: Writer, run: StoredRun, steps: Sequence[StoredStep], seq: int = 0) -> None:
         self.run = run
         self.known: dict[Place, StoredStep] = {(each.path, each.nth): each for each in steps}
         self.pending: dict[Place, StoredStep] = {}
-        self.lines: list[str] = []
+        self.told: list[Event] = []
+        self.flush = False  # whether the next commit takes the events along
         self.seq = seq
         self._writer = writer
         self._calls: dict[str, int] = {}
+        self.alone = True  # whether one operation at most is under way
 
     def place(self, path: str) -> Place:
         """Which call of `path` this is; the same in each life of the run, since one branch makes them all."""
@@ -62,15 +79,20 @@ class Journal:
     async def commit(self) -> None:
         """Whatever is pending is in the store when this returns. Raises `Lost`, and `StoreUnavailable` when the store
         could not be written for as long as anybody would wait."""
-        if self.pending or self.lines:
+        if self.pending or (self.told and self.flush):
             await self._writer.commit(self)
+
+    async def flushed(self) -> None:
+        """As `commit`, with the events."""
+        self.flush = True
+        await self.commit()
 
     def taken(self) -> tuple[list[StoredStep], str | None, int]:
         """What is pending, taken out: steps, and a chunk of events with its number."""
         steps, self.pending = list(self.pending.values()), {}
-        if not self.lines:
+        if not self.told or not (self.flush or len(self.told) >= _MANY):
             return steps, None, self.seq
-        chunk, self.lines = "\n".join(self.lines), []
+        chunk, self.told, self.flush = "\n".join(map(_line, self.told)), [], False
         self.seq += 1
         return steps, chunk, self.seq - 1
 
@@ -86,12 +108,21 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, journal: Journal) -> None:
+        if journal.alone and self._task is None and isinstance(self.store.database, SqliteDatabase):
+            await self._at_once(journal, self.store.database)
+            return
         future = self._asked.get(journal)
         if future is None:
             future = self._asked[journal] = asyncio.get_running_loop().create_future()
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._work())
         await asyncio.shield(future)
+
+    async def _at_once(self, journal: Journal, database: SqliteDatabase) -> None:
+        """Without a turn of the event loop in between: nobody else has anything to write."""
+        part = (journal, *journal.taken())
+        if journal.run.id in await self._persistently([part]):
+            raise Lost(journal.run.id)
 
     async def _work(self) -> None:
         """One batch after the other, until nobody asks any more."""

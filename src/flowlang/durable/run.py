@@ -21,6 +21,7 @@ from flowlang.engine.steps import hidden
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.plan import Plan
 from flowlang.records import frozen
+from flowlang.tasks.values import Sql
 
 LINGER = 1.0  # seconds that a run waits where it is before it leaves its worker
 _LOOK = 1.0  # seconds between two looks for a signal when nobody was notified
@@ -188,8 +189,11 @@ class DurableRun(Run):
 
     def shown(self, arguments: Mapping[str, Any], secret: frozenset[str]) -> str | None:
         """A step's inputs for the history, masked; None where they cannot be written down, or are too long."""
+        shown = hidden(arguments, secret)
+        if self.masker.active:
+            shown = self.masker.value(shown)
         try:
-            text = encode(_bare(self.masker.value(dict(hidden(arguments, secret)))))
+            text = encode(_bare(shown))
         except Unstorable:
             return None
         return text if len(text) <= _SHOWN else None
@@ -200,10 +204,10 @@ class DurableRun(Run):
         return super()._result(conclusion, duration)
 
 
-def _bare(arguments: dict[str, Any]) -> dict[str, Any]:
+def _bare(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Statements as their text and values."""
-    from flowlang.tasks.values import Sql
-
+    if Sql not in map(type, arguments.values()):
+        return arguments
     return {
         name: {"text": "?".join(each.texts), "values": list(each.values)} if isinstance(each, Sql) else each
         for name, each in arguments.items()
