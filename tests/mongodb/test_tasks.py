@@ -240,3 +240,33 @@ async def test_many_steps_at_once_share_the_pool(mongo: Place) -> None:
     prepared: list[Any] = [{"_id": n, "n": 0} for n in range(10)]
     await mongo.got("- mongo_insert: {collection: c, documents: '${inputs.d}'}", {"d": prepared})
     assert (await mongo.got(steps))["documents"] == [{"_id": None, "n": 200}]
+
+
+async def test_a_key_makes_each_document_once(mongo: Place) -> None:
+    """The `_id`s are made of it: a second run with the key leaves what is there, and another key inserts anew."""
+    step = (
+        "- mongo_insert: {id: s, collection: c, documents: [{n: 1}, {n: 2}, {}], idempotency_key: '${inputs.key}'}\n"
+        "- mongo_update: {collection: c, filter: {n: 1}, update: {$set: {seen: true}}}"
+    )
+    first = await mongo.got(step, {"key": "order 7"})
+    assert await mongo.got(step, {"key": "order 7"}) == first
+    assert await mongo.got(step, {"key": "order 8"}) != first
+    assert first["count"] == len(set(first["inserted_ids"])) == 3
+    assert (await mongo.got("- mongo_count: {id: s, collection: c, filter: {}}"))["count"] == 6
+    assert (await mongo.got("- mongo_count: {id: s, collection: c, filter: {seen: true}}"))["count"] == 1
+
+
+async def test_a_key_in_batches(mongo: Place) -> None:
+    step = """
+        - mongo_batch_insert:
+            {id: s, collection: c, documents: "${inputs.all}", batch_size: 2, idempotency_key: load}
+    """
+    for _ in range(2):
+        assert (await mongo.got(step, {"all": [{"n": each} for each in range(5)]}))["inserted_count"] == 5
+    assert (await mongo.got("- mongo_count: {id: s, collection: c, filter: {}}"))["count"] == 5
+
+
+async def test_a_key_and_an_id_of_the_flow(mongo: Place) -> None:
+    """There is only one place for the two."""
+    failure = await mongo.error("- mongo_insert: {collection: c, documents: {_id: 1}, idempotency_key: k}")
+    assert (failure.type, "document 1 has an `_id`" in failure.detail) == ("validation", True)

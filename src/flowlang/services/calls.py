@@ -37,7 +37,7 @@ class Caller:
         params = _checked(operation, given)
         if operation.batches is not None:
             return await self._in_batches(operation, operation.batches, client, context, params)
-        return await self._once(operation, client, key_of(context), [self._config, params])
+        return await self._once(operation, client, _key(operation, context), [self._config, params])
 
     async def _once(self, operation: Operation, client: Client, key: str | None, roots: list[Any]) -> dict[str, Any]:
         call = await self._call(operation, client, roots, key)
@@ -55,7 +55,7 @@ class Caller:
         items = batches.of(self._config, params)
         if not isinstance(items, (list, tuple)):
             raise invalid("what comes in batches is a list, and this is none")
-        key = key_of(context)
+        key = _key(operation, context)
         merged: dict[str, Any] = {name: [] if how == "join" else 0 for name, how in batches.merge.items()}
         for start in range(0, len(items), batches.size):
             batch = list(items[start : start + batches.size])
@@ -107,8 +107,11 @@ class Caller:
         """The request of an operation; `values` lead to the next page."""
         from flowlang.connections.http.bodies import body_of
 
-        request = operation.request
+        request, keying, header = operation.request, operation.keying, "Idempotency-Key"
         parts = request.parts(*roots)
+        if key is not None and keying is not None:
+            key, header = keying.written(key), keying.header or ""
+            parts = keying.put(parts, key)
         query, json = parts.get("query"), parts.get("json")
         if values and in_body:
             json = {**(json or {}), **values}
@@ -116,7 +119,7 @@ class Caller:
             query = {**(query or {}), **values}
         body = await body_of(json, parts.get("form"), None, parts.get("body"))
         expect = list(request.expect) if request.expect is not None else None
-        call = client.call(request.method, parts["path"], query, parts.get("headers"), body, expect, None, key)
+        call = client.call(request.method, parts["path"], query, parts.get("headers"), body, expect, None, key, header)
         return replace(call, judge=self._judge if self._service.rules else None, json=True)
 
     # ------------------------------------------------------------ replies
@@ -137,6 +140,11 @@ class Caller:
         if after is None and until is not None:
             after = float(until) - time.time()
         return None if after is None else min(max(0.0, float(after)), self._most)
+
+
+def _key(operation: Operation, context: Context | None) -> str | None:
+    """The key of a step: of a service that takes keys also the one that every step has by itself."""
+    return context.idempotency_key if operation.keying is not None and context is not None else key_of(context)
 
 
 def _merge(operation: Operation, batches: Batches, merged: dict[str, Any], found: Mapping[str, Any]) -> None:

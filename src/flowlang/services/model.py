@@ -9,6 +9,7 @@ from flowlang.diagnostics import Span
 from flowlang.document.model import Input, Retry
 from flowlang.expressions.types import Type
 from flowlang.records import frozen
+from flowlang.services.keys import Keying
 from flowlang.services.templates import Formula
 from flowlang.tasks.spec import Effect
 
@@ -76,14 +77,15 @@ class Output:
 
 @frozen
 class Operation:
-    """One operation: a task of the connection type. `outputs` gives an object of them; with `pages` what becomes of one
-    item, None when nothing does."""
+    """One operation: a task of the connection type. `keying`: where its requests have a key. `outputs` gives an object
+    of them; with `pages` what becomes of one item, None when nothing does."""
 
     name: str
     task: str
     description: str
     effect: Effect
     idempotent: bool
+    keying: Keying | None
     params: tuple[Input, ...]
     request: Request
     pages: Pages | None

@@ -18,13 +18,14 @@ from flowlang.document.nodes import Mapping, Node, Scalar
 from flowlang.document.parse import read_outputs
 from flowlang.expressions.types import ANY, ARRAY, Type, record
 from flowlang.services import codes
+from flowlang.services.keys import Keying, read_keying
 from flowlang.services.model import Batches, Merge, Operation, Output, Pages, Request
 from flowlang.services.settings import type_of
 from flowlang.services.templates import REPLY, Formula, Roots, Templates, secret
 from flowlang.tasks.spec import Effect
 
 OPERATION_KEYS = (
-    "description", "effect", "idempotent", "params", "request", "pages", "batches", "outputs",
+    "description", "effect", "idempotent", "idempotency", "params", "request", "pages", "batches", "outputs",
 )  # fmt: skip
 REQUEST_KEYS = ("method", "path", "query", "headers", "json", "form", "body", "expect")
 PAGES_KEYS = ("items", "next", "max_pages")
@@ -42,12 +43,13 @@ def read_operations(fields: Fields, templates: Templates, config: Roots, prefix:
     """The operations in the order of the text. `fields` are those of the service, whose `pages` hold for all."""
     node = fields.object("operations", "an object of names and operations")
     shared = fields.object("pages", "an object with `next`")
+    keying = read_keying(fields)
     found = []
     for key, value in node.entries if node is not None else ():
         if not isinstance(value, Mapping):
             wrong_type(fields.context, key.text, value, "an object with `request`")
             continue
-        reader = _Operation(fields, templates, config, key, value, shared)
+        reader = _Operation(fields, templates, config, key, value, shared, keying)
         operation = reader.read(prefix)
         if operation is not None:
             found.append(operation)
@@ -57,11 +59,21 @@ def read_operations(fields: Fields, templates: Templates, config: Roots, prefix:
 
 
 class _Operation:
+    """`shared` and `keying` are what the service says of all its operations."""
+
     def __init__(
-        self, fields: Fields, templates: Templates, config: Roots, key: Scalar, node: Mapping, shared: Mapping | None
+        self,
+        fields: Fields,
+        templates: Templates,
+        config: Roots,
+        key: Scalar,
+        node: Mapping,
+        shared: Mapping | None,
+        keying: Keying | None,
     ) -> None:
         self.context, self.findings = fields.context, fields.findings
-        self.templates, self.config, self.key, self.shared = templates, config, key, shared
+        self.templates, self.config, self.key = templates, config, key
+        self.shared, self.keying = shared, keying
         place = f"operation `{key.text}`"
         self.fields = Fields(self.context, node, place, OPERATION_KEYS, also=_ALIASES, at=key)
 
@@ -89,12 +101,15 @@ class _Operation:
             return None
         word = fields.word("effect", tuple(EFFECTS))
         effect: Effect = EFFECTS[word] if word else "read" if request.method in _READS else "write"
+        keying = self._keying(request.method, effect, paged=pages is not None)
+        again = request.method in REPEATABLE or effect != "write" or keying is not None
         return Operation(
             name=self.key.text,
             task=f"{prefix}_{self.key.text}",
             description=description.text if description else "",
             effect=effect,
-            idempotent=fields.boolean("idempotent", request.method in REPEATABLE or effect != "write"),
+            idempotent=fields.boolean("idempotent", again),
+            keying=keying,
             params=params,
             request=request,
             pages=pages,
@@ -103,6 +118,16 @@ class _Operation:
             outputs=outputs,
             span=self.key.span,
         )
+
+    def _keying(self, method: str, effect: Effect, *, paged: bool) -> Keying | None:
+        """Where its requests have their key: as it says, or where it writes by a method that may not be repeated as the
+        service says. `idempotency: false` sends none."""
+        if "idempotency" in self.fields:
+            node = self.fields.node("idempotency")
+            if isinstance(node, Scalar) and node.value is False:
+                return None
+            return read_keying(self.fields)
+        return self.keying if effect == "write" and method not in REPEATABLE and not paged else None
 
     def _named(self) -> bool:
         name = self.key.text

@@ -43,6 +43,7 @@ KEYS = (
     "headers",
     "rate_limit",
     "retry",
+    "idempotency",
     "pages",
     "errors",
     "ping",

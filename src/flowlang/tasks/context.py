@@ -28,6 +28,11 @@ class Context:
     _cancelled: list[bool] = field(default_factory=lambda: [False], repr=False, compare=False)
 
     @property
+    def given_key(self) -> str | None:
+        """The `idempotency_key` that the flow gave the step; None for the one that every step has by itself."""
+        return None if self.idempotency_key == f"{self.run_id}:{self.step}" else self.idempotency_key
+
+    @property
     def cancelled(self) -> bool:
         """Whether nobody waits for this attempt any more: the step was cancelled, or its time limit has passed."""
         return self._cancelled[0]

@@ -28,7 +28,8 @@ service, when it is a failure; None leaves it to the status."""
 
 @frozen
 class Call:
-    """A request. `key`: the step's `idempotency_key`; `expect`: statuses that are no failure, None for 2xx; `judge`:
+    """A request. `key`: the step's `idempotency_key`, and the header that has it, empty where it stands in the content;
+    `expect`: statuses that are no failure, None for 2xx; `judge`:
     what else tells whether a reply is one. `json`: a reply that states no content type may be JSON."""
 
     method: str
@@ -38,6 +39,7 @@ class Call:
     expect: frozenset[int] | None = None
     timeout: float | None = None
     key: str | None = None
+    key_header: str = "Idempotency-Key"
     judge: Judge | None = None
     json: bool = False
 

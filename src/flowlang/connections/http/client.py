@@ -71,15 +71,16 @@ class Client:
         expect: int | list[int] | None = None,
         timeout: float | None = None,
         key: str | None = None,
+        key_header: str = "Idempotency-Key",
     ) -> Call:
         """What a step asks for. Raises RequestFailed (`validation`) for what cannot be sent."""
         if timeout is not None and not 0 < timeout <= 86400:
             raise invalid(f"`timeout` is {timeout}: it must be more than 0 and at most 86400 seconds")
-        if key is not None and header_problem("Idempotency-Key", key, "") is not None:
+        if key is not None and key_header and header_problem(key_header, key, "") is not None:
             raise invalid("the step's `idempotency_key` holds a character that no header may hold")
         place = urls.below(self.settings.base, path, query)
         wanted = None if expect is None else frozenset([expect] if isinstance(expect, int) else expect)
-        return Call(checked_method(method), place, checked_headers(headers), body, wanted, timeout, key)
+        return Call(checked_method(method), place, checked_headers(headers), body, wanted, timeout, key, key_header)
 
     def moved(self, call: Call, place: Place | None) -> Call:
         """`call` at a place that the service named. Raises RequestFailed (`permission`) when it is elsewhere."""
@@ -197,8 +198,8 @@ class Client:
             if hidden:
                 place = replace(place, query=urls.joined(place.query, self._auth.query))
             headers = _traced(merged(headers, credentials, self.settings.headers))
-        if call.key is not None:
-            headers = (*headers, ("Idempotency-Key", call.key))
+        if call.key is not None and call.key_header:
+            headers = (*headers, (call.key_header, call.key))
         response = await self._exchanged(call, place, headers, progress)
         return Reply(response.status, replies.Headers(response.headers), urls.shown(place, hidden), response.stream)
 

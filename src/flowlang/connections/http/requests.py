@@ -20,9 +20,7 @@ Fields = dict[str, Any] | None
 
 def key_of(context: Context | None) -> str | None:
     """The `idempotency_key` that the flow gave the step; None for the one that every step has by itself."""
-    if context is None or context.idempotency_key == f"{context.run_id}:{context.step}":
-        return None
-    return context.idempotency_key
+    return None if context is None else context.given_key
 
 
 class HttpReply(TypedDict):

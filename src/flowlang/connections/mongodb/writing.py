@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, TypedDict
 
+from flowlang.connections.mongodb import keyed
 from flowlang.connections.mongodb.bulk import failed_documents, failed_operations, requests
 from flowlang.connections.mongodb.errors import told
 from flowlang.connections.mongodb.query import Reader
 from flowlang.connections.mongodb.values import Plain, refused
 from flowlang.exceptions import FlowExecutionError
+from flowlang.tasks.context import Context
 from flowlang.tasks.decorator import task
 from flowlang.tasks.stream import Stream
 from flowlang.tasks.values import Ident, Query
@@ -46,14 +48,22 @@ class WritingTasks:
 
     @task(effect="write", idempotent=False)
     async def insert(
-        self, collection: Ident, documents: list[dict[str, Any]] | dict[str, Any], connection: Any = None
+        self,
+        collection: Ident,
+        documents: list[dict[str, Any]] | dict[str, Any],
+        connection: Any = None,
+        context: Context | None = None,
     ) -> InsertResult:
         """Insert one document or several.
+
+        A step with an `idempotency_key` makes the `_id` of each document of it, and leaves alone what is there under
+        this `_id`: it may be done again, and inserts each document once.
 
         Args:
             collection: the collection's name
             documents: a list of objects, or one; without an `_id` each gets one
             connection: the database (injected)
+            context: of the step (injected)
 
         Returns:
             inserted_ids: the `_id` of each document, in order
@@ -74,6 +84,9 @@ class WritingTasks:
         made = _documents(given, 1, Plain())
         if not made:
             return {"inserted_ids": [], "count": 0}
+        if (key := keyed.key_of(context)) is not None:
+            ids = await keyed.insert(connection, collection, made, key, first=1)
+            return {"inserted_ids": [connection.read(each) for each in ids], "count": len(made)}
         with told(), failed_documents(1, len(made), ordered=True):
             done = await connection.collection(collection).insert_many(made, session=connection.session)
         return {"inserted_ids": [connection.read(each) for each in done.inserted_ids], "count": len(made)}
@@ -86,8 +99,11 @@ class WritingTasks:
         batch_size: int = 1000,
         ordered: bool = True,
         connection: Any = None,
+        context: Context | None = None,
     ) -> BatchInsertResult:
         """Insert many documents, batch after batch. What a failure leaves inserted stays; it says which.
+
+        A step with an `idempotency_key` may be done again with the same documents in the same order, as `mongo_insert`.
 
         Args:
             collection: the collection's name
@@ -95,6 +111,7 @@ class WritingTasks:
             batch_size: documents sent at a time
             ordered: stop at the first that is refused; false tries all of its batch
             connection: the database (injected)
+            context: of the step (injected)
 
         Returns:
             inserted_count: documents inserted
@@ -114,11 +131,15 @@ class WritingTasks:
         if batch_size < 1:
             raise refused(f"`batch_size` is {batch_size}: it must be 1 or more")
         target, count, batches, plain = connection.collection(collection), 0, 0, Plain()
+        key = keyed.key_of(context)
         async with aclosing(_batches(documents, batch_size)) as source:
             async for batch in source:
                 made = _documents(batch, count + 1, plain)
-                with told(), failed_documents(count + 1, len(made), ordered=ordered):
-                    await target.insert_many(made, ordered=ordered, session=connection.session)
+                if key is not None:
+                    await keyed.insert(connection, collection, made, key, first=count + 1, ordered=ordered)
+                else:
+                    with told(), failed_documents(count + 1, len(made), ordered=ordered):
+                        await target.insert_many(made, ordered=ordered, session=connection.session)
                 count += len(made)
                 batches += 1
         return {"inserted_count": count, "batches": batches, "collection": str(collection)}

@@ -22,6 +22,7 @@ FILE = (
     Key("headers", "values", "Headers of every request."),
     Key("rate_limit", "rate", "How many requests of a connection may leave."),
     Key("retry", "policy", "How steps are retried that set no `retry` themselves."),
+    Key("idempotency", "keying", "Where requests that write have a key, by which the service does them once."),
     Key("pages", "pages", "How pages follow each other, for all operations with `pages`."),
     Key("errors", "rules_of_errors", "Which replies are failures, and of which class: the first rule that holds."),
     Key("ping", "text", "The operation that tells whether the service answers."),
@@ -31,6 +32,11 @@ FILE = (
 RATE = (
     Key("requests", "positive", "How many requests.", True),
     Key("per", "duration", "In which time.", True),
+)
+KEYING = (
+    Key("header", "text", "The header that has the key."),
+    Key("field", "text", "Or the field of the JSON or form that is sent."),
+    Key("form", ("text", "quoted", "uuid"), "How it is written (`text`)."),
 )
 RULE = (
     Key("when", "condition", "Whether it holds, from `status`, `headers` and `body`.", True),
@@ -44,6 +50,7 @@ OPERATION = (
     Key("description", "text", "What it does; the first paragraph is the summary.", True),
     Key("effect", ("none", "read", "write"), "What it does to the service; by the method when left out."),
     Key("idempotent", "boolean", "Whether doing it twice is the same; by the method when left out."),
+    Key("idempotency", "keying_or_not", "As that of the service; `false` sends no key."),
     Key("params", "declarations", "Parameters: a list of `{name, type, …}`. Read as `${params.name}`."),
     Key("request", "request", "What is sent.", True),
     Key("pages", "pages", "It is a list in pages; the output is a stream of `${item}`."),
@@ -130,6 +137,8 @@ def service_schema(auth: dict[str, Any]) -> Schema:
             "declarations": {"type": "array", "items": closed(declaration)},
             "auth": {"type": "object", "required": ["type"], "properties": properties, "additionalProperties": False},
             "rate": closed(RATE),
+            "keying": closed(KEYING),
+            "keying_or_not": {"if": {"type": "object"}, "then": closed(KEYING), "else": {"const": False}},
             "policy": {"if": {"type": "object"}, "then": closed(RETRY), "else": ref("positive")},
             "pages": closed(PAGES),
             "next": closed(NEXT),
