@@ -31,7 +31,7 @@ from harness import Figure, in_turn, processes_in_turn, run, seconds, spawn
 from moves import moves
 from plugin import op, waiting_op
 from sharing import sharing
-from web import web
+from web import services, web
 
 STEPS = 1000
 HEAD = """\
@@ -397,6 +397,6 @@ def editor() -> list[Figure]:
 
 FIGURES = (
     step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt, expressions,
-    web, documents, cache, databases, moves, sharing,
+    web, services, documents, cache, databases, moves, sharing,
 )  # fmt: skip
 ALL = {each.__name__: each for each in FIGURES}

@@ -5,7 +5,7 @@ What was measured is kept in docs/data/benchmarks.json, NAME by NAME, and the ta
     python bench/run.py [NAME …] [--write FILE]
 
 NAMEs choose figures: step, parallel, turns, cancel, startup, smallest, insert, stream, load, editor, check, fmt,
-expressions, web, documents, cache, databases, moves, sharing.
+expressions, web, services, documents, cache, databases, moves, sharing.
 The exit code is 1 when a target is missed.
 """
 

@@ -11,10 +11,27 @@ from contextlib import contextmanager
 import httpx2
 
 import flowlang
+from flowlang.connections import PluginRegistry
+from flowlang.services.files import load
 from harness import BENCH, Figure, in_turn, run, seconds
 
 REQUESTS = 1000
 AT_ONCE = 16
+SERVICE = """\
+service: orders
+kind: http
+version: 1.0.0
+description: Orders
+base_url: https://orders.example
+operations:
+  get:
+    description: One order.
+    params:
+      - {name: n, type: integer, required: true, description: Its number}
+    request: {path: "/orders/${params.n}"}
+    outputs:
+      - {name: total, value: "${body.total}", type: number, description: What it costs}
+"""
 HEAD = """\
 flow: requests
 connections: {{api: {{type: http, base_url: "{url}", allow_private: true}}}}
@@ -54,6 +71,12 @@ def web() -> list[Figure]:
         return [_steps(url), _loop(url, 1), _loop(url, AT_ONCE)]
 
 
+def services() -> list[Figure]:
+    """The loop through a connection type that is described in YAML."""
+    with service() as url:
+        return [_service(url)]
+
+
 async def _bare(url: str, at_once: int) -> list[object]:
     """The same by hand: so many workers over one client, each reply parsed."""
     numbers = iter(range(REQUESTS))
@@ -85,6 +108,18 @@ def _loop(url: str, at_once: int) -> Figure:
     how = f"`for_each` over {REQUESTS:,} numbers, `max_concurrency: {at_once}`; whole run / requests; 7 rounds"
     what = "1,000 GET in `for_each`" if at_once == 1 else f"1,000 GET, {at_once} at once"
     return _figure(what, measured.of(0), measured.of(1), measured.ratio(1), 1.3 if at_once == 1 else 1.2, how)
+
+
+def _service(url: str) -> Figure:
+    text = HEAD.format(url=url).replace("type: http", "type: orders") + LOOP.format(count=REQUESTS, at_once=1)
+    text = text.replace('http_get: {id: got, path: "/orders/${n}"}', 'orders_get: {id: got, n: "${n}"}')
+    registry = PluginRegistry(discover=False)
+    registry.register(load("orders.service.yaml", lambda file: SERVICE).plugin)
+    flow = flowlang.load(text=text.replace("got.body.total", "got.total"), registry=registry)
+    measured = in_turn(7, lambda: _bare(url, 1), lambda: run(flow))
+    how = f"`for_each` over {REQUESTS:,} numbers, an operation with one parameter and one output; 7 rounds"
+    what = "1,000 GET of a service in YAML, in `for_each`"
+    return _figure(what, measured.of(0), measured.of(1), measured.ratio(1), 1.3, how)
 
 
 def _figure(what: str, floor: float, ours: float, ratio: float, target: float, how: str) -> Figure:

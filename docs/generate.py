@@ -29,6 +29,7 @@ from flowlang.authoring.pages import place
 from flowlang.authoring.project import read
 from flowlang.cli.catalogue import found
 from flowlang.cli.explain import codes
+from flowlang.conformance.model import all_checks
 from flowlang.conformance.page import page as conformance_page
 from flowlang.connections import plugin_registry
 from flowlang.describing import described
@@ -64,6 +65,11 @@ OVERHEAD: dict[str, tuple[str, dict[str, str]]] = {
         "postgres, insert of 100,000 rows": "100,000 rows in",
         "postgres, fetch of 100,000 rows": "100,000 rows out",
     }),
+    "mysql": ("databases", {
+        "mysql, 1,000 queries, one after the other": "a query",
+        "mysql, insert of 100,000 rows": "100,000 rows in",
+        "mysql, fetch of 100,000 rows": "100,000 rows out",
+    }),
     "mongodb": ("documents", {
         "1,000 `mongo_find_one` in `for_each`": "a read", "`mongo_batch_insert`": "many documents in",
         "`mongo_find`": "many documents out",
@@ -73,7 +79,22 @@ OVERHEAD: dict[str, tuple[str, dict[str, str]]] = {
         "`redis_mget`": "many keys out",
     }),
     "http": ("web", {"1,000 GET in `for_each`": "a GET", "1,000 GET, 16 at once": "16 at once"}),
+    "services": ("services", {"1,000 GET of a service in YAML, in `for_each`": "a GET"}),
 }  # fmt: skip
+FORMS = {
+    "guide": "the contract, member by member",
+    "short": "[the short form](../plugins.md#the-short-form)",
+    "yaml": "[a service in YAML](../services.md)",
+}
+
+PUBLISHED = """\
+A plugin that is published in a package of its own is not in this list, which is as long as what is tested here. Its
+author has the same for a page of its own: [`flowlang plugin docs`](../cli.md#publishing-a-plugin) writes settings and
+tasks with the version, [`plugin test`](../cli.md#proving-a-plugin) tells the score, and
+[`plugin bench`](../cli.md#measuring-a-plugin) what it costs. Who installs it sees it in `flowlang connection list`
+beside those above. To be in this list a plugin comes into the repository, with the server or the double that its tests
+run on.\
+"""
 
 Pages = Iterator[tuple[str, Iterable[str]]]
 
@@ -271,24 +292,14 @@ def _service_page(info: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _connection_list(known: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    recorded, measured = (json.loads(path.read_text("utf-8")) for path in (RECORDED, MEASURED))
     yield "# Connection types"
     yield (
-        "The types that come with FlowLang. [Connections](../connections.md) tells how a flow uses them; "
-        "`flowlang connection list` shows those of other packages, too."
+        "What this repository holds, with what its own tests and benchmarks found. [Connections](../connections.md) "
+        "tells how a flow uses them; `flowlang connection list` shows all that are installed, those of other packages, "
+        "too."
     )
-    recorded, measured = (json.loads(path.read_text("utf-8")) for path in (RECORDED, MEASURED))
-    rows = []
-    for each in known:
-        name = each["type"]
-        score = recorded["builtin"].get(name, {}).get("score")
-        cells = (
-            f"[`{name}`](connections/{name}.md)", _cell(each["description"]), each["version"], str(len(each["tasks"])),
-            "not examined" if score is None else f"{score:.0%}",
-            ", ".join(recorded["servers"].get(name, ())) or "none", _cell(_overhead(name, measured)),
-        )  # fmt: skip
-        rows.append(f"| {' | '.join(cells)} |")
-    head = "| type | for | version | tasks | conformance | proven on | overhead |"
-    yield "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+    yield _index(known, recorded, "builtin", measured)
     yield (
         "*Conformance* is the part that passed of the quality checks of the [kit](../conformance.md); every type here "
         "passes the whole contract. *Proven on* are the servers of the tests, by their own word. *Overhead* is the "
@@ -296,16 +307,50 @@ def _connection_list(known: Iterable[Mapping[str, Any]], services: Iterable[Mapp
         "the [benchmarks](../benchmarks.md) have all of it."
     )
     yield "## Services described in YAML"
-    yield "Files to keep in a project, or to start from: see [Services without code](../services.md)."
-    rows = [
-        f"| [`{each['type']}`](connections/{each['type']}.md) | {_cell(each['description'])} | {len(each['tasks'])} |"
-        for each in services
-    ]
-    yield "\n".join(["| type | for | tasks |", "|---|---|---|", *rows])
+    yield (
+        "Files to keep in a project, or to start from: see [Services without code](../services.md). All stand on the "
+        "type [`http`](connections/http.md), so what one costs holds for each; what is not proven of them is what "
+        "their servers cannot show."
+    )
+    yield _index(services, recorded, "services", measured)
+    yield "## One plugin, three ways"
+    yield "MyService, the example of the guide for plugins, in each form, with what the kit finds of it."
+    yield _forms(recorded["forms"])
+    yield "## Plugins of other packages"
+    yield PUBLISHED
     yield "## Tasks without a connection"
     specs = [spec_of(function, name=name) for name, function in FILE_TASKS.items()]
     rows = [f"| [`{each.name}`](tasks/{each.name}.md) | {_cell(each.summary)} |" for each in specs]
     yield "\n".join(["| task | |", "|---|---|", *rows])
+
+
+def _index(
+    known: Iterable[Mapping[str, Any]], recorded: Mapping[str, Any], part: str, measured: Mapping[str, Any]
+) -> str:
+    """A line for each type: what it says of itself, what `tests/conformance/recording.py` and `bench/` found."""
+    rows = []
+    for each in known:
+        name = each["type"]
+        score = recorded[part].get(name, {}).get("score")
+        overhead = _overhead(name if part == "builtin" else part, measured)
+        cells = (
+            f"[`{name}`](connections/{name}.md)", _cell(each["description"]), each["version"], str(len(each["tasks"])),
+            "not examined" if score is None else f"{score:.0%}",
+            ", ".join(recorded["servers"].get(name, ())) or "none", _cell(overhead),
+        )  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    head = "| type | for | version | tasks | conformance | proven on | overhead |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+
+
+def _forms(recorded: Mapping[str, Any]) -> str:
+    rows = []
+    for name, about in FORMS.items():
+        found = recorded[name]
+        contract = [found["outcomes"][each.id][0] for each in all_checks() if each.tier == "contract"]
+        counts = ", ".join(f"{contract.count(each)} {each}" for each in ("passed", "failed", "waived"))
+        rows.append(f"| {about} | {found['lines']} | {counts} | {found['score']:.0%} |")
+    return "\n".join(["| form | lines | contract | conformance |", "|---|---|---|---|", *rows])
 
 
 def _overhead(name: str, measured: Mapping[str, Any]) -> str:

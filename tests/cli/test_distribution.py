@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,26 @@ def test_a_flow_is_told_the_command_that_installs_what_it_needs(
     done = told("run", "f.yaml")
     assert done.code == code, done.err
     assert help_ in done.err
+
+
+SIGNALS = "import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN)"
+
+
+def test_a_module_that_goes_to_the_main_thread_only_is_imported_there(told: Callable[..., Done], site: Path) -> None:
+    text = f"{SIGNALS}\n{source('stones', 'stones_throw')}"
+    laying.module(site, "flowlang_stones", text, "stones = flowlang_stones:Plugin")
+    assert listed(told("connection", "list", "--json"))["stones"]["problem"] is None
+
+
+def test_elsewhere_it_is_told_why_it_cannot_be(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that looks at plugins on another thread sees the others, and the reason."""
+    monkeypatch.syspath_prepend(str(site))
+    install(site, "1.0")
+    laying.module(site, "pkg_signals", f"{SIGNALS}\nclass Plugin: ...\n", "signals = pkg_signals:Plugin")
+    with ThreadPoolExecutor(1) as other:
+        records = {each.name: each for each in other.submit(PluginRegistry().records).result()}
+    assert "signal only works in main thread" in str(records["signals"].problem)
+    assert records["stones"].problem is None
 
 
 def test_an_import_that_hangs_stops_nobody_else(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

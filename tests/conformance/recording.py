@@ -1,7 +1,9 @@
-"""Writes down what the kit finds: which checks each mutant fails, and how the built-in plugins do.
+"""Writes down what the kit finds: which checks each mutant fails, and how the plugins and services do that are here.
 
     python -m tests.conformance.recording mutants           the table; `mutants 0 2` and `mutants 1 2` share the work
     python -m tests.conformance.recording builtin [TYPE …]  the built-in plugins, on servers of its own
+    python -m tests.conformance.recording services          the services in YAML, on servers that speak as theirs do
+    python -m tests.conformance.recording forms             the plugin of the guide in its three forms
     python -m tests.conformance.recording servers           the servers that the tests run against, by their own word
 
 All are kept in docs/data/conformance.json, from which docs/generate.py makes the page.
@@ -23,18 +25,31 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 sys.path.append(str(Path(__file__).parent / "site"))
 
 from tests.conformance import notes, subjects
 from tests.conformance.double.server import serving
 from tests.conformance.examining import examined
+from tests.conformance.forms import FORMS
+from tests.conformance.forms import OPERATIONS as OF_MYSERVICE
 from tests.conformance.mutants import loaded, mutants
 from tests.conformance.subjects import Stated
+from tests.connections.conftest import forgotten
+from tests.connections.guide import laying
+from tests.connections.guide import service as myservice
 from tests.servers.kinds import KINDS
 from tests.servers.mongodb import SOURCES, FerretDB
+from tests.services import servers as apis
+from tests.services import stated as services_stated
+from tests.services.conftest import config as service_config
+from tests.services.conftest import shipped
 
+import flowlang.connections
 from flowlang.conformance import operations
 from flowlang.conformance.model import Report, all_checks
+from flowlang.services.files import plugin
 from flowlang.testing import check_plugin
 
 FILE = Path(__file__).resolve().parents[2] / "docs/data/conformance.json"
@@ -133,6 +148,35 @@ def reports(names: list[str]) -> None:
         keep("builtin", {stated.name: as_record(report)})
 
 
+def services() -> None:
+    """The same for each of the three shipped services."""
+    for name, stated in services_stated.OPERATIONS.items():
+        with apis.serving(apis.KINDS[name][0]()) as api:
+            report = check_plugin(
+                plugin(shipped(name)), service_config(name, api), operations=stated,
+                capabilities=services_stated.CAPABILITIES[name], settings=services_stated.SETTINGS,
+            )  # fmt: skip
+        sys.stderr.write(f"{report}\n")
+        keep("services", {name: as_record(report)})
+
+
+def forms() -> None:
+    """Write for each form of the guide's plugin how long it is, and what it proves."""
+    for form in FORMS:
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, forgotten():
+            tree, site = Path(folder) / "tree", Path(folder) / "site"
+            tree.mkdir()
+            laying.client(site)
+            patch.syspath_prepend(str(site))
+            patch.setattr(flowlang.connections, "__path__", [*flowlang.connections.__path__, str(tree)])
+            with myservice.serving() as service:
+                config = {"api_key": myservice.KEY, "base_url": service.url, "timeout": 5.0, **form.settings}
+                report = check_plugin(form.plugin(tree), config, operations=OF_MYSERVICE)
+        sys.stderr.write(f"{report}\n")
+        file = form.file.relative_to(FILE.parents[2]).as_posix()
+        keep("forms", {form.name: {"file": file, "lines": form.lines, **as_record(report)}})
+
+
 def as_record(report: Report) -> dict[str, Any]:
     return {
         "score": round(report.score, 4),
@@ -143,6 +187,8 @@ def as_record(report: Report) -> dict[str, Any]:
 def servers() -> None:
     """Write for each type the servers that the tests start for it, as those name themselves."""
     names = {"sqlite": [f"SQLite {sqlite3.sqlite_version}"], "http": ["an HTTP service of the tests"]}
+    names |= {name: [f"a server of the tests that answers as {kind.__name__} documents"]
+              for name, (kind, _) in apis.KINDS.items()}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for kind, make in KINDS.items():
             server = make(Path(folder) / kind)
@@ -195,11 +241,12 @@ async def named(kind: str, url: str) -> str:
 
 
 def main(part: str, *words: str) -> None:
+    alone = {"servers": servers, "services": services, "forms": forms}
     if part == "mutants":
         share, of = map(int, words or ("0", "1"))
         mutant_table(share, of)
-    elif part == "servers":
-        servers()
+    elif part in alone:
+        alone[part]()
     else:
         reports(list(words))
 

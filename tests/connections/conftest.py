@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "tree"
     folder.mkdir()
     monkeypatch.setattr(flowlang.connections, "__path__", [*flowlang.connections.__path__, str(folder)])
-    before = set(sys.modules)
-    yield folder
-    _forget(before)
+    with forgotten():
+        yield folder
 
 
 @pytest.fixture
@@ -37,12 +37,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
+    with forgotten():
+        yield folder
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """What is imported inside from folders called `tree` and `site` is imported anew the next time."""
     before = set(sys.modules)
-    yield folder
-    _forget(before)
-
-
-def _forget(before: set[str]) -> None:
+    yield
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None) or ""
         if "/tree/" in file or "/site/" in file:

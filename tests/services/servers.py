@@ -57,6 +57,10 @@ def ok(value: Any, **headers: str) -> Reply:
     return 200, value, headers
 
 
+DOWN: Reply = 503, {}, {}
+"""What stands before a service answers when the service itself cannot."""
+
+
 # ---------------------------------------------------------------- Airtable
 
 
@@ -104,6 +108,10 @@ class Airtable(Api):
     def _record(self, table: dict[str, dict[str, Any]], key: str, asked: Asked) -> Reply:
         if key == "recSlow":
             return self.slowly()
+        if key == "recBusy":
+            return 429, {"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded."}]}, {}
+        if key == "recDown":
+            return DOWN
         if key not in table:
             return self._not_found()
         if asked.method == "PATCH":
@@ -189,6 +197,8 @@ class GitHub(Api):
         if path == "repos/octo/cat/issues":
             return self._create(asked) if asked.method == "POST" else self._list(asked)
         number = path.removeprefix("repos/octo/cat/issues/").partition("/")[0]
+        if number in REFUSALS:
+            return REFUSALS[number]
         if not number.isdigit() or int(number) > len(self.issues):
             return 404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest"}, {}
         issue = self.issues[int(number) - 1]
@@ -215,6 +225,14 @@ class GitHub(Api):
         return 200, found[(page - 1) * size : page * size], headers
 
 
+REFUSALS: dict[str, Reply] = {
+    "403": (403, {"message": "Resource not accessible by personal access token"}, {}),
+    "429": (429, {"message": "You have exceeded a secondary rate limit."}, {"Retry-After": "2"}),
+    "503": DOWN,
+}
+"""What GitHub answers for issues of these numbers."""
+
+
 def used_up(seconds: int) -> Reply:
     """What GitHub answers when the primary rate limit is used up."""
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + seconds)}
@@ -238,6 +256,9 @@ class Slack(Api):
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return ok({"ok": False, "error": "invalid_auth"})
         method = asked.path.removeprefix("/api/")
+        channel = asked.body.get("channel") if isinstance(asked.body, dict) else asked.one("channel")
+        if channel in ("CBUSY", "CDOWN"):
+            return DOWN if channel == "CDOWN" else (429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "2"})
         handler = {
             "auth.test": lambda: {"team": "Testers", "user_id": "U1"},
             "conversations.list": lambda: self._paged(asked, "channels", [{"id": each} for each in self.messages]),
@@ -261,6 +282,8 @@ class Slack(Api):
 
     def _post(self, body: Any) -> dict[str, Any]:
         channel = body["channel"]
+        if channel in ("CFOREIGN", "COLD"):
+            return {"error": "not_in_channel" if channel == "CFOREIGN" else "is_archived"}
         if channel not in self.messages:
             return {"error": "channel_not_found"}
         if not body["text"]:

@@ -9,12 +9,10 @@ import pytest
 from tests.services.conftest import config as settings
 from tests.services.conftest import shipped
 from tests.services.servers import KINDS, serving
+from tests.services.stated import CAPABILITIES, OPERATIONS, SETTINGS
 
 from flowlang.services.files import plugin
-from flowlang.testing import Operations, PluginConformance, call
-
-TABLE = {"table": "Tasks"}
-REPO = {"owner": "octo", "repo": "cat"}
+from flowlang.testing import PluginConformance
 
 
 class OfService(PluginConformance):
@@ -24,7 +22,8 @@ class OfService(PluginConformance):
 
     def __init_subclass__(cls, service: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.service, cls.plugin = service, plugin(shipped(service))
+        cls.service, cls.plugin, cls.operations = service, plugin(shipped(service)), OPERATIONS[service]
+        cls.capabilities, cls.settings = CAPABILITIES[service], SETTINGS
 
     service: str
 
@@ -35,43 +34,12 @@ class OfService(PluginConformance):
 
 
 @pytest.mark.long
-class TestAirtable(OfService, service="airtable"):
-    operations = Operations(
-        prepare=(call("airtable_batch", **TABLE, records=[{"fields": {"Name": "one"}}], merge_on=["Name"]),),
-        read=call("airtable_find", **TABLE, formula="{Name} = 'one'"),
-        write=call("airtable_create", **TABLE, records=[{"Name": "two"}]),
-        bad_batch=call("airtable_create", **TABLE, records=[{"Name": "x"}] * 10 + [{"Nope": 1}]),
-        bad_item="item 11",
-        slow=call("airtable_get", **TABLE, record="recSlow"),
-        fails={
-            "permission": call("airtable_get", table="Nope", record="rec1"),
-            "not_found": call("airtable_get", **TABLE, record="recNone"),
-            "validation": call("airtable_create", **TABLE, records=[{"Nope": 1}]),
-        },
-    )
+class TestAirtable(OfService, service="airtable"): ...
 
 
 @pytest.mark.long
-class TestGithub(OfService, service="github"):
-    operations = Operations(
-        prepare=(call("github_create_issue", **REPO, title="one"),),
-        read=call("github_get_issue", **REPO, number=1),
-        write=call("github_comment", **REPO, number=1, text="said"),
-        fails={
-            "not_found": call("github_get_issue", **REPO, number=999),
-            "validation": call("github_create_issue", **REPO, title=""),
-        },
-    )
+class TestGithub(OfService, service="github"): ...
 
 
 @pytest.mark.long
-class TestSlack(OfService, service="slack"):
-    operations = Operations(
-        prepare=(call("slack_post_message", channel="C1", text="one"),),
-        read=call("slack_auth_test"),
-        write=call("slack_post_message", channel="C2", text="two"),
-        fails={
-            "not_found": call("slack_post_message", channel="C9", text="x"),
-            "validation": call("slack_post_message", channel="C1", text=""),
-        },
-    )
+class TestSlack(OfService, service="slack"): ...

@@ -67,7 +67,12 @@ def page(data: Mapping[str, Any]) -> Iterator[str]:
     yield "## Capabilities"
     yield "What a plugin may be without. `capabilities` names it with the reason, and its checks are waived."
     yield _table(("capability", "means"), ((f"`{name}`", text) for name, text in CAPABILITIES.items()))
-    yield from _builtin(checks, data.get("builtin", {}))
+    yield "## The built-in plugins"
+    yield "Examined against real servers, as `tests/conformance/test_builtin.py` does in every run of the tests."
+    yield from _reports(checks, data.get("builtin", {}))
+    yield "## The services in YAML"
+    yield "Those of `examples/services/`, examined against servers of the tests that answer as theirs document."
+    yield from _reports(checks, data.get("services", {}))
     yield from _mutants(checks, data.get("mutants", {}))
 
 
@@ -84,10 +89,8 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _builtin(checks: tuple[Check, ...], reports: Mapping[str, Any]) -> Iterator[str]:
-    """How the built-in plugins do: the sums, and each check that did not pass with its reason."""
-    yield "## The built-in plugins"
-    yield "Examined against real servers, as `tests/conformance/test_builtin.py` does in every run of the tests."
+def _reports(checks: tuple[Check, ...], reports: Mapping[str, Any]) -> Iterator[str]:
+    """How some plugins do: the sums, and each check that did not pass with its reason."""
     head = ("type", *(f"{tier}: passed, failed, waived, skipped" for tier in TIERS), "score")
     yield _table(head, (_sums(name, report, checks) for name, report in reports.items()))
     for name, report in reports.items():

@@ -13,13 +13,16 @@ from flowlang.exceptions import PluginError
 from flowlang.records import frozen
 
 IMPORT_LIMIT = 20.0  # seconds
+# What a module fails with that can be imported on the main thread only: it handles a signal, or makes an event loop.
+_MAIN_ONLY = ("main thread", "event loop in thread")
 
 
 def in_time(candidate: Candidate) -> Any:
     """What importing the candidate gives. Raises what the import raises, `PluginError` when it does not end in time.
 
     It runs on a thread of its own: nothing can stop an import, but one that hangs need not stop everybody else. Then
-    the thread is left behind, and ends with the process.
+    the thread is left behind, and ends with the process. A module that goes to the main thread only, and says so, is
+    imported there, if this is it; nobody watches it then.
     """
     found: list[Any] = []
     failed: list[BaseException] = []
@@ -34,6 +37,9 @@ def in_time(candidate: Candidate) -> Any:
     thread = threading.Thread(target=context.run, args=(load,), name=f"import {candidate.target}", daemon=True)
     thread.start()
     thread.join(IMPORT_LIMIT)
+    here = threading.current_thread() is threading.main_thread()
+    if failed and here and any(each in str(failed[0]) for each in _MAIN_ONLY):
+        return candidate.load()
     if failed:
         raise failed[0]
     if not found:
