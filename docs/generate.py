@@ -59,24 +59,24 @@ GROUPS = {"Text": text, "Numbers": numbers, "Lists and objects": lists, "JSON, t
 
 # For each type the group of `bench/` that measures it, and which of its figures say most in one line.
 OVERHEAD: dict[str, tuple[str, dict[str, str]]] = {
-    "sqlite": ("insert", {"batch insert of 100,000 rows": "100,000 rows in"}),
+    "sqlite": ("insert", {"batch insert of 100,000 rows": "rows in"}),
     "postgres": ("databases", {
         "postgres, 1,000 queries, one after the other": "a query",
-        "postgres, insert of 100,000 rows": "100,000 rows in",
-        "postgres, fetch of 100,000 rows": "100,000 rows out",
+        "postgres, insert of 100,000 rows": "rows in",
+        "postgres, fetch of 100,000 rows": "rows out",
     }),
     "mysql": ("databases", {
         "mysql, 1,000 queries, one after the other": "a query",
-        "mysql, insert of 100,000 rows": "100,000 rows in",
-        "mysql, fetch of 100,000 rows": "100,000 rows out",
+        "mysql, insert of 100,000 rows": "rows in",
+        "mysql, fetch of 100,000 rows": "rows out",
     }),
     "mongodb": ("documents", {
-        "1,000 `mongo_find_one` in `for_each`": "a read", "`mongo_batch_insert`": "many documents in",
-        "`mongo_find`": "many documents out",
+        "1,000 `mongo_find_one` in `for_each`": "a read", "`mongo_batch_insert`": "documents in",
+        "`mongo_find`": "documents out",
     }),
     "redis": ("cache", {
-        "1,000 `redis_get` in `for_each`": "a read", "`redis_batch_set`": "many keys in",
-        "`redis_mget`": "many keys out",
+        "1,000 `redis_get` in `for_each`": "a read", "`redis_batch_set`": "keys in",
+        "`redis_mget`": "keys out",
     }),
     "http": ("web", {"1,000 GET in `for_each`": "a GET", "1,000 GET, 16 at once": "16 at once"}),
     "services": ("services", {"1,000 GET of a service in YAML, in `for_each`": "a GET"}),
@@ -303,8 +303,8 @@ def _connection_list(known: Iterable[Mapping[str, Any]], services: Iterable[Mapp
     yield (
         "*Conformance* is the part that passed of the quality checks of the [kit](../conformance.md); every type here "
         "passes the whole contract. *Proven on* are the servers of the tests, by their own word. *Overhead* is the "
-        "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn; "
-        "the [benchmarks](../benchmarks.md) have all of it."
+        "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn, for "
+        "a small operation and for many at once; the [benchmarks](../benchmarks.md) have all of it."
     )
     yield "## Services described in YAML"
     yield (
@@ -357,7 +357,7 @@ def _overhead(name: str, measured: Mapping[str, Any]) -> str:
     """What `bench/` found for a type: a small operation, and many rows."""
     group, figures = OVERHEAD.get(name, ("", {}))
     found = {each["what"]: each["shown"] for each in measured.get(group, {}).get("figures", ())}
-    shown = [f"{label} {found[what]}".replace(" ×", "\u00a0×") for what, label in figures.items() if what in found]
+    shown = [f"{label} {found[what]}".replace(" ", "\u00a0") for what, label in figures.items() if what in found]
     return "<br>".join(shown) or "not measured"
 
 
