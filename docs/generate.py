@@ -303,8 +303,8 @@ def _connection_list(known: Iterable[Mapping[str, Any]], services: Iterable[Mapp
     yield (
         "*Conformance* is the part that passed of the quality checks of the [kit](../conformance.md); every type here "
         "passes the whole contract. *Proven on* are the servers of the tests, by their own word. *Overhead* is the "
-        "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn, for "
-        "a small operation and for many at once; the [benchmarks](../benchmarks.md) have all of it."
+        "time of a flow beside that of the same work by hand with the driver alone (1 × is as fast), taken in turn, "
+        "for a small operation and for many at once; the [benchmarks](../benchmarks.md) have all of it."
     )
     yield "## Services described in YAML"
     yield (
