@@ -91,6 +91,22 @@ def test_a_run_that_is_refused_writes_none(cli: Callable[..., Done], folder: Pat
     assert not (folder / "events.jsonl").exists()
 
 
+def test_no_line_holds_a_secret(cli: Callable[..., Done], folder: Path) -> None:
+    """Neither as an input of a step nor as a part of its outputs, in whatever form JSON gives it."""
+    canary = 'kanarien/"vogel"+7e1'
+    (folder / "flow.yaml").write_text(
+        "flow: f\nconnections: {db: {type: sqlite, database: ':memory:'}}\n"
+        "steps:\n  - sqlite_query: {id: q, query: \"SELECT 'so: ' || ${secrets.T} AS said\"}\n"
+        "  - sqlite_query: {query: 'SELECT ${ident(secrets.T)} FROM nowhere', continue_on_error: true}\n"
+    )
+    (folder / "secrets.yaml").write_text(json.dumps({"T": canary}))
+    assert cli("run", "flow.yaml", "--secrets", "secrets.yaml", "--events", "events.jsonl").code == 0
+    text = (folder / "events.jsonl").read_text("utf-8")
+    assert "step_failed" in kinds(text)
+    assert "***" in text
+    assert "kanarien" not in text
+
+
 def test_details_are_for_those_who_ask() -> None:
     """A plain listener hears nothing of leases, one beside it does, and both hear the rest in the same order."""
     import flowlang

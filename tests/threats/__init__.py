@@ -68,6 +68,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_secrets.py",
         "tests/engine/test_cached_steps.py",
         "tests/http/test_auth.py",
+        "tests/telemetry/test_lines.py",
         "tests/telemetry/test_spans.py",
         "tests/telemetry/test_export.py",
     ),

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from flowlang.cli.catalogue import Refused
 from flowlang.cli.output import err
 
 
@@ -32,6 +31,8 @@ def listeners(events: str | None, otel: bool | None) -> Iterator[list[Any]]:
         with sinks(Options(events, otel), _warn) as found:
             yield found
     except TelemetryError as error:
+        from flowlang.cli.catalogue import Refused
+
         raise Refused(str(error)) from error
 
 

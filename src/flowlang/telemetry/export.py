@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from flowlang.masking import Masker
 from flowlang.telemetry.errors import TelemetryError, needs_extra
 from flowlang.telemetry.listener import OpenTelemetry
+from flowlang.telemetry.sinks import ENDPOINTS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
 PATIENCE = 5.0  # seconds at the end for what has not been delivered yet; a dead collector delays no one for longer
 _QUEUE = 16_384  # spans that may wait; the default of 2,048 is full after a second of quick steps
 _PROTOCOL = "http/protobuf"
-ENDPOINTS = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-)
-"""The variables that name a collector."""
 
 
 class Export:

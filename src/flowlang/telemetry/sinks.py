@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 from flowlang.events import Sink
 from flowlang.records import frozen
 from flowlang.telemetry.errors import TelemetryError
-from flowlang.telemetry.lines import Lines
 
 if TYPE_CHECKING:
     from flowlang.telemetry.export import Export
+
+ENDPOINTS = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)
+"""The variables that name a collector."""
 
 
 @frozen
@@ -35,6 +41,8 @@ def sinks(options: Options, warn: Callable[[str], None]) -> Iterator[list[Sink]]
     listeners: list[Sink] = []
     with ExitStack() as stack:
         if options.events is not None:
+            from flowlang.telemetry.lines import Lines
+
             lines = Lines(options.events, warn)
             stack.callback(lines.close)
             listeners.append(lines)
@@ -50,11 +58,11 @@ def _exported(asked: bool | None, warn: Callable[[str], None]) -> Export | None:
     is missing stops no run."""
     if asked is False or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
-    from flowlang.telemetry.export import ENDPOINTS, Export
-
     variable = next((name for name in ENDPOINTS if os.environ.get(name, "").strip()), None)
     if variable is None and not asked:
         return None
+    from flowlang.telemetry.export import Export
+
     try:
         return Export(warn)
     except TelemetryError as error:
