@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,6 +122,19 @@ async def mysql_value(url: str, query: str) -> Any:
         return row[0] if row else None
     finally:
         await connection.ensure_closed()
+
+
+def sqlite_at(file: str) -> Service:
+    """A file with the table `writes`, which is none of `SERVICES`: there is no link to it that could break."""
+
+    async def writes(url: str) -> int:
+        with closing(sqlite3.connect(file)) as db:
+            return int(db.execute("SELECT count(*) FROM writes").fetchone()[0])
+
+    config = {"database": file, "timeout": 0.05}
+    return Service(
+        kind="sqlite", config=lambda _: config, **_sql("sqlite"), writes=writes, links=None, pool_key="pool_size"
+    )
 
 
 SERVICES = [
