@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.servers.double import Double, standing
 
 TOKEN = "tok/EN:42%-of-notes"
 PAGE = 1000
@@ -27,57 +26,29 @@ class Notes:
 def serving() -> Iterator[Notes]:
     """The service on a free port of this machine, as long as the block lasts."""
     notes = Notes()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(notes))
-    server.daemon_threads = True
-    notes.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="conformance-notes")
-    thread.start()
-    try:
+    with standing(_handler(notes)) as notes.url:
         yield notes
-    finally:
-        server.shutdown()
-        server.socket.close()
-        thread.join()
 
 
-def _handler(notes: Notes) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+def _handler(notes: Notes) -> type[Double]:
+    class Handler(Double):
+        name = "conformance-notes"
 
-        def setup(self) -> None:
-            threading.current_thread().name = "conformance-notes-link"
-            super().setup()
+        def _serve(self) -> None:
+            url, body = urlsplit(self.path), self.body()
+            status, value = 401, {"error": "wrong token"}
+            if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+                answer = {"GET": self._read, "HEAD": self._stand, "DELETE": self._drop}.get(self.command, self._keep)
+                status, value = answer(unquote(url.path.removeprefix("/notes").strip("/")), parse_qs(url.query), body)
+            self.say(status, value, {"Retry-After": "2"} if status == 429 else {})
 
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                pass  # the client is gone
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
 
-        def do_GET(self) -> None:
-            self._serve(self._read)
+        def _stand(self, key: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+            return 200, None
 
-        def do_HEAD(self) -> None:
-            self._serve(lambda key, query, body: (200, None))
-
-        def do_PUT(self) -> None:
-            self._serve(self._keep)
-
-        def do_POST(self) -> None:
-            self._serve(self._keep)
-
-        def do_DELETE(self) -> None:
-            self._serve(lambda key, query, body: (200, {"gone": notes.kept.pop(key, None) is not None}))
-
-        def _serve(self, answer: Any) -> None:
-            url = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self._answer(401, {"error": "wrong token"})
-            key = unquote(url.path.removeprefix("/notes").strip("/"))
-            return self._answer(*answer(key, parse_qs(url.query), body))
+        def _drop(self, key: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+            return 200, {"gone": notes.kept.pop(key, None) is not None}
 
         def _read(self, key: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
             if key.startswith("fail/"):
@@ -117,22 +88,5 @@ def _handler(notes: Notes) -> type[BaseHTTPRequestHandler]:
                 return 422, {"error": "a note has a text"}
             notes.kept[key] = body
             return 200, body
-
-        def _answer(self, status: int, value: Any) -> None:
-            content = json.dumps(value).encode()
-            try:
-                self.send_response_only(status)  # without a `Date`: the kit compares whole answers, also seconds apart
-                if status == 429:
-                    self.send_header("Retry-After", "2")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Nothing is written to the terminal."""
 
     return Handler

@@ -58,7 +58,7 @@ async def test_nothing_grows_beside_a_file(tmp_path: Path, no_files: None) -> No
 
 
 async def _soaked(place: Place, breaks: Fault, mends: Callable[[], None] = lambda: None) -> None:
-    """Rounds of runs, and the count. In one run of each `breaks` comes between a read and a write; `mends` comes after."""
+    """Rounds of runs, and the count. In one run of each `breaks` comes between a read and a write, `mends` after it."""
     chance, size = random.Random(47), {place.service.pool_key: 4}
     read: Mapping[str, Any] = place.service.read
     many = {"parallel": [read] * BRANCHES}

@@ -8,15 +8,14 @@ Sources of the facts, read in November 2026: the Web API pages of airtable.com/d
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.servers.double import Double, standing
 
 TOKEN = "tok/EN:42%-of-services"
 Reply = tuple[int, Any, dict[str, str]]
@@ -305,59 +304,23 @@ class Slack(Api):
 
 @contextmanager
 def serving(api: Api) -> Iterator[Api]:
-    """The API on a free port of this machine, as long as the block lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
-    server.daemon_threads = True
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="service-double")
-    thread.start()
-    try:
+    """The API, as long as the block lasts."""
+    with standing(_handler(api)) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        server.socket.close()
-        thread.join()
 
 
-def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            threading.current_thread().name = "service-double-link"
-            super().setup()
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                pass  # the client is gone
+def _handler(api: Api) -> type[Double]:
+    class Handler(Double):
+        name = "service-double"
 
         def _serve(self) -> None:
             url = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, url.path, parse_qs(url.query), headers, body)
+            asked = Asked(self.command, url.path, parse_qs(url.query), headers, self.body())
             api.asked.append(asked)
-            status, value, more = api.next_replies.pop(0) if api.next_replies else api.answer(asked)
-            content = json.dumps(value).encode()
-            try:
-                self.send_response_only(status)
-                for name, each in {"Content-Type": "application/json", **more}.items():
-                    self.send_header(name, each)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-            except OSError:
-                self.close_connection = True
+            self.say(*(api.next_replies.pop(0) if api.next_replies else api.answer(asked)))
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Nothing is written to the terminal."""
 
     return Handler
 
