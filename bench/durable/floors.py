@@ -35,6 +35,11 @@ async def bare() -> None:
         await step(number)
 
 
+async def awaits() -> float:
+    """Seconds of a bare `await step(n)`."""
+    return await timed(bare()) / AWAITS
+
+
 async def sqlite_commit(file: Path, synchronous: str) -> float:
     """Seconds of a commit of one row into a new file."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -87,7 +92,7 @@ async def postgres_commit(url: str) -> tuple[float, float]:
 
 
 async def all_of_them(folder: Path, url: str) -> dict[str, float]:
-    found = {"await": await timed(bare()) / AWAITS}
+    found = {"await": await awaits()}
     for synchronous in ("FULL", "NORMAL"):
         found[f"sqlite {synchronous.lower()}"] = await sqlite_commit(folder / "floor.db", synchronous)
     found["postgres"], found["postgres 1000"] = await postgres_commit(url)

@@ -198,7 +198,7 @@ class _Cache:
         name = path if path != _UNNAMED else text  # texts without a name do not push one another out
         key = (name, os.getcwd(), marks, registry, registry.fingerprint())
         entry = self._entries.get(key)
-        if entry is not None and entry.text == text and all(_still(*each) for each in entry.reached.items()):
+        if entry is not None and entry.text == text and all(still(*each) for each in entry.reached.items()):
             return entry.checked
         reached: dict[str, str] = {}
 
@@ -228,7 +228,8 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _still(path: str, text: str) -> bool:
+def still(path: str, text: str) -> bool:
+    """Whether a file that a flow reaches is as it was."""
     try:
         return read_text(path) == text
     except OSError:

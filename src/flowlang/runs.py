@@ -17,7 +17,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from flowlang import secretstore
-from flowlang.api import Flow, InvalidFlowError, RunHandle, invalid, load, read_text, refused_secrets
+from flowlang.api import Flow, InvalidFlowError, RunHandle, invalid, load, read_text, refused_secrets, still
 from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
@@ -64,23 +64,33 @@ async def opened(store: Store | str | None) -> AsyncIterator[Store]:
         yield own
 
 
+_CAPTURED: dict[tuple[str, str], tuple[dict[str, str], StoredFlow]] = {}
+_PLANS: dict[tuple[str, object], Plan] = {}
+_MOST = 256  # of each
+
+
 def captured(checked: Checked) -> StoredFlow:
-    """The flow with all texts that it reaches, as runs keep it."""
+    """The flow with all texts that it reaches, as runs keep it. Which those are is found by checking it, once as long
+    as they stay the same."""
     assert checked.text is not None
     assert checked.file is not None
     text = checked.text if isinstance(checked.text, str) else checked.text.decode("utf-8-sig")
-    texts = {os.path.abspath(checked.file): text}
+    entry = os.path.abspath(checked.file)
+    reached, flow = _CAPTURED.get((entry, text), ({}, None))
+    if flow is not None and all(still(*each) for each in reached.items()):
+        return flow
+    reached = {}
 
     def read(path: str) -> str:
-        texts[os.path.realpath(path)] = found = read_text(path)
+        reached[os.path.realpath(path)] = found = read_text(path)
         return found
 
     check_text(text, checked.file, registry=plugin_registry, read=read)
-    return stored(checked.name or "", checked.file, texts)
-
-
-_PLANS: dict[tuple[str, object], Plan] = {}
-_MOST_PLANS = 256
+    flow = stored(checked.name or "", checked.file, {entry: text, **reached})
+    while len(_CAPTURED) >= _MOST:
+        del _CAPTURED[next(iter(_CAPTURED))]
+    _CAPTURED[entry, text] = reached, flow
+    return flow
 
 
 def plan_of(flow: StoredFlow) -> Plan:
@@ -95,7 +105,7 @@ def plan_of(flow: StoredFlow) -> Plan:
     if checked.plan is None:
         first = next(each for each in checked.findings if each.severity == "error")
         raise InvalidFlowError(f"{first.span}: {first.message}", checked.findings)
-    while len(_PLANS) >= _MOST_PLANS:
+    while len(_PLANS) >= _MOST:
         del _PLANS[next(iter(_PLANS))]
     _PLANS[key] = checked.plan
     return checked.plan

@@ -43,18 +43,22 @@ assert "- **b**: counted." in shown
 
 DURABLE = """
 from durable import report
-from durable.engines import CONTENDERS
+from durable.engines import CONTENDERS, FULL, MEMORY
 from durable.work import result
 floors = [dict.fromkeys(report.FLOORS, 0.001)]
-measured, failed, unasked = (each.name for each in CONTENDERS[:3])
+failed, unasked = (each.name for each in CONTENDERS[-2:])
 times = {"sequential": 0.004, "parallel": 0.001, "runs 1": 10, "runs 2": 21}
-rounds = [{"floor": floor} | times for floor in (0.001, 0.002)]
-taken = report.Taken("a machine", floors, {measured: rounds}, {failed: "`x` cannot be installed: no wheel"})
+full = [{"floor": floor} | times for floor in (0.001, 0.002, 0.001)]
+rounds = {FULL: full, MEMORY: [{"floor": 1e-6, "sequential": 1e-5}]}
+taken = report.Taken(dict.fromkeys(rounds, "a machine"), floors, rounds, {failed: "`x` cannot be installed: no wheel"})
 shown = report.page(taken, CONTENDERS)
-assert f"| {measured} | 4.0 ms | 3 | 1.0 ms | 0.75 | 10 | 21 | " in shown, shown
+assert f"| {FULL} | 4.0 ms | 4 | 1.0 ms | 1 | 10 | 21 | " in shown, shown
+assert f"| {MEMORY} | 10.0 µs | 10 |  |  |  |  | " in shown, shown
 assert f"| {failed} | not measured: `x` cannot be installed: no wheel |" in shown, shown
 assert f"| {unasked} |" not in shown, shown
 assert "| a bare `await step(n)` | 1.0 ms |" in shown, shown
+assert "| 1.0 ms | 4.0 ms | 4.00 × | ≤ 3.5 × **missed** |" in shown, shown
+assert f"- {MEMORY}; {FULL}: a machine" in shown, shown
 """
 
 
