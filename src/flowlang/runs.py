@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from flowlang import secretstore
@@ -23,10 +22,12 @@ from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
 from flowlang.diagnostics import Diagnostic, code
 from flowlang.durable.codec import encode
+from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
 from flowlang.durable.execution import Outcome
 from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
+from flowlang.durable.places import places
 from flowlang.durable.records import StoredFlow, StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.schema import ENDED
@@ -36,7 +37,9 @@ from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
 from flowlang.events import Sink
 from flowlang.exceptions import Failure, StoreError
-from flowlang.plan import Call, Plan, Subflow
+from flowlang.history.listing import find
+from flowlang.history.tree import shown, static
+from flowlang.plan import Call, Plan, Step
 
 NO_KEY = code(
     "no-store-key",
@@ -96,11 +99,11 @@ def captured(checked: Checked) -> StoredFlow:
 def plan_of(flow: StoredFlow) -> Plan:
     """The plan of a stored flow. Raises `InvalidFlowError` when it does not pass the check here: a plugin is missing,
     or is of another version."""
+    entry = laid_out(flow, os.path.join(data_folder(), "flows"))  # again, where somebody has cleared it away
     key = (flow.hash, plugin_registry.fingerprint())
     known = _PLANS.get(key)
     if known is not None:
         return known
-    entry = laid_out(flow, os.path.join(data_folder(), "flows"))
     checked = check_text(flow.texts[flow.file], flow.file, path=entry, registry=plugin_registry, read=read_text)
     if checked.plan is None:
         first = next(each for each in checked.findings if each.severity == "error")
@@ -111,19 +114,13 @@ def plan_of(flow: StoredFlow) -> Plan:
     return checked.plan
 
 
-def _calls(value: Any) -> Iterator[Call]:
-    """Every operation of a plan, those of its subflows included."""
-    if isinstance(value, Call):
-        yield value
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _calls(each)
-    elif isinstance(value, Subflow):
-        yield from _calls((value.plan.steps, value.plan.on_cancel, value.plan.finally_))
-    elif is_dataclass(value) and not isinstance(value, Plan):
-        for each in fields(value):
-            if each.name not in ("site", "arguments"):
-                yield from _calls(getattr(value, each.name))
+def steps_of(flow: StoredFlow) -> dict[str, Step]:
+    """The steps of a stored flow by their paths, with `[*]` for turns. Empty where its plan cannot be made: a run can
+    be told of without its plugins."""
+    try:
+        return dict(places(plan_of(flow)))
+    except (InvalidFlowError, StoreError):
+        return {}
 
 
 def unkept(plan: Plan, given: Mapping[str, Any], store: Store) -> list[Diagnostic]:
@@ -138,8 +135,8 @@ def unkept(plan: Plan, given: Mapping[str, Any], store: Store) -> list[Diagnosti
         for each in plan.inputs
         if each.secret and each.name in given
     ]
-    for call in _calls((plan.steps, plan.on_cancel, plan.finally_)):
-        if call.secret_outputs:
+    for _, call in places(plan):
+        if isinstance(call, Call) and call.secret_outputs:
             message = f"the outputs of `{call.site.path}` hold a secret, and a durable run keeps them"
             findings.append(Diagnostic(NO_KEY, message, _span(call), suggestion=help_))
     return findings
@@ -263,6 +260,19 @@ def left_result(record: StoredRun, left: Left, run: DurableRun | None = None) ->
     return RunResult(record.id, record.flow, status, {}, failure, masker=run.masker if run is not None else None)
 
 
+def result_of(record: StoredRun, state: str) -> RunResult:
+    """A stored run as a result; its outputs where they are no secret. `state`: as the history tells it."""
+    from datetime import UTC, datetime
+
+    outputs = shown(record.outputs)
+    began = record.started_at
+    return RunResult(
+        record.id, record.flow, state, outputs if isinstance(outputs, dict) else {}, record.error, record.reason,
+        started_at=datetime.fromtimestamp(began, UTC) if began is not None else None,
+        duration=record.ended_at - began if began is not None and record.ended_at is not None else 0.0,
+    )  # fmt: skip
+
+
 async def run(
     flow: Flow | str | os.PathLike[str],
     inputs: Mapping[str, Any] | None = None,
@@ -279,33 +289,63 @@ async def run(
         return invalid(error.findings, flow.name if isinstance(flow, Flow) else None)
 
 
-async def resume(run_id: str, *, store: Store | str | None = None, **options: Any) -> RunResult:
-    """Let a run go on whose process is gone. Raises `StoreError` when there is none, it has ended, or it runs."""
+async def resume(
+    run_id: str,
+    *,
+    retry: Sequence[str] = (),
+    skip: Mapping[str, Any] | None = None,
+    store: Store | str | None = None,
+    **options: Any,
+) -> RunResult:
+    """Let a run go on whose process is gone, or that stopped for somebody to decide. Of steps whose outcome is unknown,
+    those in `retry` are done again, and those in `skip` were done, with these outputs.
+
+    `run_id`: the id, or the beginning of it. Raises `StoreError` when there is none, it has ended, or it runs.
+    """
     async with opened(store) as own, hosting(own) as host:
-        record = await taken(host, run_id)
+        record = await taken(host, run_id, retry, skip)
         return await handle_of(host, await again(host, record, **options))
 
 
-async def taken(host: Host, run_id: str) -> StoredRun:
-    """The run, made this process's own. Raises `StoreError` when that cannot be."""
+async def taken(host: Host, run_id: str, retry: Sequence[str] = (), skip: Mapping[str, Any] | None = None) -> StoredRun:
+    """The run, made this process's own, with what was decided about it. Raises `StoreError` when that cannot be."""
     store = host.store
-    known = await store.run(run_id)
-    if known is None:
-        raise StoreError(f"there is no run `{run_id}` in {store.url}")
+    known = await find(store, run_id)
     if known.state in ENDED:
-        raise StoreError(f"run `{run_id}` is over: {known.state}")
+        raise StoreError(f"run `{known.id}` is over: {known.state}")
+    if not known.durable:
+        raise StoreError(f"run `{known.id}` was in memory, and only recorded: it cannot go on")
     if known.owner is not None and await lives(store, known.owner):
-        raise StoreError(f"run `{run_id}` is under way in another process")
-    record = await store.take(run_id, host.executor.id, dead=known.owner)
+        raise StoreError(f"run `{known.id}` is under way in another process")
+    decisions = Decisions(frozenset(retry), await _kept_outputs(store, known, skip or {}))
+    refuse(decisions, await store.steps(known.id) if decisions else (), known.id)
+    record = await store.take(known.id, host.executor.id, dead=known.owner)
     if record is None:
-        raise StoreError(f"run `{run_id}` was taken by another process just now")
+        raise StoreError(f"run `{known.id}` was taken by another process just now")
+    if decisions:
+        await decide(store, record, decisions)
+    if known.state == "parked":
+        await rehabilitate(store, record)
     return record
+
+
+async def _kept_outputs(store: Store, run: StoredRun, skip: Mapping[str, Any]) -> dict[str, str]:
+    """Outputs that somebody names, as the journal keeps them."""
+    if not skip:
+        return {}
+    steps, kept = steps_of(await store.flow(run.hash)), {}
+    for path, outputs in skip.items():
+        if not isinstance(outputs, dict):
+            raise StoreError(f"the outputs of `{path}` are an object with its outputs by name, not {outputs!r}")
+        secret = getattr(steps.get(static(path)), "secret_outputs", False)
+        kept[path] = store.sealer.seal(encode(outputs)) if secret else encode(outputs)
+    return kept
 
 
 async def interrupted(store: Store) -> list[StoredRun]:
     """The runs whose processes are gone, the oldest first."""
     rows: Iterable[Any] = await store.database.fetch(
-        "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL ORDER BY created_at, id"
+        "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
     )
     alive: dict[str, bool] = {}
     found = []
@@ -327,20 +367,20 @@ async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Sto
     """Send a signal; the state of its run. It is kept until the run waits for it. Raises `StoreError` for a run that
     is not there, or over."""
     async with opened(store) as own:
+        run_id = (await find(own, run_id)).id
         state = await own.signal(run_id, name, encode(payload))
-        if state is None:
-            raise StoreError(f"there is no run `{run_id}` in {own.url}")
-        if state in ENDED:
-            raise StoreError(f"run `{run_id}` is over: {state}")
+        if state is None or state in ENDED:
+            raise StoreError(f"run `{run_id}` is over: {state or 'it was deleted'}")
         return state
 
 
 async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
     """Ask a run to stop; its state. Raises `StoreError` when there is none of that id."""
     async with opened(store) as own:
+        run_id = (await find(own, run_id)).id
         state = await own.ask_to_cancel(run_id)
         if state is None:
-            raise StoreError(f"there is no run `{run_id}` in {own.url}")
+            raise StoreError(f"run `{run_id}` was deleted just now")
         return state
 
 
@@ -364,8 +404,10 @@ __all__ = [
     "new_key",
     "opened",
     "plan_of",
+    "result_of",
     "resume",
     "run",
     "send_signal",
+    "steps_of",
     "taken",
 ]

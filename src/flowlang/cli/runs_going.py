@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from flowlang.cli.listening import listeners, listening_options
 from flowlang.cli.output import err, out
-from flowlang.cli.stored import STORE
+from flowlang.cli.stored import RUN, STORE
+
+
+def _objects(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    import json
+
+    found = []
+    for text in values:
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise click.BadParameter(f"no JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise click.BadParameter(f"an object with the outputs by name is expected, as {{}}, not {text}")
+        found.append(value)
+    return tuple(found)
 
 
 @click.command()
 @click.argument("run_id", metavar="[ID]", required=False)
+@click.option("--retry", metavar="STEP", multiple=True, help="A step whose outcome is unknown is done again.")
+@click.option("--skip", metavar="STEP", multiple=True, help="A step whose outcome is unknown was done.")
+@click.option(
+    "--outputs",
+    metavar="JSON",
+    multiple=True,
+    callback=_objects,
+    help="What the skipped step returned, an object (default: {}); once for each --skip, in their order.",
+)
 @STORE
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object for each run on stdout.")
 @listening_options
 @click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
 def resume(
-    run_id: str | None, store: str | None, as_json: bool, events: str | None, otel: bool | None, verbose: bool
+    run_id: str | None,
+    retry: tuple[str, ...],
+    skip: tuple[str, ...],
+    outputs: tuple[dict[str, Any], ...],
+    store: str | None,
+    as_json: bool,
+    events: str | None,
+    otel: bool | None,
+    verbose: bool,
 ) -> int:
-    """Let a run go on whose process is gone; without ID all of them, one after the other.
+    """Let a run go on whose process is gone, or that stopped for you to decide. Without ID: all whose processes are
+    gone, one after the other.
 
     What is in its journal is not done again. The exit code is that of `flowlang run`, the highest of several.
     """
@@ -33,20 +68,25 @@ def resume(
         async with runs.opened(store) as own:
             return [each.id for each in await runs.interrupted(own)]
 
+    if run_id is None and (retry or skip):
+        raise click.UsageError("which run? --retry and --skip are about the steps of one: give its ID")
+    if outputs and len(outputs) != len(skip):
+        raise click.UsageError(f"--outputs is there {len(outputs)}×, --skip {len(skip)}×: give one for each")
+    decided = dict(zip(skip, outputs or [{}] * len(skip)))
     wanted = [run_id] if run_id is not None else asyncio.run(interrupted())
     if not wanted:
         err("no run waits to be resumed")
     highest = 0
     for each in wanted:
         with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
-            result, code = conduct(going_on(each, store, {}), None, heard, handler, as_json=as_json)
+            result, code = conduct(going_on(each, store, {}, retry, decided), None, heard, handler, as_json=as_json)
             told = tell(result, {}, as_json=as_json, apart=events == "-")
         highest = max(highest, told if code is None or result.status != "cancelled" else code)
     return highest
 
 
 @click.command()
-@click.argument("run_id", metavar="ID")
+@RUN
 @click.argument("name")
 @click.option("--json", "payload", metavar="JSON", help="What the signal brings; null without it.")
 @STORE
@@ -67,7 +107,7 @@ def signal(run_id: str, name: str, payload: str | None, store: str | None) -> in
 
 
 @click.command()
-@click.argument("run_id", metavar="ID")
+@RUN
 @STORE
 def cancel(run_id: str, store: str | None) -> int:
     """Ask a run to stop. Its clean-up runs where the run is under way."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 STORE = click.option(
     "--store", metavar="URL", help="The store: sqlite:///PATH or postgresql://… (default: FLOWLANG_STORE)."
 )
+RUN = click.argument("run_id", metavar="ID")
+"""The id of a run, or as much of its beginning as no other has."""
 
 
 def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options: Mapping[str, Any]) -> Starting:
@@ -31,15 +33,21 @@ def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options:
     return start
 
 
-def going_on(run_id: str, store: str | None, options: Mapping[str, Any]) -> Starting:
-    """The next life of a run."""
+def going_on(
+    run_id: str,
+    store: str | None,
+    options: Mapping[str, Any],
+    retry: Sequence[str] = (),
+    skip: Mapping[str, Any] | None = None,
+) -> Starting:
+    """The next life of a run, with what was decided about its steps."""
 
     @asynccontextmanager
     async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
         from flowlang import runs
 
         async with runs.opened(store) as own, runs.hosting(own) as host:
-            record = await runs.taken(host, run_id)
+            record = await runs.taken(host, run_id, retry, skip)
             yield runs.handle_of(host, await runs.again(host, record, on_event=sinks, **options))
 
     return start

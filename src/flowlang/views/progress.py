@@ -80,8 +80,10 @@ class Place:
 class Live:
     """What is known of a run from its events so far."""
 
-    def __init__(self, paint: Paint = plain, *, unicode: bool = True) -> None:
+    def __init__(self, paint: Paint = plain, *, unicode: bool = True, told: int | None = TOLD) -> None:
+        """`told`: lines that one step may print, None for any number."""
         self.paint = paint
+        self.most = told
         self.flow = ""
         self.began = 0.0
         self.running: dict[str, Step] = {}
@@ -192,9 +194,10 @@ class Live:
 
     def _told(self, place: Place, mark: str, path: str, text: str) -> list[str]:
         place.told += 1
-        if place.told > TOLD + 1 and mark != "failed":
+        beyond = place.told - self.most if self.most is not None and mark != "failed" else 0
+        if beyond > 1:
             return []
-        if place.told == TOLD + 1 and mark != "failed":
+        if beyond == 1:
             return [self._line("more", place.key, "its further turns are not shown one by one")]
         return [self._line(mark, path, text)]
 

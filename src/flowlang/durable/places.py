@@ -1,0 +1,37 @@
+"""Where the steps of a plan are, by the paths that the journal knows them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from flowlang.plan import Loop, Plan, Repeat, Site, Step, Subflow
+
+_NO_STEPS = ("site", "arguments", "plan")
+
+
+def places(plan: Plan, prefix: str = "") -> Iterator[tuple[str, Step]]:
+    """Every step with its path, `[*]` standing for the turns of loops; those of its subflows included."""
+    yield from _within(plan.steps, prefix)
+    yield from _within(plan.on_cancel, f"{prefix}on_cancel.")
+    yield from _within(plan.finally_, f"{prefix}finally.")
+
+
+def _within(value: Any, prefix: str) -> Iterator[tuple[str, Step]]:
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _within(each, prefix)
+        return
+    if not is_dataclass(value) or isinstance(value, (Plan, Site)):
+        return
+    site = getattr(value, "site", None)
+    if site is not None:
+        yield prefix + site.path, value  # type: ignore[misc]  # what has a site is a step
+    if isinstance(value, Subflow):
+        yield from places(value.plan, f"{prefix}{value.site.path}.")
+        return
+    inner = f"{prefix}{value.site.path}[*]." if isinstance(value, (Loop, Repeat)) else prefix
+    for each in fields(value):
+        if each.name not in _NO_STEPS:
+            yield from _within(getattr(value, each.name), inner)

@@ -1,0 +1,40 @@
+"""The events of a run as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from flowlang.durable.records import StoredRun
+from flowlang.durable.schema import ENDED
+from flowlang.durable.store import Store
+from flowlang.history.listing import INTERRUPTED, LOST, find, seen_state
+from flowlang.history.told import Lives, Told, parsed
+
+LOOK = 0.5  # seconds between two looks; events reach the store once a second
+STOPPED = (*ENDED, INTERRUPTED, LOST, "needs_attention", "parked")
+"""States in which nothing happens until somebody does something."""
+
+
+async def followed(store: Store, start: str, *, follow: bool) -> AsyncIterator[Told]:
+    """What the run has told, and with `follow` what it tells until it stops. Raises `StoreError`."""
+    run = await find(store, start)
+    lives, after = Lives(), -1
+    while True:
+        # The state before the events: the end of a run is committed behind the last of its events.
+        stopped = not follow or (await settled(store, run.id))[1] in STOPPED
+        for seq, chunk in await store.events(run.id, after):
+            after = seq
+            for each in lives.fresh(parsed(chunk)):
+                yield each
+        if stopped:
+            return
+        await store.database.wait([f"run:{run.id}"], LOOK)
+
+
+async def settled(store: Store, start: str) -> tuple[StoredRun, str]:
+    """The run, and its state after a look at its process. Raises `StoreError`."""
+    run = await find(store, start)
+    return run, await seen_state(store, run)
+
+
+__all__ = ["STOPPED", "followed", "settled"]

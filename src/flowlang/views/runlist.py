@@ -1,0 +1,72 @@
+"""Runs as a table, and what one told as lines of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from flowlang.history.listing import Listed
+from flowlang.history.told import Told, event_of
+from flowlang.views.progress import Live
+from flowlang.views.story import STATES, moment
+from flowlang.views.text import Paint, cut, plain, seconds, table
+
+_ABOUT = 60  # characters of why a run ended as it did
+
+
+def runs_text(rows: Sequence[Listed], now: float, paint: Paint = plain) -> str:
+    """A line for each run. `now`: seconds since the epoch."""
+    cells = [
+        (each.short, each.state, cut(each.run.flow, 40), moment(each.run.started_at or each.run.created_at),
+         _length(each, now), cut(_about(each), _ABOUT))
+        for each in rows
+    ]  # fmt: skip
+    head, *lines = table(cells, ("run", "state", "flow", "started", "took", ""), right=(4,), paint=paint)
+    width = max(len(each.short) for each in rows) + 2
+    return "\n".join([head, *(_coloured(line, row.state, width, paint) for line, row in zip(lines, rows))])
+
+
+def _coloured(line: str, state: str, at: int, paint: Paint) -> str:
+    return line[:at] + paint(state, STATES.get(state, "bold")) + line[at + len(state) :]
+
+
+def _length(each: Listed, now: float) -> str:
+    run = each.run
+    if run.started_at is None:
+        return "–"
+    return seconds(max(0.0, (run.ended_at or now) - run.started_at))
+
+
+def _about(each: Listed) -> str:
+    run = each.run
+    if run.error is not None and each.state != "needs_attention":
+        told = f"{run.error.type}: {next(iter(run.error.detail.splitlines()), '')}"
+        return f"{run.error.step}: {told}" if run.error.step else told
+    if each.state == "needs_attention" and run.error is not None:
+        return f"decide about {run.error.step}"
+    if each.state == "waiting":
+        return f"for signal {run.waits_for}" if run.waits_for else f"until {moment(run.due_at)}"
+    return run.reason or ""
+
+
+class LogLines:
+    """What a run told, one line for each thing that ended, with the time of day."""
+
+    def __init__(self, paint: Paint = plain, *, unicode: bool = True) -> None:
+        self.paint = paint
+        self._live = Live(paint, unicode=unicode, told=None)
+        self._lives = 0
+
+    def of(self, told: Told) -> Iterator[str]:
+        """The lines that this event is worth."""
+        at = self.paint(datetime.fromtimestamp(told["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "dim")
+        kind = told["event"]
+        if kind == "run_started":
+            self._lives += 1
+            yield f"{at} {'began' if self._lives == 1 else 'went on'}"
+        event = event_of(told)
+        if event is not None:
+            for line in self._live.feed(event):
+                yield f"{at} {line}"
+        if kind == "run_finished":
+            yield f"{at} {self.paint(told['status'], STATES.get(told['status'], 'bold'))}"
