@@ -250,6 +250,3 @@ def next_steps(story: Story) -> Iterator[str]:
             yield f"flowlang runs signal {short} {name} --json PAYLOAD"
     elif story.state == "lost":
         yield "it ran in memory and its process is gone: run it again, with --durable to have it survive that"
-    elif story.state in ("failed", "timed_out", "cancelled") and run.durable:
-        yield f"flowlang runs retry {short}     a new run, that does again what failed and all that follows"
-        yield f"flowlang runs retry {short} --from STEP --flow FILE     the same from another step, with an edited flow"

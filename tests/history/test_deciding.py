@@ -1,0 +1,151 @@
+"""A run that stops because nobody knows whether a step was done: it says so, and goes on as somebody decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowlang import runs
+from flowlang.durable.store import Store
+from flowlang.exceptions import StoreError
+from flowlang.history.story import story
+
+FLOW = """
+- look: {id: before, value: 1}
+- charge: {id: pay, value: 2}
+- charge: {id: ship, value: "${pay.receipt}"}
+"""
+
+
+async def stopped(store: Store, flows: Any, steps: str = FLOW, *paths: str) -> str:
+    """A run that lost its process in `paths`, and was resumed without a decision."""
+    run_id = await flows.lost(store, flows.write(steps), *(paths or ("pay",)))
+    result = await runs.resume(run_id, store=store)
+    assert result.status == "needs_attention"
+    return str(run_id)
+
+
+async def test_a_step_that_was_not_done_is_done_again(store: Store, flows: Any) -> None:
+    run_id = await stopped(store, flows)
+    assert flows.effects() == ["before", "pay"]
+    result = await runs.resume(run_id[:9], retry=["pay"], store=store)
+    assert result.status == "succeeded"
+    assert flows.effects() == ["before", "pay", "pay", "ship"]
+    assert not [each for each in await store.steps(run_id) if each.state == "started"]
+
+
+async def test_a_step_that_was_done_gets_its_outputs(store: Store, flows: Any) -> None:
+    run_id = await stopped(store, flows)
+    result = await runs.resume(run_id, skip={"pay": {"receipt": "by phone"}}, store=store)
+    assert result.status == "succeeded"
+    assert flows.effects() == ["before", "pay", "ship"]
+    told = await story(store, run_id, runs.steps_of)
+    assert told.steps[-1].inputs == {"value": "by phone"}
+
+
+async def test_what_is_left_undecided_stops_the_run_again(store: Store, flows: Any) -> None:
+    steps = """
+    - parallel:
+        - charge: {id: a, value: 1}
+        - charge: {id: b, value: 2}
+    """
+    run_id = await stopped(store, flows, steps, "parallel#1.a", "parallel#1.b")
+    result = await runs.resume(run_id, retry=["parallel#1.a"], store=store)
+    assert result.status == "needs_attention"
+    assert result.failure is not None
+    assert result.failure.step == "parallel#1.b"
+    result = await runs.resume(run_id, skip={"parallel#1.b": {"receipt": "x"}}, store=store)
+    if result.status == "needs_attention":  # `a` may have begun, and been left when the run stopped for `b`
+        result = await runs.resume(run_id, retry=["parallel#1.a"], store=store)
+    assert result.status == "succeeded"
+    assert flows.effects().count("parallel#1.b") == 1
+
+
+async def test_a_transaction_is_done_again_whole(store: Store, flows: Any) -> None:
+    steps = """
+    - sqlite_execute: {id: table, connection: db, query: "CREATE TABLE IF NOT EXISTS t (x INTEGER)"}
+    - id: turns
+      for_each: [1, 2]
+      do:
+        - transaction: db
+          id: tx
+          do:
+            - sqlite_execute: {id: put, connection: db, query: "INSERT INTO t VALUES (${item})"}
+    - charge: {id: after, value: 1}
+    """
+    more = "connections:\n  db: {type: sqlite, database: orders.db}\n"
+    run_id = await flows.lost(store, flows.write(steps, more=more), "after")
+    # As if the process had been lost in the commit of the second turn, which did not reach the database.
+    await store.database.execute("DELETE FROM flowlang_steps WHERE run_id = :run AND path = 'after'", run=run_id)
+    changed = await store.database.execute(
+        "UPDATE flowlang_steps SET state = 'started', ended_at = NULL WHERE run_id = :run AND path = 'turns[1].tx'",
+        run=run_id,
+    )
+    assert changed == 1
+    import sqlite3
+
+    with sqlite3.connect("orders.db") as base:
+        base.execute("DELETE FROM t WHERE x = 2")
+    base.close()
+    assert (await runs.resume(run_id, store=store)).status == "needs_attention"
+    assert (await runs.resume(run_id, retry=["turns[1].tx"], store=store)).status == "succeeded"
+    with sqlite3.connect("orders.db") as base:
+        assert base.execute("SELECT x FROM t ORDER BY x").fetchall() == [(1,), (2,)]
+    base.close()
+
+
+async def test_there_has_to_be_something_to_decide(file_store: Store, flows: Any) -> None:
+    run_id = await stopped(file_store, flows)
+    with pytest.raises(StoreError, match=r"nothing to decide about `before` .* no end: `pay`"):
+        await runs.resume(run_id, retry=["before"], store=file_store)
+    with pytest.raises(StoreError, match=r"`pay` cannot be retried and skipped at once"):
+        await runs.resume(run_id, retry=["pay"], skip={"pay": {}}, store=file_store)
+    with pytest.raises(StoreError, match=r"outputs of `pay` are an object"):
+        await runs.resume(run_id, skip={"pay": [1]}, store=file_store)
+    record = await file_store.run(run_id)
+    assert record is not None
+    assert record.state == "needs_attention"
+
+
+async def test_a_run_whose_workers_died_may_go_on(store: Store, flows: Any) -> None:
+    run_id = await flows.lost(store, flows.write("- look: {id: a}"), "a")
+    await store.database.execute(
+        "UPDATE flowlang_runs SET state = 'parked', owner = NULL, token = NULL, takeovers = 9 WHERE id = :id", id=run_id
+    )
+    assert (await runs.resume(run_id, store=store)).status == "succeeded"
+    record = await store.run(run_id)
+    assert record is not None
+    assert record.takeovers == 0
+
+
+async def test_the_commands_that_show_names_are_those_that_help(
+    store_url: str, store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    run_id = await stopped(store, flows)
+    code, shown, _ = await cli("runs", "show", run_id[:8], "--store", store_url)
+    assert code == 0
+    assert "needs_attention" in shown
+    assert f"flowlang runs resume {run_id} --retry 'pay'" in shown
+    assert f"flowlang runs resume {run_id} --skip 'pay' --outputs JSON" in shown
+    words = ("runs", "resume", run_id[:8], "--skip", "pay", "--outputs", '{"receipt": "r"}', "--json")
+    code, shown, _ = await cli(*words, "--store", store_url)
+    assert code == 0
+    assert json.loads(shown)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--retry", "pay"], "which run?"),
+        (["x", "--skip", "a", "--outputs", "{", "--store", "sqlite:///x.db"], "no JSON"),
+        (["x", "--skip", "a", "--outputs", "[]"], "an object with the outputs by name"),
+        (["x", "--outputs", "{}"], "--outputs is there 1×, --skip 0×"),
+    ],
+)
+async def test_a_decision_that_makes_no_sense_is_refused(words: list[str], told: str, cli: Callable[..., Any]) -> None:
+    code, _, err = await cli("runs", "resume", *words)
+    assert code == 2
+    assert told in err
