@@ -21,6 +21,7 @@ from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
 from flowlang.diagnostics import Diagnostic, code
+from flowlang.durable import retention
 from flowlang.durable.codec import encode
 from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
 from flowlang.durable.execution import Outcome
@@ -29,6 +30,7 @@ from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
 from flowlang.durable.places import places
 from flowlang.durable.records import StoredFlow, StoredRun
+from flowlang.durable.retention import Pruned, Retention
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import VARIABLE as KEY
@@ -384,6 +386,20 @@ async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
         return state
 
 
+async def delete(run_id: str, *, store: Store | str | None = None) -> str:
+    """Delete a run that is over, with all that is kept of it; its id. Raises `StoreError`."""
+    async with opened(store) as own:
+        run = await find(own, run_id)
+        await retention.delete(own, run)
+        return run.id
+
+
+async def prune(bounds: Retention, *, store: Store | str | None = None, dry_run: bool = False) -> Pruned:
+    """Delete the runs that `bounds` does not keep, and flows that no run has. Raises `StoreError`."""
+    async with opened(store) as own:
+        return await retention.prune(own, bounds, folder=os.path.join(data_folder(), "flows"), dry_run=dry_run)
+
+
 def new_key() -> str:
     """A key for `FLOWLANG_STORE_KEY`."""
     from flowlang.durable import sealing
@@ -392,18 +408,21 @@ def new_key() -> str:
 
 
 __all__ = [
+    "Retention",
     "Store",
     "StoreError",
     "again",
     "begin",
     "cancel",
     "captured",
+    "delete",
     "hosting",
     "interrupted",
     "left_result",
     "new_key",
     "opened",
     "plan_of",
+    "prune",
     "result_of",
     "resume",
     "run",

@@ -120,7 +120,7 @@ class Flows:
                 while not set(paths) <= set(self.effects()):  # noqa: ASYNC110 - tasks tell by a file
                     await asyncio.sleep(0.005)
             run, task = host.running[handle.run_id]
-            await run.commit()  # events that were told, as the host does each second
+            await run.journal.flushed()  # with the events that were told, as the host does each second
             run.abandon(Left("lost", "the test takes it for dead"))
             await asyncio.wait([task])
             await handle

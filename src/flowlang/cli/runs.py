@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowlang.cli.commands import SETTINGS, Entry, LazyGroup
 
 _GOING = "flowlang.cli.runs_going"
+_KEPT = "flowlang.cli.runs_kept"
 _SEEN = "flowlang.cli.runs_seen"
 
 runs = LazyGroup(
@@ -17,6 +18,8 @@ runs = LazyGroup(
         "resume": Entry(f"{_GOING}:resume", "Let runs go on that stopped, or whose process is gone.", "Go on"),
         "signal": Entry(f"{_GOING}:signal", "Send a signal to a run that waits for it.", "Go on"),
         "cancel": Entry(f"{_GOING}:cancel", "Ask a run to stop; its clean-up still runs.", "Go on"),
+        "delete": Entry(f"{_KEPT}:delete", "Delete runs that are over.", "Keep"),
+        "prune": Entry(f"{_KEPT}:prune", "Delete what is old, or too many.", "Keep"),
         "key": Entry(f"{_GOING}:key", "Make a key that encrypts what is secret in a store.", "Keep"),
     },
     examples=(

@@ -59,6 +59,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS flowlang_runs_owner ON flowlang_runs (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_gate ON flowlang_runs (gate) WHERE gate IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_created ON flowlang_runs (created_at)",
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_ended ON flowlang_runs (ended_at) WHERE ended_at IS NOT NULL",
     # The journal. `nth`: which call of that path, since a step that is retried calls again.
     """CREATE TABLE IF NOT EXISTS flowlang_steps (
         run_id TEXT NOT NULL,

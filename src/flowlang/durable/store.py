@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
 
 VARIABLE = "FLOWLANG_STORE"
+_REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
 _UPSERT = """INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
     VALUES (:run, :path, :nth, :operation, :state, :inputs, :outcome, :started, :ended)
     ON CONFLICT (run_id, path, nth) DO UPDATE SET
@@ -39,6 +41,7 @@ class Store:
         self.database = database
         self.url = database.url
         self.sealer = sealer or Sealer()
+        self._kept: dict[str, float] = {}  # flows that are there, and when that was seen
 
     async def close(self) -> None:
         await self.database.close()
@@ -52,12 +55,23 @@ class Store:
     # ------------------------------------------------------------ flows
 
     async def put_flow(self, flow: StoredFlow) -> None:
-        """Keep a flow; one with its hash is there already when a run of it was."""
+        """Keep a flow; one with its hash is there already when a run of it was. `retention` leaves it alone for an hour
+        from then on, so that the run which it is kept for can be added; for a part of that this need not ask again."""
+        now = time.monotonic()
+        if now - self._kept.get(flow.hash, -_REMEMBERED) < _REMEMBERED:
+            return
         await self.database.execute(
             "INSERT INTO flowlang_flows (hash, name, file, texts, stored_at)"
             " VALUES (:hash, :name, :file, :texts, {now}) ON CONFLICT (hash) DO NOTHING",
             hash=flow.hash, name=flow.name, file=flow.file, texts=json.dumps(flow.texts),
         )  # fmt: skip
+        await self.database.execute(
+            "UPDATE flowlang_flows SET stored_at = {now} WHERE hash = :hash AND stored_at < {now} - 1800",
+            hash=flow.hash,
+        )
+        if len(self._kept) >= _MOST_REMEMBERED:
+            self._kept.clear()
+        self._kept[flow.hash] = now
 
     async def flow(self, hash_: str) -> StoredFlow:
         """The flow with this hash. Raises `StoreError`."""

@@ -209,6 +209,8 @@ def _planted(nodes: dict[str, Node], places: Places) -> list[Node]:
         node.turn = near[1]
     for node in nodes.values():
         node.children.sort(key=_order)
+        if node.done is None:
+            node.done = len({each.turn for each in node.children if each.turn is not None}) or None
         if node.started_at is None:
             node.state = "unfinished"
     roots.sort(key=_order)
