@@ -102,6 +102,25 @@ class Scope:
     null. `added` lists the names that came into sight, in order, so that a step can tell which of them are its own.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_bindings",
+        "added",
+        "busy",
+        "cleaning",
+        "entries",
+        "holding",
+        "layout",
+        "outer",
+        "over_stream",
+        "present",
+        "recurring",
+        "redefined",
+        "reusable",
+        "streams",
+        "unseen",
+    )
+
     def __init__(self, layout: Layout, outer: Scope | None = None) -> None:
         self.layout = layout
         self.outer = outer

@@ -59,6 +59,8 @@ class Compiler:
     nothing of the scope, which goes on changing.
     """
 
+    __slots__ = ("checker", "dialect", "scope", "statements")
+
     def __init__(self, checker: Checker, scope: Scope, dialect: Dialect | None = None) -> None:
         self.checker = checker
         self.scope = scope

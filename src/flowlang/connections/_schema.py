@@ -43,9 +43,11 @@ def parts(schema: object, root: Schema, *, alternatives: bool = False, depth: in
 
     With `alternatives` also what may apply: `anyOf`, `oneOf`, `if`/`then`/`else`, `dependentSchemas`.
     """
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+    if not isinstance(schema, (dict, Mapping)) or depth > _DEEPEST:  # `dict` first: to ask an abstract class is dear
         return
     yield schema
+    if _COMPOSING.isdisjoint(schema):
+        return
     inner: list[object] = [*schema.get("allOf", ())]
     if "$ref" in schema:
         inner.append(referred(schema["$ref"], root))
@@ -54,6 +56,9 @@ def parts(schema: object, root: Schema, *, alternatives: bool = False, depth: in
         inner += [schema.get(each) for each in ("if", "then", "else")]
     for each in inner:
         yield from parts(each, root, alternatives=alternatives, depth=depth + 1)
+
+
+_COMPOSING = frozenset(("allOf", "$ref", "anyOf", "oneOf", "dependentSchemas", "if", "then", "else"))
 
 
 def referred(reference: object, root: Schema) -> object:

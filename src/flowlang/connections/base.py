@@ -75,9 +75,9 @@ class ConnectionPlugin:
 
     def validate_config(self, config: dict[str, Any]) -> tuple[bool, str | None]:
         """Whether `config` can be used, and if not, why. Called with checked values, before `connect()`."""
-        from flowlang.connections.config import problems
+        from flowlang.connections.config import problems, schema_of
 
-        found = problems(self.get_config_schema(), config, plugin=self.name)
+        found = problems(schema_of(self), config, plugin=self.name)
         return (False, "; ".join(each.message for each in found)) if found else (True, None)
 
     # ------------------------------------------------------------ handles

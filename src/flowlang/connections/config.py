@@ -126,9 +126,12 @@ def problems(
     if not isinstance(plain, dict):
         return [ConfigProblem((), CONFIG_TYPE, "a connection's config must be an object")]
     unknown = list(unknown_keys(schema, plain, plugin))
+    errors = list(_compiled(schema).iter_errors(plain))
+    if not unknown and not errors:
+        return []
     hidden = secret_paths(schema, plain) | frozenset(sources)
     found = list(unknown)
-    for error in _compiled(schema).iter_errors(plain):
+    for error in errors:
         path = tuple(error.instance_path)
         if not _depends(path, type(error.kind).__name__, dynamic):
             found += of_error(error, schema, plugin, quote=not hides(hidden, path))

@@ -126,8 +126,7 @@ class PluginRegistry:
 
     def get(self, name: str) -> ConnectionPlugin:
         """The prototype of a type, imported now if it was not. Raises `PluginError` that says why there is none."""
-        self._found()
-        settled = self._settled.get(name)
+        settled = self.settled(name)
         if settled is not None:
             return settled
         record = self._record(name)
@@ -135,6 +134,11 @@ class PluginRegistry:
             raise PluginError(f"connection type `{name}` ({record.source}) cannot be used: {record.problem}")
         self._settled[name] = record.plugin
         return record.plugin
+
+    def settled(self, name: str) -> ConnectionPlugin | None:
+        """What `get` gave before, as long as nothing was installed or removed since."""
+        self._found()
+        return self._settled.get(name)
 
     def new(self, name: str) -> ConnectionPlugin:
         """A fresh, unopened instance of a type."""
@@ -173,10 +177,13 @@ class PluginRegistry:
 
     def tasks(self, name: str) -> Mapping[str, TaskSpec]:
         """The tasks of a type, by name, as their signatures specify them."""
-        plugin = self.get(name)
+        return self.tasks_of(self.get(name))
+
+    def tasks_of(self, plugin: ConnectionPlugin) -> Mapping[str, TaskSpec]:
+        """The same for a plugin of this registry."""
         kind = type(plugin)
         if kind not in self._specs:
-            self._specs[kind] = specs_of(plugin, self.info(name).source)
+            self._specs[kind] = specs_of(plugin, self.info(plugin.name).source)
         return self._specs[kind]
 
     def fingerprint(self) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ MAYBE = frozenset("-+.0123456789~nNtTfF")  # what a scalar that is not text begi
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NUMERIC = frozenset("-+.0123456789")
 _MAX_DIGITS = 1000  # far below the size at which Python refuses to convert
 
 
@@ -30,6 +31,8 @@ def plain_value(text: str) -> object:
     """The value of an unquoted scalar: None, bool, int, float or the text itself. Raises `OutOfRange`."""
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return text
     if _INTEGER.fullmatch(text):
         if len(text) > _MAX_DIGITS:
             raise OutOfRange(text)

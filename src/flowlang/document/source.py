@@ -30,6 +30,7 @@ _BAD = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
     "|\r(?!\n)"
 )
+_HARMLESS = b"\t\n" + bytes(range(0x20, 0x7F))  # what most files have in them and nothing else: a quick look tells
 _MAX_SHOWN = 20
 
 
@@ -62,7 +63,7 @@ def _decode(data: bytes, file: str) -> str | Diagnostic:
 
 
 def _hidden(text: str, file: str) -> list[Diagnostic]:
-    if text.isascii() and text.isprintable():
+    if text.isascii() and not text.encode().translate(None, _HARMLESS):
         return []
     found = []
     for match in _BAD.finditer(text):

@@ -7,7 +7,9 @@ or a field it touches is.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from flowlang.expressions import call_rules, codes, operator_rules, path_rules
 from flowlang.expressions.narrowing import path_key
@@ -74,7 +76,15 @@ def _plain_path(expression: Expression, names: Names) -> Inference | None:
         found = inner
     if found.secret or holds_secret(found):
         return None
-    return Inference(found, (), frozenset((path[0],)), False, {}, {path[0]: binding})
+    return Inference(found, (), _alone(path[0]), False, _NO_TYPES, {path[0]: binding})
+
+
+@lru_cache(maxsize=1024)
+def _alone(name: str) -> frozenset[str]:
+    return frozenset((name,))
+
+
+_NO_TYPES: Mapping[ast.AST, Type] = {}
 
 
 def infer_condition(expression: Expression, names: Names, *, present: frozenset[str] = frozenset()) -> Inference:

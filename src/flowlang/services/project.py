@@ -40,7 +40,8 @@ def beside(file: str) -> ProjectRegistry:
 class ProjectRegistry(PluginRegistry):
     """`base` and the services around `folder`. None of them hides a type: an installed one stays, and two files of one
     name are a clash. Wherever a type is named, the path of a service file does as well; it counts from `folder`.
-    `used` are the files of the services that were asked for."""
+    `used` are the files of the services that were asked for. The folders of the path are looked at once for each type:
+    what a check has found installed stays so until its end."""
 
     def __init__(self, base: PluginRegistry, folder: str, read: Callable[[str], str]) -> None:
         # Not the tables of a registry: this one loads nothing, and there is one for each check.
@@ -50,6 +51,7 @@ class ProjectRegistry(PluginRegistry):
         self._folder = folder
         self._around: dict[str, PluginRecord] | None = None
         self._files: dict[str, PluginRecord] = {}
+        self._usable: dict[str, ConnectionPlugin] = {}
 
     @property
     def _services(self) -> dict[str, PluginRecord]:
@@ -67,7 +69,7 @@ class ProjectRegistry(PluginRegistry):
 
     def _own(self, name: object) -> PluginRecord | None:
         """The record of a service, by its name or its file; None for any other type."""
-        if not isinstance(name, str) or name in self.base:
+        if not isinstance(name, str) or name in self._usable or name in self.base:
             return None
         if not name.endswith(SUFFIX):
             return self._services.get(name)
@@ -82,23 +84,32 @@ class ProjectRegistry(PluginRegistry):
         return {**self._services, **self._files}
 
     def register(self, plugin: ConnectionPlugin | type[ConnectionPlugin]) -> None:
+        self._usable.clear()
         self.base.register(plugin)
 
     @contextmanager
     def registered(self, *plugins: ConnectionPlugin | type[ConnectionPlugin]) -> Iterator[None]:
-        with self.base.registered(*plugins):
-            yield
+        try:
+            with self.base.registered(*plugins):
+                self._usable.clear()
+                yield
+        finally:
+            self._usable.clear()
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted({*self.base.names(), *self._services}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.base or self._own(name) is not None
+        return name in self._usable or name in self.base or self._own(name) is not None
 
     def get(self, name: str) -> ConnectionPlugin:
-        record = self._own(name)
+        plugin = self._usable.get(name)
+        if plugin is None:
+            plugin = self.base.settled(name)
+        record = self._own(name) if plugin is None else None
         if record is None:
-            return self.base.get(name)
+            self._usable[name] = plugin = self.base.get(name) if plugin is None else plugin
+            return plugin
         if record.plugin is None or record.problem is not None:
             raise PluginError(f"connection type `{name}` ({record.source}) cannot be used: {record.problem}")
         self.used.add(record.entry_point or "")
@@ -108,10 +119,10 @@ class ProjectRegistry(PluginRegistry):
         return self._own(name) or self.base.info(name)
 
     def tasks(self, name: str) -> Mapping[str, TaskSpec]:
-        record = self._own(name)
-        if record is None:
-            return self.base.tasks(name)
         plugin = self.get(name)
+        if name in self._usable:
+            return self.base.tasks_of(plugin)
+        record = self.info(name)
         kind = type(plugin)
         if kind not in _SPECS:
             if len(_SPECS) >= _MOST:
