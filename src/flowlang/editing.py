@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowlang.tasks.spec import TaskSpec
     from flowlang.views.names import Symbol
     from flowlang.views.schema import ConnectionType
+    from flowlang.views.schema.tests import Tested
 
 
 # ---------------------------------------------------------------- the schema
@@ -40,11 +41,11 @@ def schema(registry: PluginRegistry | None = None, tasks: Iterable[TaskSpec] = (
     return flow_schema(types, [*(each.spec for each in file_tasks().values()), *tasks])
 
 
-def tests_schema() -> dict[str, Any]:
-    """The JSON Schema of a file of tests."""
-    from flowlang.views.schema.tests import tests_schema as made
+def tests_schema(flow: Tested | None) -> dict[str, Any]:
+    """The JSON Schema of a file of tests, of those of `flow` where that is known."""
+    from flowlang.views.schema import tests
 
-    return made()
+    return tests.schema_for(flow) if flow is not None else tests.tests_schema()
 
 
 def service_schema() -> dict[str, Any]:
@@ -81,7 +82,8 @@ class Analysis:
     Blocks that are empty yet count as empty lists in `facts`. When the text cannot be read as YAML at the moment,
     `facts` and `symbols` are those of the text with the lines that are in the way left blank (`mended`), so that every
     place is the same. `reached` are the files that were read for it, `registry` the types as the flow sees them, and
-    `services` those of them that are described in YAML, by the name that the flow has for each."""
+    `services` those of them that are described in YAML, by the name that the flow has for each. `tested` has the names
+    of the flow that a file of tests is about."""
 
     file: str
     text: str
@@ -91,6 +93,7 @@ class Analysis:
     reached: frozenset[str]
     registry: ProjectRegistry | None = None
     services: Mapping[str, PluginRecord] = field(default_factory=dict)
+    tested: Tested | None = None
     _symbols: list[Symbol] | None = None
 
     def reaches(self, file: str) -> bool:
@@ -190,23 +193,29 @@ def analyse_service(text: str, file: str) -> Analysis:
 
 def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
     """Check `text` as the file of tests `file`, with the flow that it tests. An error of that flow stands at the head:
-    nothing can be said of its tests before it is mended. Nothing is known of names."""
+    nothing can be said of its tests before it is mended. Of names only those of the flow are known, also while the
+    text is not YAML."""
     from flowlang.checking.checker import Checked
     from flowlang.checking.facts import Facts
     from flowlang.checking.flows import check_text
-    from flowlang.testing.read import read_suite
+    from flowlang.testing.read import flow_of, read_suite
+    from flowlang.testing.tested import tested
 
     reached: set[str] = set()
+    flows: dict[str, Checked] = {}
 
     def noted(path: str) -> str:
         reached.add(path)
         return read(path)
 
     def checked(path: str) -> Checked:
-        return check_text(noted(path), path, registry=_types(path, noted), tasks={}, read=noted)
+        flows[path] = check_text(noted(path), path, registry=_types(path, noted), tasks={}, read=noted)
+        return flows[path]
 
     try:
         found = read_suite(file, raw=text.encode("utf-8", "surrogatepass"), check=checked).findings
+        if not flows and (path := flow_of(text, file)) is not None:
+            checked(path)
     except OSError as error:  # the flow: it is there, and cannot be read
         found = (Diagnostic(UNREADABLE, f"the flow cannot be read: {error}", _head(file)),)
     findings = [each for each in found if each.span.file == file]
@@ -214,7 +223,8 @@ def analyse_tests(text: str, file: str, read: Callable[[str], str]) -> Analysis:
     if elsewhere is not None:
         message = f"the flow has an error, at {elsewhere.span}: {elsewhere.message}"
         findings.append(Diagnostic(elsewhere.code, message, _head(file)))
-    return Analysis(file, text, tuple(ordered(findings)), Facts(), False, frozenset(reached))
+    names = tested(next(iter(flows.values()))) if flows else None
+    return Analysis(file, text, tuple(ordered(findings)), Facts(), False, frozenset(reached), tested=names)
 
 
 def _head(file: str) -> Span:

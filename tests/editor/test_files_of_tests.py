@@ -100,6 +100,46 @@ def test_keys_words_and_their_docs(editor: Editor) -> None:
     assert editor.ask("formatting", whole, options=SPACES) == []
 
 
+def test_names_of_the_flow_are_offered(editor: Editor) -> None:
+    """Inputs, steps, tasks, outputs and connections, wherever one is meant, also in a line that is not YAML yet."""
+    (editor.folder / "orders.yaml").write_text(FLOW)
+    place = editor.open(TESTS, "orders.test.yaml")
+    uri = place["textDocument"]["uri"]
+    version = 1
+    editor.told(uri)
+
+    def offered(old: str, new: str, *more: tuple[str, str]) -> set[str]:
+        nonlocal version
+        text = TESTS
+        for one, other in (*more, (old, new)):
+            text = text.replace(one, other)
+        before, _, after = text.partition("|>")
+        version += 1
+        editor.change(uri, version, {"text": before + after})
+        at = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
+        return {
+            each["label"] for each in editor.ask("completion", {"textDocument": {"uri": uri}, "position": at})["items"]
+        }
+
+    assert offered("{order: 7}", "{|>}") == {"order"}
+    assert offered("{order: 7}", "{or|>") == {"order"}
+    assert offered("      found: {", "      |>: {") == {"found", "sqlite_query"}
+    assert offered("{rows: [{total: 3}]}", "{|>}") == {"rows", "count"}
+    assert offered("outputs: {total: 3}", "outputs: {|>}") == {"total"}
+    assert offered("outputs: {total: 3}", "calls: [|>]") == {"found", "sqlite_query"}
+    assert offered("outputs: {total: 3}", "calls:\n        - step: |>") == {"found"}
+    assert offered("outputs: {total: 3}", "steps: {|>}") == {"found"}
+    assert offered("outputs: {total: 3}", "error: {step: |>}") == {"found"}
+    assert offered("    inputs:", "    real: [|>]\n    inputs:") == {"db"}
+
+
+def test_an_input_is_explained_where_a_test_gives_it(editor: Editor) -> None:
+    flow = FLOW.replace("required: true}", 'required: true, description: "Which order is asked for."}')
+    (editor.folder / "orders.yaml").write_text(flow)
+    place = editor.open(TESTS.replace("{order:", "{or|>der:"), "orders.test.yaml")
+    assert "Which order is asked for." in json.dumps(editor.ask("hover", place))
+
+
 # ---------------------------------------------------------------- the schema
 
 
@@ -109,7 +149,7 @@ def problems(text: str) -> list[str]:
     return [each.message for each in VALIDATOR.iter_errors(plain(node))]
 
 
-VALIDATOR = jsonschema_rs.Draft202012Validator(editing.tests_schema())
+VALIDATOR = jsonschema_rs.Draft202012Validator(editing.tests_schema(None))
 PAGE = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml fragment file=\S+\.test\.yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
@@ -157,4 +197,4 @@ def test_the_schema_has_the_keys_that_are_read(table: tuple[Key, ...], read_keys
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[Any]) -> None:
     assert serve(["schema", "--tests"]) == 0
-    assert json.loads(capsys.readouterr().out) == editing.tests_schema()
+    assert json.loads(capsys.readouterr().out) == editing.tests_schema(None)

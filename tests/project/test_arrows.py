@@ -183,6 +183,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("dryrun", "flowlang.tasks.values"): "an argument may be SQL with the values bound to it",
     ("views", "flowlang.masking"): "a dry run's masks are shown bare, other texts in quotes",
     ("editing", "flowlang.testing.read"): "a file of tests that is being written is checked as one",
+    ("editing", "flowlang.testing.tested"): "and what it may name is offered",
     ("lsp", "flowlang.document.model"): "the outline of a flow, and what its inputs say",
     ("lsp", "flowlang.expressions"): "the table of functions, where an expression begins, and the types of its parts",
     ("cli", "flowlang.lsp"): "`flowlang lsp` starts it",

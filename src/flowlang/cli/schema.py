@@ -23,7 +23,7 @@ def schema(output: str | None, tests: bool, service: bool) -> None:
 
     if tests and service:
         raise click.UsageError("--tests and --service are two files: take one")
-    made = editing.tests_schema() if tests else editing.service_schema() if service else editing.schema()
+    made = editing.tests_schema(None) if tests else editing.service_schema() if service else editing.schema()
     if output is None:
         out_json(made)
         return

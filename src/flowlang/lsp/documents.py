@@ -181,6 +181,8 @@ class Documents:
                 return
             if self.open.get(document.uri) is not document:
                 return
+            if found.tested is None and document.analysis is not None:
+                found.tested = document.analysis.tested  # of the flow before it had an error
             document.analysis = found  # also of a text that has changed since: it is nearer than the one before
             if document.lines is lines:
                 self._show(document, found)
@@ -207,8 +209,7 @@ class Documents:
         """What may stand in this flow: everything that is installed, the services around it, and its own tasks; or in
         this file of tests, or of a service."""
         if document.holds_tests:
-            self._of_tests = self._of_tests or Structure(tests_schema())
-            return self._of_tests
+            return self._structure_of_tests(document)
         if document.holds_service:
             self._of_services = self._of_services or Structure(service_schema())
             return self._of_services
@@ -221,4 +222,13 @@ class Documents:
         if document.structure is None or document.built_of != of:
             document.structure = Structure(schema(known.registry, known.facts.own_tasks.values()))
             document.built_of = of
+        return document.structure
+
+    def _structure_of_tests(self, document: Document) -> Structure:
+        tested = document.analysis.tested if document.analysis is not None else None
+        if tested is None:
+            self._of_tests = self._of_tests or Structure(tests_schema(None))
+            return self._of_tests
+        if document.structure is None or document.built_of is not tested:
+            document.structure, document.built_of = Structure(tests_schema(tested)), tested
         return document.structure

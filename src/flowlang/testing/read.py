@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import replace
@@ -138,9 +139,9 @@ def _flow(fields: Fields, file: str, check: Callable[[str], Checked]) -> Checked
         name = fields.text("flow")
         if name is None:
             return None
-        path, written, span = os.path.normpath(os.path.join(folder, name.text)), name.text, name.span
+        path, written, span = _path(file, name.text), name.text, name.span
     else:
-        path, span = file.removesuffix(SUFFIX) + ".yaml", fields.at
+        path, span = _path(file), fields.at
         written = os.path.basename(path)
     if not os.path.isfile(path):
         beside = [each for each in _flows_in(os.path.dirname(path) or ".") if each != os.path.basename(file)]
@@ -151,6 +152,23 @@ def _flow(fields: Fields, file: str, check: Callable[[str], Checked]) -> Checked
         )
         return None
     return check(path)
+
+
+def _path(file: str, written: str | None = None) -> str:
+    """Of the flow of a test file: where it says so, or else beside it."""
+    if written is None:
+        return file.removesuffix(SUFFIX) + ".yaml"
+    return os.path.normpath(os.path.join(os.path.dirname(file), written))
+
+
+_FLOW = re.compile(r"""^flow:[ \t]+(["']?)([^"'\n#]+?)\1[ \t]*(?:#.*)?$""", re.MULTILINE)
+
+
+def flow_of(text: str, file: str) -> str | None:
+    """The path of the flow of a test file whose text is not YAML yet; None when there is no such file."""
+    written = _FLOW.search(text)
+    path = _path(file, written[2] if written is not None else None)
+    return path if os.path.isfile(path) else None
 
 
 def _flows_in(folder: str) -> list[str]:

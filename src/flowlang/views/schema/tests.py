@@ -1,22 +1,29 @@
 """JSON Schema (2020-12) of a file of tests (`*.test.yaml`), for editors: its keys, words and kinds of values.
 
-What depends on the flow that is tested (its inputs, steps and outputs) is the check's.
+What depends on the flow that is tested (its inputs, steps and outputs) is the check's. Where the flow is known its
+names are in the schema, to be offered and explained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flowlang.document.model import Input
+from flowlang.expressions.types import Type
+from flowlang.records import frozen
 from flowlang.views.keys import Key
-from flowlang.views.schema.kinds import Schema, closed, definitions, ref
+from flowlang.views.schema.kinds import Schema, closed, definitions, of_type, ref, told
 
 SHARED = (
-    Key("real", "texts", "Connections that may really be used."),
-    Key("recorded", "texts", "Connections whose replies are recorded, and replayed ever after."),
+    Key("real", "services", "Connections that may really be used."),
+    Key("recorded", "services", "Connections whose replies are recorded, and replayed ever after."),
     Key("strict", "boolean", "Nothing at all is done for real."),
     Key("now", "text", "When the run begins by its own clock: `2026-01-01T00:00:00Z`."),
     Key("seed", "count", "What its chance begins with, a whole number; 0 when left out."),
     Key("env", "values", "Variables of the environment: texts by name."),
     Key("secrets", "values", "Secrets: texts by name."),
-    Key("inputs", "values", "Values of the flow's inputs."),
+    Key("inputs", "inputs", "Values of the flow's inputs."),
     Key("mocks", "mocks", "What steps and tasks answer: names of steps, or of tasks."),
 )
 FILE = (
@@ -56,10 +63,10 @@ RAISES = (
 STATUSES = ("succeeded", "failed", "timed_out", "cancelled", "invalid")
 EXPECT = (
     Key("status", STATUSES, "How the run ends; `invalid` when it is refused for its inputs."),
-    Key("outputs", "any", "All outputs of the flow."),
+    Key("outputs", "outputs", "All outputs of the flow."),
     Key("reason", "any", "Of an early `exit`."),
     Key("error", "error", "The failure: its class, or `{type, detail, step}`."),
-    Key("calls", "any", "All calls, in order: names of steps, or `{step, inputs, times}`, `{task, inputs, times}`."),
+    Key("calls", "calls", "All calls, in order: names of steps, or `{step, inputs, times}`, `{task, inputs, times}`."),
     Key("steps", "states", "How steps ended, by name."),
     Key("logs", "any", "The texts of `log` steps, in order."),
     Key("duration", "any", "How long the run took by its own clock: a duration, or a matcher of seconds."),
@@ -67,9 +74,30 @@ EXPECT = (
 ERROR = (
     Key("type", "class", "Its class."),
     Key("detail", "message", "A part of its text."),
-    Key("step", "text", "The step that failed, or one around it."),
+    Key("step", "step", "The step that failed, or one around it."),
 )
 STATES = ("succeeded", "failed", "skipped", "cancelled", "not_run")
+
+
+@frozen
+class Answers:
+    """What may be mocked: a step that calls something, or a task. `outputs` are what it gives, as far as is known."""
+
+    about: str
+    outputs: Mapping[str, Type]
+
+
+@frozen
+class Tested:
+    """The names of a flow that its tests may use. `steps` has what each is, `calls` those of them that can be mocked,
+    `tasks` the tasks and subflows that they call."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    connections: tuple[str, ...]
+    steps: Mapping[str, str]
+    calls: Mapping[str, Answers]
+    tasks: Mapping[str, Answers]
 
 
 def tests_schema() -> Schema:
@@ -82,7 +110,13 @@ def tests_schema() -> Schema:
             **definitions(),
             "tests": {"type": "array", "items": closed(CASE)},
             "signals": {"type": "array", "items": closed(SIGNAL)},
-            "mocks": {"type": "object", "additionalProperties": closed(MOCK)},
+            "services": ref("texts"),
+            "inputs": ref("values"),
+            "outputs": {},
+            "calls": {},
+            "step": ref("text"),
+            "mock": closed(MOCK),
+            "mocks": {"type": "object", "additionalProperties": ref("mock")},
             "replies": {"type": "array", "items": closed(REPLY)},
             "raises": _short(RAISES),
             "error": _short(ERROR),
@@ -95,3 +129,50 @@ def tests_schema() -> Schema:
 def _short(keys: tuple[Key, ...]) -> Schema:
     """An error class, or an object of `keys`."""
     return {"if": {"type": "object"}, "then": closed(keys), "else": ref("class")}
+
+
+# ---------------------------------------------------------------- the names of a flow
+
+
+def schema_for(flow: Tested) -> Schema:
+    """The schema of a file of tests of `flow`."""
+    schema = tests_schema()
+    return {**schema, "$defs": {**schema["$defs"], **_of_names(flow)}}
+
+
+def _of_names(flow: Tested) -> dict[str, Schema]:
+    """The definitions in which a name of the flow may stand."""
+    called = {**flow.tasks, **flow.calls}
+    states: Schema = {"enum": list(STATES)}
+    word = {"step": _words(flow.calls, called), "task": _words(flow.tasks, called)}
+    call: Schema = {"type": "object", "properties": {**word, "inputs": {}, "times": ref("positive")}}
+    return {
+        "services": {"type": "array", "items": {"enum": list(flow.connections)}},
+        "inputs": {"type": "object", "properties": {each.name.text: _input(each) for each in flow.inputs}},
+        "outputs": {"type": "object", "properties": {name: {} for name in flow.outputs}},
+        "calls": {
+            "type": "array",
+            "items": {"if": {"type": "object"}, "then": call, "else": _words(called, called)},
+        },
+        "step": {"enum": list(flow.steps), "markdownEnumDescriptions": list(flow.steps.values())},
+        "mocks": {"type": "object", "properties": {name: _mock(each) for name, each in called.items()}},
+        "states": {
+            "type": "object",
+            "properties": {name: {**told(each), **states} for name, each in flow.steps.items()},
+        },
+    }
+
+
+def _input(declared: Input) -> Schema:
+    return {**told(declared.description or f"An input of the flow: {declared.type}."), **of_type(declared.type)}
+
+
+def _mock(answers: Answers) -> Schema:
+    outputs = {name: of_type(each) for name, each in answers.outputs.items()}
+    own: Schema = {"type": "object", "properties": {"returns": {"type": "object", "properties": outputs}}}
+    return {**told(answers.about), "allOf": [ref("mock"), own]}
+
+
+def _words(names: Iterable[str], known: Mapping[str, Answers]) -> dict[str, Any]:
+    words = list(names)
+    return {"enum": words, "markdownEnumDescriptions": [known[each].about for each in words]}
