@@ -89,8 +89,8 @@ def _block(n: int) -> str:
     )  # fmt: skip
 
 
-def shop(lines: int) -> str:
-    """A valid flow of about so many lines, never more."""
+def shop(lines: int, first: int = 0) -> str:
+    """A valid flow of about so many lines, never more. Its blocks are numbered from `first`."""
     blocks = (lines - HEAD.count("\n") - TAIL.count("\n")) // BLOCK.count("\n")
-    last = TAIL.format(n=blocks - 1)
-    return HEAD + "".join(map(_block, range(blocks))) + last
+    last = TAIL.format(n=first + blocks - 1)
+    return HEAD + "".join(map(_block, range(first, first + blocks))) + last
