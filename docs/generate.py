@@ -41,6 +41,7 @@ from flowlang.expressions.functions.model import Parameter
 from flowlang.expressions.types import Type
 from flowlang.tasks.files import FILE_TASKS
 from flowlang.tasks.signature import spec_of
+from flowlang.tasks.spec import TaskSpec
 from flowlang.telemetry import names
 from flowlang.views.failures import FAILURES, FailurePage
 from flowlang.views.pages import fix_text, outdented, retried
@@ -361,6 +362,50 @@ def _overhead(name: str, measured: Mapping[str, Any]) -> str:
     return "<br>".join(shown) or "not measured"
 
 
+def effect_pages() -> Pages:
+    """What each task does to the world, and when it may run again."""
+    yield "effects.md", _effect_list()
+
+
+def _effect_list() -> Iterator[str]:
+    yield "# Effects of the tasks"
+    yield (
+        "Whether a step may run again when nobody knows whether it was done, by its task. [Done once, or again]"
+        "(../effects.md) tells what follows from it."
+    )
+    for each in plugin_registry.records():
+        if each.source == "built-in":
+            sql = hasattr(each.plugin, "dialect")
+            yield f"## {each.name}"
+            yield _effects(plugin_registry.tasks(each.name).values(), sql=sql)
+    yield "## Without a connection"
+    yield _effects([spec_of(function, name=name) for name, function in FILE_TASKS.items()], sql=False)
+
+
+def _effects(specs: Iterable[TaskSpec], *, sql: bool) -> str:
+    rows = [
+        f"| [`{each.name}`](tasks/{each.name}.md) | {each.effect or 'write'} | {_again(each, sql=sql)} |"
+        for each in specs
+    ]
+    return "\n".join(["| task | effect | runs again |", "|---|---|---|", *rows])
+
+
+def _again(spec: TaskSpec, *, sql: bool) -> str:
+    """When a step that runs the task may run again."""
+    if spec.effect in ("none", "read"):
+        return (
+            "yes; with `exactly_once` where its statement writes"
+            if sql and not spec.streams and spec.parameter("query")
+            else "yes"
+        )
+    if spec.idempotent:
+        return "yes: done twice it is the same"
+    ways = ["by its arguments, as its page says"] if spec.twice is not None else []
+    ways += ["with an `idempotency_key`"] if "context" in spec.injects else []
+    ways += ["with `exactly_once`"] if sql else []
+    return "; ".join(ways) or "no"
+
+
 # ---------------------------------------------------------------- connection plugins
 
 
@@ -444,7 +489,7 @@ def _listed(words: Iterable[str]) -> str:
 
 
 GENERATORS: tuple[Callable[[], Pages], ...] = (
-    verb_pages, function_pages, finding_pages, error_pages, connection_pages, conformance_pages,
+    verb_pages, function_pages, finding_pages, error_pages, connection_pages, effect_pages, conformance_pages,
     authoring_pages, telemetry_pages,
 )  # fmt: skip
 

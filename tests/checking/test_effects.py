@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from tests.checking.plugins import registry
 
@@ -55,3 +58,43 @@ def test_the_plan_says_of_each_step_whether_it_may_run_again(step: str, expected
     assert call.rerun is expected
     if isinstance(planned, Modified):
         assert planned.repeatable is expected
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("redis_set: {key: a, value: 1}", True),
+        ("redis_set: {key: a, value: 1, when: always}", True),
+        ("redis_set: {key: a, value: 1, when: absent}", False),
+        ("redis_set: {key: a, value: 1, when: \"${'always'}\"}", False),
+        ("http_request: {path: /}", True),
+        ("http_request: {path: /, method: put}", True),
+        ("http_request: {path: /, method: POST}", False),
+        ("mongo_delete: {collection: c, filter: {a: 1}}", False),
+        ("mongo_delete: {collection: c, filter: {a: 1}, many: true}", True),
+        ("mongo_delete: {collection: c, filter: {_id: '${run.id}'}}", True),
+        ("mongo_delete: {collection: c, filter: {_id: '${run.id}'}, allow_operators: true}", False),
+        ("mongo_delete: {collection: c, filter: {_id: {$in: [1, 2]}}}", False),
+        ("mongo_replace: {collection: c, filter: {_id: 1}, document: {a: 1}, upsert: true}", True),
+        ("mongo_replace: {collection: c, filter: {a: 1}, document: {a: 2}}", False),
+        ("mongo_update: {collection: c, filter: {_id: 1}, update: {$set: {a: 1}}, upsert: true}", True),
+        ("mongo_update: {collection: c, filter: {_id: 1}, update: {$inc: {a: 1}}}", False),
+        ("mongo_update: {collection: c, filter: {a: 1}, update: {$set: {a: 2}}}", False),
+        ("mongo_update: {collection: c, filter: {a: 1}, update: {$set: {a: 2}}, many: true}", True),
+        ("mongo_update: {collection: c, filter: {a: 1}, update: {$set: {a: 2}}, many: true, upsert: true}", False),
+    ],
+)
+def test_some_tasks_may_run_again_with_some_arguments(step: str, expected: bool) -> None:
+    """What is written decides; of what is computed nothing is known."""
+    connections: Mapping[str, Any] = {
+        "redis": "{url: redis://localhost}",
+        "http": "{base_url: https://a.example}",
+        "mongo": "{url: mongodb://localhost, database: d}",
+    }
+    kind = step.partition("_")[0]
+    config = connections[kind].replace("{", f"{{type: {kind.replace('mongo', 'mongodb')}, ", 1)
+    checked = flowlang.check(text=f"flow: f\nconnections: {{c: {config}}}\nsteps: [{{{step}}}]")
+    assert checked.plan is not None, [str(each) for each in checked.findings]
+    (planned,) = checked.plan.steps
+    assert isinstance(planned, Call)
+    assert planned.rerun is expected

@@ -301,7 +301,7 @@ def _query_file(checker: Checker, compiler: Compiler, value: model.Value) -> Rec
 def as_written(spec: TaskSpec, statements: list[tuple[str, ...]], dialect: Dialect | None) -> TaskSpec:
     """The task with the effect that its statements have: `sqlite_query` reads, but not with INSERT … RETURNING."""
     if spec.effect == "read" and any(writes(each, dialect) for each in statements):
-        return replace(spec, effect="write", idempotent=False)
+        return replace(spec, effect="write", idempotent=False, twice=None)
     return spec
 
 
@@ -315,7 +315,7 @@ def _policy(checker: Checker, connection: model.Connection | None) -> model.Retr
 def _service(
     checker: Checker, scope: Scope, step: model.TaskStep, spec: TaskSpec, site: Site, around: Span | None
 ) -> Service:
-    repeatable = rerun(spec, step.modifiers)
+    repeatable = rerun(spec, step)
     cache, key = step.modifiers.cache, step.modifiers.idempotency_key
     if cache is None and key is None:
         return _PLAIN_SERVICE[repeatable]

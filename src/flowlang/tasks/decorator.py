@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from flowlang.records import frozen
-from flowlang.tasks.spec import Effect
+from flowlang.tasks.spec import Effect, Twice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ class TaskOptions:
 
     name: str | None = None
     effect: Effect | None = None
-    idempotent: bool | None = None
+    idempotent: bool | Twice | None = None
     stream: str = "rows"
 
 
@@ -27,7 +27,11 @@ class TaskOptions:
 def task(function: F, /) -> F: ...
 @overload
 def task(
-    *, name: str | None = None, effect: Effect | None = None, idempotent: bool | None = None, stream: str = "rows"
+    *,
+    name: str | None = None,
+    effect: Effect | None = None,
+    idempotent: bool | Twice | None = None,
+    stream: str = "rows",
 ) -> Callable[[F], F]: ...
 def task(
     function: F | None = None,
@@ -35,7 +39,7 @@ def task(
     *,
     name: str | None = None,
     effect: Effect | None = None,
-    idempotent: bool | None = None,
+    idempotent: bool | Twice | None = None,
     stream: str = "rows",
 ) -> F | Callable[[F], F]:
     """Make a function usable as a step.
@@ -45,8 +49,8 @@ def task(
     `context` are injected when the function has parameters of those names.
 
     `name`: the name in flows, by default the function's. `effect`: "none", "read" or "write" (the default).
-    `idempotent`: True when doing it twice is the same as doing it once. `stream`: for an async generator of
-    batches, the name of its output.
+    `idempotent`: True when doing it twice is the same as doing it once; in a plugin also a function that tells so of
+    the arguments of a step, as `TaskSpec.twice`. `stream`: for an async generator of batches, the name of its output.
 
         @flowlang.task(effect="none")
         def initials(name: str) -> dict[str, str]:

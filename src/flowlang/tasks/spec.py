@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from flowlang.expressions.types import ANY, Type
 from flowlang.records import frozen
@@ -16,6 +16,19 @@ Effect = Literal["none", "read", "write"]
 # as the name of a table or column, as the path of a URL whose expressions are encoded, or as a query whose operators
 # are written and whose expressions are data.
 Form = Literal["plain", "sql", "ident", "path", "query"]
+
+
+Twice = Callable[[Mapping[str, Any]], bool]
+"""Of the arguments of a step: whether doing it twice is the same as doing it once."""
+
+
+class _Computed:
+    def __repr__(self) -> str:
+        return "<computed>"
+
+
+COMPUTED = _Computed()
+"""An argument, or a part of one, that an expression gives."""
 
 
 class _Required:
@@ -51,7 +64,9 @@ class TaskSpec:
     """A task as flows, checks, docs and editors see it.
 
     `outputs` maps output names to types, None when the task does not declare them. `effect` is None when the
-    author did not say (treated as a write). `connection_type` is the plugin that owns it, None for file and
+    author did not say (treated as a write). `twice` tells of the arguments of a step, as they are written, whether
+    doing that twice is the same as doing it once, for tasks of which only some calls are `idempotent`; what is computed
+    is `COMPUTED` there. `connection_type` is the plugin that owns it, None for file and
     user tasks. `injects` says which of `connection`, `context` the callable asks for.
     `extra` is True when the callable takes `**kwargs` beyond its parameters.
     """
@@ -64,6 +79,7 @@ class TaskSpec:
     example: str | None = None
     effect: Effect | None = None
     idempotent: bool | None = None
+    twice: Twice | None = None
     connection_type: str | None = None
     injects: frozenset[str] = frozenset()
     streams: bool = False  # an async generator of batches: its output is a stream

@@ -47,7 +47,7 @@ def check(
     step: model.TaskStep, spec: TaskSpec, retry: model.Retry | None, dialect: Dialect | None
 ) -> Iterator[Diagnostic]:
     """`retry` is the step's own policy or the flow's default, `dialect` that of a database that speaks SQL."""
-    if retry is None or spec.effect != "write" or rerun(spec, step.modifiers):
+    if retry is None or spec.effect != "write" or rerun(spec, step):
         return
     if step.modifiers.idempotency_key is not None:
         return  # the task never sees it: that is a finding of its own

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from flowlang.connections.http.errors import REPEATABLE
 from flowlang.tasks.context import Context
 from flowlang.tasks.decorator import task
 from flowlang.tasks.values import UrlPath
@@ -32,12 +34,17 @@ class HttpReply(TypedDict):
     url: str
 
 
+def _by_method(given: Mapping[str, Any]) -> bool:
+    method = given.get("method", "GET")
+    return isinstance(method, str) and method.upper() in REPEATABLE
+
+
 class RequestTasks:
     """One request, with any method or one of the usual."""
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
 
-    @task(effect="write", idempotent=False)
+    @task(effect="write", idempotent=_by_method)
     async def request(
         self,
         path: UrlPath,
@@ -54,6 +61,8 @@ class RequestTasks:
         context: Context | None = None,
     ) -> HttpReply:
         """Send a request with any method.
+
+        It may be repeated safely with a method that is written out and says so: GET, HEAD, OPTIONS, PUT, DELETE.
 
         Args:
             path: below the connection's `base_url`; expressions in it are encoded

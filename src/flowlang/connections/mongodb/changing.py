@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from flowlang.connections.mongodb import twice
 from flowlang.connections.mongodb.errors import told
 from flowlang.connections.mongodb.query import Reader
 from flowlang.connections.mongodb.reading import FindOneResult
@@ -33,7 +34,7 @@ class DeleteResult(TypedDict):
 class ChangingTasks:
     """Tasks that find documents by a filter, and change them."""
 
-    @task(effect="write", idempotent=False)
+    @task(effect="write", idempotent=twice.updates)
     async def update(
         self,
         collection: Ident,
@@ -45,6 +46,10 @@ class ChangingTasks:
         connection: Any = None,
     ) -> UpdateResult:
         """Change one document, or all that fit.
+
+        It may be repeated safely where the filter names the `_id`, or `many` is true without `upsert`, and the
+        operators say what is to stand there: `$set`, `$unset`, `$setOnInsert`, `$max`, `$min`, `$addToSet`, `$pull`,
+        `$pullAll`.
 
         Args:
             collection: the collection's name
@@ -79,7 +84,7 @@ class ChangingTasks:
             done = await method(wanted, change, upsert=upsert, session=connection.session)
         return _updated(connection, done)
 
-    @task(effect="write", idempotent=True)
+    @task(effect="write", idempotent=twice.of_one)
     async def replace(
         self,
         collection: Ident,
@@ -90,6 +95,8 @@ class ChangingTasks:
         connection: Any = None,
     ) -> UpdateResult:
         """Put a document in the place of another.
+
+        It may be repeated safely where the filter names the `_id`.
 
         Args:
             collection: the collection's name
@@ -123,7 +130,7 @@ class ChangingTasks:
             done = await target.replace_one(wanted, made, upsert=upsert, session=connection.session)
         return _updated(connection, done)
 
-    @task(effect="write", idempotent=True)
+    @task(effect="write", idempotent=twice.deletes)
     async def delete(
         self,
         collection: Ident,
@@ -133,6 +140,8 @@ class ChangingTasks:
         connection: Any = None,
     ) -> DeleteResult:
         """Delete one document, or all that fit.
+
+        It may be repeated safely where the filter names the `_id`, or `many` is true.
 
         Args:
             collection: the collection's name

@@ -63,7 +63,7 @@ async def get(key: str | bytes, *, connection: Handle) -> Got:
     return {"value": connection.read(value), "exists": value is not None}
 
 
-@task(effect="write", idempotent=True)
+@task(effect="write", idempotent=lambda given: given.get("when", "always") == "always")
 async def set_value(
     key: str | bytes,
     value: Any,
@@ -74,6 +74,8 @@ async def set_value(
     connection: Handle,
 ) -> Success:
     """Write a value; what was there goes.
+
+    It may be repeated safely, but not with a `when`: the second time that would tell of what the first has done.
 
     Args:
         key: the key
