@@ -20,6 +20,7 @@ FACES = (
     "flowlang.editing",
     "flowlang.explaining",
     "flowlang.runs",
+    "flowlang.workers",
     "flowlang.trials",
     "flowlang.history",
     "flowlang.views",
@@ -99,6 +100,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "flowlang.history",
         "flowlang.plan",
         "flowlang.secretstore",
+    ),
+    # Runs that others execute: submitted, queued, scheduled.
+    "workers": (
+        "flowlang.api",
+        "flowlang.checking",
+        "flowlang.durable",
+        "flowlang.engine",
+        "flowlang.events",
+        "flowlang.plan",
+        "flowlang.runs",
     ),
     # What editors ask: as `api`, for texts that are being written.
     "editing": (

@@ -68,9 +68,9 @@ def run(
     problems = [*checked.findings, *unusable, *more]
     if checked.plan is None or unusable or more:
         name = checked.name
-        return tell(_invalid(problems, name), checked.sources, as_json=as_json)
+        return tell(invalid(problems, name), checked.sources, as_json=as_json)
     if problems and not as_json:
-        _show_findings(problems, checked.sources)
+        show_findings(problems, checked.sources)
     values, reasons = typed(checked.plan.inputs, texts)
     options: dict[str, Any] = {"secrets": secrets, "files_root": files_root, **carried()}
     flow, inputs = api.Flow(checked), {**given, **values}
@@ -83,7 +83,7 @@ def run(
     with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
         result, code = conduct(starting, flow.name, heard, handler, as_json=as_json)
         if result.findings:
-            result = _invalid(explained(result.findings, reasons), result.flow)
+            result = invalid(explained(result.findings, reasons), result.flow)
         told = tell(result, checked.sources, as_json=as_json, apart=events == "-")
     return told if code is None or result.status != "cancelled" else code
 
@@ -170,7 +170,7 @@ def exit_code(result: RunResult) -> int:
     return {"succeeded": 0, "skipped": 0, "invalid": 2, "timed_out": 124, "cancelled": 130}.get(result.status, 1)
 
 
-def _invalid(findings: Sequence[Diagnostic], flow: str | None) -> RunResult:
+def invalid(findings: Sequence[Diagnostic], flow: str | None) -> RunResult:
     from flowlang import api
 
     return api.invalid(findings, flow)
@@ -214,7 +214,7 @@ def _tell_text(result: RunResult, sources: Mapping[str, str], *, apart: bool) ->
     from flowlang.views.text import painter, seconds
 
     if result.status == "invalid":
-        _show_findings(result.findings, sources)
+        show_findings(result.findings, sources)
         err("nothing was run")
         return
     if result.failure is not None:
@@ -234,7 +234,7 @@ def _tell_text(result: RunResult, sources: Mapping[str, str], *, apart: bool) ->
         out(outputs_text(outputs, painter(colours(sys.stdout))))
 
 
-def _show_findings(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
+def show_findings(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
     from flowlang.views.findings import findings_text
 
     say(findings_text(findings, sources, colour=colours(sys.stderr)) + "\n")

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin while a flow runs: the first cancels the run, the second leaves at once."""
+"""Ctrl-C and its kin: the first cancels the run, or stops the worker, in good order; the second leaves at once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from types import FrameType
 
 from flowlang.cli.output import err
 
+CANCELLING = "cancelling: on_cancel and finally run, connections are closed; once more to leave at once"
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interruption:
-    """Which signal asked the run to end. `code` is the exit code that says so: 128 and the signal's number."""
+    """Which signal asked the run to end. `code` is the exit code that says so: 128 and the signal's number. `text` is
+    told when the first one comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self.text = text
         self.number: int | None = None
-        self.cancel: Callable[[], None] | None = None  # how to end the run, once there is one
+        self.cancel: Callable[[], None] | None = None  # how to end it, once it has begun
 
     @property
     def code(self) -> int:
@@ -30,15 +33,15 @@ class Interruption:
         if self.number is not None:
             os._exit(128 + number)
         self.number = number
-        err("cancelling: on_cancel and finally run, connections are closed; once more to leave at once")
+        err(self.text)
         if self.cancel is not None:
             self.cancel()
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
+def interruptible(text: str = CANCELLING) -> Iterator[Interruption]:
     """Inside the block signals go to the `Interruption`. One that the process was told to ignore stays ignored."""
-    interruption = Interruption()
+    interruption = Interruption(text)
     before = {}
     in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
     for name in _SIGNALS if in_main else ():

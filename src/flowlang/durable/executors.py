@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 _KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
+_ANSWER = 5.0  # seconds that the session has to answer
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 
@@ -57,6 +58,17 @@ class Executor:
         """Whether the lock is still held; without it others take this process for dead."""
         return self._file is not None or (self._session is not None and not self._session.is_closed())
 
+    async def check(self) -> bool:
+        """Whether the lock is still held, by asking: a line that is cut says nothing by itself."""
+        if self._session is None or self._session.is_closed():
+            return self._file is not None
+        try:
+            await self._session.execute("SELECT 1", timeout=_ANSWER)
+        except Exception:  # noqa: BLE001 - whatever it is, the session is of no use any more
+            self._session.terminate()
+            return False
+        return True
+
     async def close(self) -> None:
         try:
             await self.store.database.execute(
@@ -75,35 +87,54 @@ class Executor:
                 self._session = None
 
 
+_OWNERS = "SELECT id FROM flowlang_executors UNION SELECT owner FROM flowlang_runs WHERE owner IS NOT NULL"
+# The locks are not tried for: an attempt would hold one for a moment, in which its owner could not take it. An
+# executor is told of after it has its lock, so that whoever sees the one finds the other.
+_HELD = """SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
 async def dead_executors(store: Store) -> list[str]:
     """The owners of runs, and those that were told of, whose processes do not live any more."""
-    rows = await store.database.fetch(
-        "SELECT id FROM flowlang_executors UNION SELECT DISTINCT owner FROM flowlang_runs WHERE owner IS NOT NULL"
+    database = store.database
+    if isinstance(database, SqliteDatabase):
+        names: Sequence[str] = [row["id"] for row in await database.fetch(_OWNERS)]
+        return [name for name in names if not _lives_here(database, name)]
+    rows = await database.fetch(
+        f"SELECT id FROM ({_OWNERS}) AS owners"  # noqa: S608 - texts of ours
+        f" WHERE hashtextextended('flowlang executor ' || id, 0) NOT IN ({_HELD})"
     )
-    names: Sequence[str] = [row["id"] for row in rows]
-    return [name for name in names if not await lives(store, name)]
+    return [row["id"] for row in rows]
+
+
+async def count_executors(store: Store) -> int:
+    """How many processes run what the store holds, the dead included that nobody has found yet."""
+    rows = await store.database.fetch("SELECT count(*) AS count FROM flowlang_executors")
+    return int(rows[0]["count"])
 
 
 async def lives(store: Store, executor: str) -> bool:
     """Whether the process `executor` still holds its lock."""
     database = store.database
     if isinstance(database, SqliteDatabase):
-        try:
-            file = os.open(_lock_file(database, executor), os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _locked(file)
-        finally:
-            os.close(file)
-    # Not tried for: an attempt would hold the lock for a moment, in which its owner could not take it.
+        return _lives_here(database, executor)
     rows = await database.fetch(
-        """SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-            AND (classid::bigint << 32 | objid::bigint) = hashtextextended(:name, 0)
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+        f"SELECT 1 WHERE hashtextextended(:name, 0) IN ({_HELD})",
         name=f"flowlang executor {executor}",
     )
     return bool(rows)
+
+
+def _lives_here(database: SqliteDatabase, executor: str) -> bool:
+    try:
+        file = os.open(_lock_file(database, executor), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(file)
+    finally:
+        os.close(file)
 
 
 async def forget(store: Store, executor: str) -> None:

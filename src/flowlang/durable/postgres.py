@@ -45,6 +45,7 @@ class PostgresDatabase:
         self.address = url
         self.pool = pool
         self._ear: asyncpg.Connection | None = None
+        self._opening_ear = asyncio.Lock()
         self._fresh: dict[str, None] = {}
         self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
 
@@ -87,13 +88,19 @@ class PostgresDatabase:
 
     async def _listen(self) -> None:
         """Hear, again if the connection was lost. Without it everybody still looks now and then."""
-        if self._ear is not None and not self._ear.is_closed():
-            return
-        import asyncpg
+        async with self._opening_ear:
+            if self._ear is not None and not self._ear.is_closed():
+                return
+            import asyncpg
 
-        with translated(self.url):
-            self._ear = await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
-            await self._ear.add_listener(_CHANNEL, self._heard)
+            with translated(self.url):
+                ear = await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
+                try:
+                    await ear.add_listener(_CHANNEL, self._heard)
+                except BaseException:
+                    ear.terminate()
+                    raise
+                self._ear = ear
 
     def _heard(self, connection: Any, pid: int, channel: str, topic: str) -> None:
         woken = False
@@ -201,6 +208,11 @@ async def open_postgres(url: str) -> PostgresDatabase:
             raise StoreError(f"`{url_without_password(url)}` is no address of a store: {error}") from error
     database = PostgresDatabase(url, pool)
     try:
+        if not await _own_session(pool, database.url):
+            raise StoreError(
+                f"the store {database.url} is behind a pooler that shares sessions between transactions, in which locks"
+                " do not hold: connect to PostgreSQL itself, or to a pooler in session mode"
+            )
         async with database.transaction() as tx:
             await tx.lock("flowlang schema")
             for table in TABLES:
@@ -209,6 +221,28 @@ async def open_postgres(url: str) -> PostgresDatabase:
         pool.terminate()
         raise
     return database
+
+
+async def _own_session(pool: asyncpg.Pool, url: str) -> bool:
+    """Whether a connection has a session of the server to itself, which locks and notifications need.
+
+    A server tells the number of its process when a connection begins; a pooler makes one up. Whether such a pooler
+    shares sessions shows when somebody else is in a transaction: on ours, or by moving us to another one.
+    """
+    import asyncpg
+
+    asked = "SELECT pg_backend_pid()"
+    with translated(url):
+        try:
+            async with pool.acquire(timeout=_CONNECT) as one:
+                process = await one.fetchval(asked)
+                if process == one.get_server_pid():
+                    return True
+                async with pool.acquire(timeout=_CONNECT) as other, other.transaction():
+                    theirs, ours = await other.fetchval(asked), await one.fetchval(asked)
+                    return bool(process == ours != theirs)
+        except (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError):
+            return False  # it was prepared by somebody else, or in another session
 
 
 def url_without_password(url: str) -> str:

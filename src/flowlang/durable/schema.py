@@ -41,6 +41,7 @@ TABLES = (
         owner TEXT,
         token TEXT,
         takeovers INTEGER NOT NULL DEFAULT 0,
+        refused INTEGER NOT NULL DEFAULT 0,
         attempt INTEGER NOT NULL DEFAULT 0,
         cancel INTEGER NOT NULL DEFAULT 0,
         waits_for TEXT,
@@ -54,8 +55,13 @@ TABLES = (
         reason TEXT
     )""",
     "CREATE UNIQUE INDEX IF NOT EXISTS flowlang_runs_dedup ON flowlang_runs (queue, dedup) WHERE dedup IS NOT NULL",
-    """CREATE INDEX IF NOT EXISTS flowlang_runs_due ON flowlang_runs (queue, priority, due_at)
+    # Which run is next, and when the next one is due.
+    """CREATE INDEX IF NOT EXISTS flowlang_runs_next ON flowlang_runs (queue, priority DESC, due_at)
         WHERE state IN ('queued', 'waiting')""",
+    """CREATE INDEX IF NOT EXISTS flowlang_runs_due ON flowlang_runs (queue, due_at)
+        WHERE state IN ('queued', 'waiting')""",
+    # How many have begun lately, for the rates of queues.
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_begun ON flowlang_runs (queue, started_at) WHERE started_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_owner ON flowlang_runs (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_gate ON flowlang_runs (gate) WHERE gate IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_created ON flowlang_runs (created_at)",

@@ -175,7 +175,8 @@ class Store:
         A signal, or a request to cancel it, that came meanwhile makes it due at once.
         """
         changed = await self.database.execute(
-            """UPDATE flowlang_runs SET state = :state, owner = NULL, token = NULL, waits_for = :waits_for::text,
+            """UPDATE flowlang_runs SET state = :state, owner = NULL, token = NULL, refused = 0,
+                waits_for = :waits_for::text,
                 due_at = CASE WHEN cancel = 1 OR (:waits_for::text IS NOT NULL AND EXISTS (
                     SELECT 1 FROM flowlang_signals s WHERE s.run_id = flowlang_runs.id AND s.taken_by IS NULL
                         AND ' ' || :waits_for::text || ' ' LIKE '% ' || s.name || ' %'))

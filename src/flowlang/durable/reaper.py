@@ -1,0 +1,51 @@
+"""Taking over: the runs of processes that are dead go back to their queues, so that others go on with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from flowlang.durable.executors import dead_executors, forget, lives
+from flowlang.durable.records import StoredRun, failure_record, run_of
+from flowlang.durable.store import Store
+from flowlang.exceptions import Failure
+
+_LOG = logging.getLogger("flowlang.worker")
+PARK_AFTER = 5  # workers that were lost while they ran it
+
+# A run that somebody wants to stop goes on however often it was taken over, so that its clean-up runs.
+_TAKE_BACK = """UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers = takeovers + 1, due_at = {now},
+        waits_for = NULL,
+        state = CASE WHEN durable = 0 THEN 'failed' WHEN takeovers + 1 >= :most::int AND cancel = 0 THEN 'parked'
+            ELSE 'queued' END,
+        ended_at = CASE WHEN durable = 0 THEN {now} ELSE ended_at END,
+        error = CASE WHEN durable = 0 THEN :lost ELSE error END,
+        reason = CASE WHEN durable = 1 AND takeovers + 1 >= :most::int AND cancel = 0 THEN :reason ELSE reason END
+    WHERE owner = :dead RETURNING *"""
+
+
+async def reap(store: Store, park_after: int = PARK_AFTER) -> list[StoredRun]:
+    """The runs that were taken back from dead processes; one that has lost so many is parked. A run that was only
+    recorded cannot go on: it has failed."""
+    taken: list[StoredRun] = []
+    for dead in await dead_executors(store):
+        taken += await _reaped(store, dead, park_after)
+    return taken
+
+
+async def _reaped(store: Store, dead: str, park_after: int) -> list[StoredRun]:
+    lost = Failure("internal", "the process that ran it was lost, and it was not durable")
+    async with store.database.transaction() as tx:
+        await tx.lock(f"executor:{dead}")
+        rows = await tx.fetch(
+            _TAKE_BACK, dead=dead, most=park_after, lost=json.dumps(failure_record(lost)),
+            reason=f"{park_after} workers were lost while they ran it: look why, then `flowlang runs resume` it",
+        )  # fmt: skip
+    runs = [run_of(row) for row in rows]
+    for run in runs:
+        _LOG.warning("run %s of `%s` was taken from a worker that was lost: %s", run.id, run.flow, run.state)
+    for topic in dict.fromkeys([f"queue:{run.queue}" for run in runs] + [f"run:{run.id}" for run in runs]):
+        await store.database.notify(topic)
+    if not await lives(store, dead):
+        await forget(store, dead)
+    return runs
