@@ -140,4 +140,15 @@ async def remove_queue(name: str, store: Store | str | None = None) -> bool:
         return await remove_limits(own, name)
 
 
-__all__ = ["Limits", "Settings", "queues", "remove_queue", "result_of", "set_queue", "submit", "work"]
+__all__ = [
+    "Limits",
+    "Settings",
+    "StoredRun",
+    "Worker",
+    "queues",
+    "remove_queue",
+    "result_of",
+    "set_queue",
+    "submit",
+    "work",
+]

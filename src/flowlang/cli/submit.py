@@ -12,7 +12,7 @@ from flowlang.cli.output import err, out
 from flowlang.cli.stored import STORE
 
 if TYPE_CHECKING:
-    from flowlang.durable.records import StoredRun
+    from flowlang.workers import StoredRun
 
 
 def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:

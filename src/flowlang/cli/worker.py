@@ -13,7 +13,7 @@ from flowlang.cli.stored import STORE
 from flowlang.cli.submit import duration
 
 if TYPE_CHECKING:
-    from flowlang.durable.worker import Settings, Worker
+    from flowlang.workers import Settings, Worker
 
 _DRAINING = "stopping: runs under way may end; once more to leave at once"
 
@@ -69,7 +69,7 @@ def worker(
     SIGTERM, and Ctrl-C: claims nothing more, and lets runs end; those that do not go on elsewhere.
     """
     from flowlang.cli.run import invalid, tell
-    from flowlang.durable.worker import Settings
+    from flowlang.workers import Settings
 
     secrets, problems = secrets_of(secrets_file) if secrets_file is not None else ({}, [])
     if problems:

@@ -61,7 +61,7 @@ class Executor:
     async def check(self) -> bool:
         """Whether the lock is still held, by asking: a line that is cut says nothing by itself."""
         if self._session is None or self._session.is_closed():
-            return self._file is not None
+            return self._path is not None and self._file is not None and _same(self._path, self._file)
         try:
             await self._session.execute("SELECT 1", timeout=_ANSWER)
         except Exception:  # noqa: BLE001 - whatever it is, the session is of no use any more
@@ -80,7 +80,7 @@ class Executor:
             if self._file is not None:
                 os.close(self._file)
                 assert self._path is not None
-                os.unlink(self._path)
+                _unlinked(self._path)
                 self._file = None
             if self._session is not None:
                 await self._session.close(timeout=2.0)
@@ -144,16 +144,28 @@ async def forget(store: Store, executor: str) -> None:
         id=executor,
     )
     if isinstance(store.database, SqliteDatabase):
-        try:
-            os.unlink(_lock_file(store.database, executor))
-        except FileNotFoundError:
-            return
+        _unlinked(_lock_file(store.database, executor))
 
 
 def _lock_file(database: SqliteDatabase, executor: str) -> str:
     folder = database.path + ".locks"
     os.makedirs(folder, mode=0o700, exist_ok=True)
     return os.path.join(folder, executor)
+
+
+def _same(path: str, file: int) -> bool:
+    """Whether the file at `path` is the one that is open as `file`."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _unlinked(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _locked(file: int) -> bool:

@@ -25,7 +25,8 @@ def stored(name: str, file: str, texts: Mapping[str, str]) -> StoredFlow:
     kept = {path: "" if path.endswith(_PYTHON) else text for path, text in sorted(texts.items())}
     entry = os.path.abspath(file)
     base = os.path.dirname(entry)
-    shape = {os.path.relpath(path, base): text for path, text in kept.items()}
+    # A flow is the same wherever it lies, but for the Python files: a link leads to those of one place.
+    shape = {os.path.relpath(path, base): path if path.endswith(_PYTHON) else text for path, text in kept.items()}
     shape[""] = os.path.basename(entry)
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
     return StoredFlow(digest, name, entry, kept)

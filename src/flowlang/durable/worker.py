@@ -65,6 +65,7 @@ class Worker:
         self._crowd, self._counted_until = 1, 0.0  # how many workers there are
         self._awake = asyncio.Event()
         self._stopping = False
+        self._lost = False  # this worker's lock: nothing is claimed without it
 
     def stop(self) -> None:
         """Claim nothing more. Runs under way may end within the grace."""
@@ -99,7 +100,7 @@ class Worker:
         claimed = 0
         await self._put_back_refused()
         limits = await self._known_limits()
-        for queue in self.settings.queues:
+        for queue in self.settings.queues if self.host.executor.alive and not self._lost else ():
             room = self._room(queue, limits.get(queue))
             if room > 0 and not self._stopping:
                 runs = await claim(self.store, self.host.executor.id, queue, room, limits.get(queue))
@@ -148,12 +149,21 @@ class Worker:
 
     async def _start(self, record: StoredRun) -> None:
         try:
+            await self._end_earlier_life(record)
             run = await self._begin(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, this run goes back and the others go on
             known = isinstance(error, FlowLangError)
             self._refuse(record, str(error) if known else f"its worker failed to begin it: {error!r}")
             return
         self.host.start(run).add_done_callback(lambda task: self._over(record, task))
+
+    async def _end_earlier_life(self, record: StoredRun) -> None:
+        """A run that was taken from this very worker, and came back before it has noticed."""
+        if record.id in self.host.running:
+            run, task = self.host.running[record.id]
+            run.abandon(Left("lost", "it was taken over"))
+            await asyncio.wait([task])
+            self._queue_of[record.id] = record.queue
 
     def _refuse(self, record: StoredRun, reason: str) -> None:
         del self._queue_of[record.id]
@@ -230,11 +240,14 @@ class Worker:
                 _LOG.warning("%s", error)
 
     async def _begin_anew(self) -> None:
-        _LOG.warning("this worker's session with the store was lost: its runs stop here, and go on from the store")
+        if not self._lost:
+            _LOG.warning("this worker's session with the store was lost: its runs stop here, and go on from the store")
+        self._lost = True
+        await self.host.abandon_all(Left("released", "its worker had lost its session with the store"))
         old, new = self.host.executor, Executor(self.store)
         await new.open()
-        self.host.executor = new
-        await self.host.abandon_all(Left("released", "its worker had lost its session with the store"))
+        self.host.executor, self._lost = new, False
+        self._awake.set()
         await old.close()
 
     async def _strays(self, before: frozenset[str]) -> frozenset[str]:

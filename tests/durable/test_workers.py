@@ -1,0 +1,214 @@
+"""Workers: processes that execute what is submitted, and what happens when they are killed, frozen, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from tests.durable.workers import freeze, holding_flow, lines, lose_lock, reached, until, worker
+
+from flowlang import workers
+from flowlang.cli.app import serve
+from flowlang.durable import worker as durable_worker
+from flowlang.durable.records import StoredRun
+from flowlang.durable.store import Store, open_store
+from flowlang.durable.worker import Settings, Worker
+
+
+async def test_a_killed_workers_run_goes_on_in_another(store: Store, store_url: str, tmp_path: Path) -> None:
+    """No step whose end is recorded is done again, and the takeover is counted."""
+    flow = holding_flow(tmp_path)
+    with worker(store_url) as first:
+        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        await until(lambda: lines(tmp_path / "holding") == [str(first.pid)])
+        with worker(store_url) as second:
+            first.send(signal.SIGKILL)
+            await until(lambda: lines(tmp_path / "holding") == [str(first.pid), str(second.pid)])
+            (tmp_path / "go").touch()
+            result = await workers.result_of(run.id, store=store)
+    assert result.succeeded
+    assert lines(tmp_path / "notes") == ["one", "two"]
+    over = await store.run(run.id)
+    assert over is not None
+    assert over.takeovers == 1
+
+
+async def test_a_frozen_worker_that_wakes_up_writes_nothing(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Its run was taken over meanwhile; it finds out before it does the next step, and works on for others."""
+    flow = holding_flow(tmp_path)
+    with worker(store_url) as first:
+        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        await until(lambda: lines(tmp_path / "holding") == [str(first.pid)])
+        owner = await store.run(run.id)
+        assert owner is not None
+        assert owner.owner is not None
+        freeze(first, store)
+        with worker(store_url, "--grace", "0s") as second:
+            await lose_lock(store, owner.owner)
+            await until(lambda: lines(tmp_path / "holding") == [str(first.pid), str(second.pid)])
+            (tmp_path / "go").touch()
+            assert (await workers.result_of(run.id, store=store)).succeeded
+            journal = await store.steps(run.id)
+            second.send(signal.SIGTERM)
+            assert second.ended() == 0
+        first.send(signal.SIGCONT)
+        again = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        assert (await workers.result_of(again.id, store=store)).succeeded
+        first.send(signal.SIGTERM)
+        assert first.ended() == 0
+    assert lines(tmp_path / "notes") == ["one", "two", "one", "two"]
+    assert await store.steps(run.id) == journal
+
+
+async def test_a_stopped_worker_gives_back_what_does_not_end(store: Store, store_url: str, tmp_path: Path) -> None:
+    """After its grace; that is no takeover, and nothing is recorded as cancelled."""
+    flow = holding_flow(tmp_path)
+    with worker(store_url, "--grace", "0s") as only:
+        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        await until(lambda: lines(tmp_path / "holding"))
+        only.send(signal.SIGTERM)
+        assert only.ended() == 0
+    left = await store.run(run.id)
+    assert left is not None
+    assert (left.state, left.takeovers, left.owner) == ("queued", 0, None)
+    assert [step.state for step in await store.steps(run.id)] == ["succeeded", "started"]
+
+
+class Serving:
+    """A worker in this process."""
+
+    def __init__(self, store: Store, **settings: object) -> None:
+        made = Settings({"default": None}, **settings)  # type: ignore[arg-type]
+        self.task = asyncio.create_task(workers.work(made, store=store, env={}, ready=self._ready))
+        self.worker: Worker | None = None
+
+    def _ready(self, worker: Worker) -> None:
+        self.worker = worker
+
+    async def __aenter__(self) -> Worker:
+        await until(lambda: self.worker is not None or self.task.done())
+        assert self.worker is not None, self.task.result()
+        return self.worker
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self.worker is not None
+        self.worker.stop()
+        await self.task
+
+
+async def test_a_stopped_worker_claims_nothing_and_lets_runs_end(store: Store, tmp_path: Path) -> None:
+    """What is submitted meanwhile stays for others."""
+    flow = holding_flow(tmp_path)
+    async with Serving(store) as serving:
+        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        await until(lambda: lines(tmp_path / "holding"))
+        serving.stop()
+        late = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        (tmp_path / "go").touch()
+    assert (await reached(store, run.id, "succeeded")).takeovers == 0
+    assert (await reached(store, late.id, "queued")).started_at is None
+
+
+async def test_a_worker_that_lost_its_lock_begins_anew(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs stop and go on, here or elsewhere, and are done once."""
+    monkeypatch.setattr(durable_worker, "_CHECK", 0.0)
+    flow = holding_flow(tmp_path)
+    async with Serving(store) as serving:
+        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
+        await until(lambda: lines(tmp_path / "holding"))
+        before = serving.host.executor.id
+        await lose_lock(store, before)
+        await until(lambda: len(lines(tmp_path / "holding")) >= 2 and serving.host.executor.id != before)
+        (tmp_path / "go").touch()
+        assert (await workers.result_of(run.id, store=store)).succeeded
+    assert lines(tmp_path / "notes") == ["one", "two"]
+
+
+async def test_a_run_that_waits_long_gives_its_place_to_others(store: Store, tmp_path: Path) -> None:
+    """And comes back when it is signalled."""
+    (tmp_path / "ask.yaml").write_text(
+        "flow: ask\nsteps:\n  - id: asked\n    wait: {signal: answer}\n  - log: got it\n"
+        "outputs:\n  - {name: it, value: '${asked.payload}'}\n"
+    )
+    (tmp_path / "other.yaml").write_text("flow: other\nsteps:\n  - log: hello\n")
+    async with Serving(store, concurrency=1):
+        run = await workers.submit(tmp_path / "ask.yaml", store=store)
+        assert (await reached(store, run.id, "waiting")).owner is None
+        other = await workers.submit(tmp_path / "other.yaml", store=store)
+        assert (await workers.result_of(other.id, store=store)).succeeded
+        await store.signal(run.id, "answer", '"yes"')
+        result = await workers.result_of(run.id, store=store)
+    assert result.outputs == {"it": "yes"}
+
+
+async def test_a_run_that_cannot_begin_here_is_put_back_with_its_reason(store: Store, tmp_path: Path) -> None:
+    """A missing secret: it stays queued, for a worker that has it."""
+    (tmp_path / "f.yaml").write_text(
+        'flow: f\nconnections:\n  api: {type: http, base_url: "http://127.0.0.1:1", '
+        'headers: {token: "${secrets.TOKEN}"}}\nsteps:\n  - http_get: {connection: api, path: /}\n'
+    )
+    async with Serving(store):
+        run = await workers.submit(tmp_path / "f.yaml", store=store)
+        async with asyncio.timeout(60):
+            while True:
+                record = await store.run(run.id)
+                assert record is not None
+                if record.reason is not None:
+                    break
+                await asyncio.sleep(0.02)
+    assert record.state == "queued"
+    assert "`TOKEN`" in record.reason
+    assert record.due_at > record.created_at
+
+
+def test_the_commands(store_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """submit checks first, tells the id, and finds a run of the same key; queue sets limits and shows what is there."""
+    flow = str(holding_flow(tmp_path))
+
+    def said(*words: str, code: int = 0) -> str:
+        assert serve([*words, "--store", store_url]) == code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    async def stored(run_id: str) -> StoredRun | None:
+        async with await open_store(store_url) as store:
+            return await store.run(run_id)
+
+    assert said("submit", flow, code=2) == "", "an input is missing"
+    given = ("-i", f"folder={tmp_path}", "--dedup", "k", "--queue", "mail")
+    run_id = said("submit", flow, *given, "--priority", "3", "--delay", "5m").strip()
+    run = asyncio.run(stored(run_id))
+    assert run is not None
+    assert (run.queue, run.priority, run.dedup) == ("mail", 3, "k")
+    assert round(run.due_at - run.created_at) == 300
+    told = json.loads(said("submit", flow, *given, "--json"))
+    assert told == {"run_id": run_id, "flow": "hold", "state": "queued", "queue": "mail", "new": False}
+    said("queue", "set", "mail", "--concurrency", "4", "--rate", "100/1m")
+    assert json.loads(said("queue", "list", "--json")) == {
+        "mail": {
+            "concurrency": 4, "worker_concurrency": None, "rate": 100, "period": 60.0, "runs": {"queued": 1},
+        }
+    }  # fmt: skip
+    said("queue", "remove", "mail")
+    assert said("queue", "list") == "mail: 1 queued\n"
+
+
+async def test_copies_of_a_flow_have_python_files_of_their_own(store: Store, tmp_path: Path) -> None:
+    """The same text in another folder: what is run are the files beside it."""
+    outputs = []
+    async with Serving(store):
+        for name in ("left", "right"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "tasks.py").write_text(f"def where():\n    return {{'it': '{name}'}}\n")
+            flow = tmp_path / name / "f.yaml"
+            flow.write_text(
+                "flow: f\ntasks: [tasks.py]\nsteps:\n  - where: {id: asked}\n"
+                "outputs:\n  - {name: it, value: '${asked.it}'}\n"
+            )
+            run = await workers.submit(flow, store=store)
+            outputs.append((await workers.result_of(run.id, store=store)).outputs["it"])
+    assert outputs == ["left", "right"]
