@@ -203,7 +203,8 @@ async def test_copies_of_a_flow_have_python_files_of_their_own(store: Store, tmp
     async with Serving(store):
         for name in ("left", "right"):
             (tmp_path / name).mkdir()
-            (tmp_path / name / "tasks.py").write_text(f"def where():\n    return {{'it': '{name}'}}\n")
+            task = f"import flowlang\n@flowlang.task\ndef where():\n    return {{'it': '{name}'}}\n"
+            (tmp_path / name / "tasks.py").write_text(task)
             flow = tmp_path / name / "f.yaml"
             flow.write_text(
                 "flow: f\ntasks: [tasks.py]\nsteps:\n  - where: {id: asked}\n"
