@@ -56,6 +56,8 @@ def test_the_plan_says_of_each_step_whether_it_may_run_again(step: str, expected
     call = planned.body if isinstance(planned, Modified) else planned
     assert isinstance(call, Call)
     assert call.rerun is expected
+    writes = "RETURNING" in step or "DELETE" in step
+    assert not (writes and checked.plan.operations[call.operation].spec.effect == "read")
     if isinstance(planned, Modified):
         assert planned.repeatable is expected
 

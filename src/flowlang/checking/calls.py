@@ -76,7 +76,7 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
         service = replace(service, retry=policy)
     planned = Call(
         site=site,
-        operation=_operation(checker, known, name_, once=step.modifiers.exactly_once),
+        operation=_operation(checker, known, spec, name_, once=step.modifiers.exactly_once),
         arguments=compiler.function(in_dict(arguments), site.path),
         slot=slot,
         timeout=attempt_limit(checker, step, retry),
@@ -90,15 +90,16 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     return Walked(planned, outputs, slot, service=service)
 
 
-def _operation(checker: Checker, known: Known, connection: str | None, *, once: bool) -> int:
-    """The place of the operation in the plan; the same task on the same connection has one place."""
-    shared = connection in checker.transactions and "connection" in known.spec.injects
-    key = (known.spec.name, connection, shared, once)
+def _operation(checker: Checker, known: Known, spec: TaskSpec, connection: str | None, *, once: bool) -> int:
+    """The place of the operation in the plan; the same task on the same connection has one place, and where it writes
+    by its statement another one. `spec` is what the step makes of the known task."""
+    shared = connection in checker.transactions and "connection" in spec.injects
+    key = (spec.name, connection, shared, once, spec.effect)
     place = checker.operation_places.get(key)
     if place is None:
         place = checker.operation_places[key] = len(checker.operations)
         number = checker.connection_places[connection] if connection is not None else None
-        checker.operations.append(Operation(known.spec, number, connection, known.function, known.source, shared, once))
+        checker.operations.append(Operation(spec, number, connection, known.function, known.source, shared, once))
     return place
 
 

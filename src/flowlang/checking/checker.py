@@ -110,7 +110,7 @@ class Checker:
         self._count = {True: 0, False: 0}  # errors, and the rest
         self.unparsed = False  # the document has errors: what it holds is checked, and nothing is compiled
         self.operations: list[Operation] = []
-        self.operation_places: dict[tuple[str, str | None, bool, bool], int] = {}
+        self.operation_places: dict[tuple[str, str | None, bool, bool, str | None], int] = {}
         self.given_secrets: set[str] = set()  # connections whose tasks are given secrets
         self.transactions: dict[str, Span] = {}  # connections that are in a transaction here, and where it begins
         self.once: set[str] = set()  # those of them with a step in their transaction that is done exactly once
