@@ -72,15 +72,12 @@ class Host:
 
     async def attend(self) -> None:
         """Until cancelled: hand on requests to cancel, and keep the history of what is under way up to date."""
-        asked: set[str] = set()
         while True:
             await self.store.database.wait([f"run:{each}" for each in self.running], LOOK)
             try:
                 for run_id in await self.store.to_cancel(self.executor.id):
-                    if run_id in self.running and run_id not in asked:
-                        asked.add(run_id)
-                        self.running[run_id][0].cancel()
-                asked &= set(self.running)
+                    if run_id in self.running:
+                        self.running[run_id][0].asked_to_cancel()
             except StoreError as error:
                 _LOG.warning("%s", error)
                 await asyncio.sleep(LOOK)

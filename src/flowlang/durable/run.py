@@ -66,7 +66,7 @@ class DurableRun(Run):
         self.busy = 0  # operations under way; with none of them all that is left is to wait
         self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open
         self._waits: list[tuple[float, str | None]] = []
-        self._cancel_wanted = record.cancel
+        self._cancel_wanted = self._asked = record.cancel
         self._replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
         began = record.started_at if record.started_at is not None else record.created_at
         self.started_at = datetime.fromtimestamp(began, UTC)
@@ -90,6 +90,12 @@ class DurableRun(Run):
             self._cancel_wanted = True
         else:
             super().cancel()
+
+    def asked_to_cancel(self) -> None:
+        """Somebody asked the store to stop it. To ask again changes nothing."""
+        if not self._asked:
+            self._asked = True
+            self.cancel()
 
     def admit(self) -> None:
         """Before anything new is done. Raises `CancelledError` when nothing new is to be done any more."""
