@@ -46,14 +46,14 @@ class DurableFiber(Fiber):
         run, planned = self.run, self.activation.plan.operations[step.operation]
         spec = planned.spec
         if spec.effect == "none" or spec.streams:
-            run.admit()
+            await run.admit()
             return await operation.call(self, path, kwargs)
         journal = run.journal
         place = journal.place(path)
         known = journal.known.pop(place, None)
         if known is not None and known.state != "started":
             return await self._replayed(known, step)
-        run.admit()
+        await run.admit()
         if known is not None and not step.rerun:
             await run.stop_for_attention(path, known)
         began, name = run.clock.time(), spec.name
@@ -128,7 +128,7 @@ class DurableFiber(Fiber):
         if known is not None and known.state == "failed":
             assert known.outcome is not None
             raise StepError(failure_of(decode(run.store.sealer.open(known.outcome))))
-        run.admit()
+        await run.admit()
         if known is not None:
             await run.stop_for_attention(path, known)
         began = run.clock.time()
@@ -189,7 +189,7 @@ class DurableFiber(Fiber):
         known = run.journal.known.pop(place, None)
         if known is not None and known.outcome is not None:
             return float(known.outcome)
-        run.admit()
+        await run.admit()
         now = run.clock.time()
         run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(now + seconds), now, now))
         await run.commit()

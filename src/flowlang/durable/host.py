@@ -83,15 +83,8 @@ class Host:
                 await asyncio.sleep(LOOK)
             for run, _ in list(self.running.values()):
                 if run.journal.told and not run.abandoned:
-                    await self._flush(run)
-
-    async def _flush(self, run: DurableRun) -> None:
-        try:
-            run.journal.flush = True
-            await run.commit()
-        except asyncio.CancelledError:
-            if not run.abandoned:
-                raise
+                    run.journal.flush = True
+                    await run.committed()
 
     async def abandon_all(self, left: Left) -> None:
         """Stop every run where it is; they go on elsewhere."""

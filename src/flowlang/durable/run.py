@@ -18,7 +18,7 @@ from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.engine.run import Conclusion, Run
 from flowlang.engine.steps import hidden
-from flowlang.exceptions import StoreError, StoreUnavailable
+from flowlang.exceptions import StoreError
 from flowlang.plan import Plan
 from flowlang.records import frozen
 from flowlang.tasks.values import Sql
@@ -97,7 +97,7 @@ class DurableRun(Run):
             self._asked = True
             self.cancel()
 
-    def admit(self) -> None:
+    async def admit(self) -> None:
         """Before anything new is done. Raises `CancelledError` when nothing new is to be done any more."""
         if self.abandoned:
             raise asyncio.CancelledError
@@ -105,27 +105,30 @@ class DurableRun(Run):
         if self._cancel_wanted:
             self._cancel_wanted = False
             super().cancel()
-            raise asyncio.CancelledError
+            await _the_end()
 
     async def stop_for_attention(self, path: str, step: StoredStep) -> None:
         """Whether the operation was done in an earlier life is unknown, and it is not one to do twice."""
         detail = f"`{step.operation}` had begun when its worker was lost: whether it was done is unknown"
         self.abandon(Left("attention", detail, path))
-        raise asyncio.CancelledError
+        await _the_end()
 
     async def commit(self) -> None:
         """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""
+        if not await self.committed():
+            await _the_end()
+
+    async def committed(self) -> bool:
+        """Commit the journal; False when that cannot be done, and the run was abandoned for it."""
         try:
             await self.journal.commit()
         except Lost:
             self.abandon(Left("lost", "another worker has taken it over"))
-            raise asyncio.CancelledError from None
-        except StoreUnavailable as error:
-            self.abandon(Left("store", str(error)))
-            raise asyncio.CancelledError from None
+            return False
         except StoreError as error:
             self.abandon(Left("store", str(error)))
-            raise asyncio.CancelledError from None
+            return False
+        return True
 
     # ------------------------------------------------------------ waiting
 
@@ -134,7 +137,7 @@ class DurableRun(Run):
         entry = (moment, None)
         self._waits.append(entry)
         try:
-            self.admit()
+            await self.admit()
             while (rest := moment - self.clock.time()) > 0:
                 await self.clock.sleep(min(rest, LINGER))
                 self._maybe_leave()
@@ -147,13 +150,13 @@ class DurableRun(Run):
         self._waits.append(entry)
         try:
             while True:
-                self.admit()
+                await self.admit()
                 await self.commit()
                 try:
                     taken = await self.store.take_signal(self.record, name, asked)
                 except Lost:
                     self.abandon(Left("lost", "another worker has taken it over"))
-                    raise asyncio.CancelledError from None
+                    await _the_end()
                 if taken is not None:
                     return taken
                 rest = entry[0] - self.clock.time()
@@ -208,6 +211,11 @@ class DurableRun(Run):
         if self.abandoned:
             self.emit = None
         return super()._result(conclusion, duration)
+
+
+async def _the_end() -> None:
+    """Wait for the cancellation that is on its way: who raised it here would meet it once more at the next turn."""
+    await asyncio.get_running_loop().create_future()
 
 
 def _bare(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
