@@ -69,13 +69,25 @@ async def execute(run: DurableRun) -> Outcome:
         outputs = "{}"
     try:
         await run.journal.flushed()
-        if not await store.finish(
-            record, result.status, outputs=outputs, error=_clean(run, result.failure), reason=result.reason
-        ):
+        if not await _finished(run, result, outputs):
             return Left("lost", "another worker has taken it over")
     except Exception as error:  # noqa: BLE001 - told as what it is: the run is over, and its end is not recorded
         return Left("store", f"the end of the run could not be recorded: {error}")
     return result
+
+
+async def _finished(run: DurableRun, result: RunResult, outputs: str) -> bool:
+    """Record the end. When the answer to that was lost, and it is asked again, it is there already."""
+    store, record = run.store, run.record
+
+    async def ask() -> bool:
+        error = _clean(run, result.failure)
+        if await store.finish(record, result.status, outputs=outputs, error=error, reason=result.reason):
+            return True
+        known = await store.run(record.id)
+        return known is not None and known.state == result.status and known.takeovers == record.takeovers
+
+    return await run.journal.writer.persistently(ask)
 
 
 def _clean(run: DurableRun, failure: Failure | None) -> Failure | None:

@@ -73,8 +73,8 @@ class Host:
     async def attend(self) -> None:
         """Until cancelled: hand on requests to cancel, and keep the history of what is under way up to date."""
         while True:
-            await self.store.database.wait([f"run:{each}" for each in self.running], LOOK)
             try:
+                await self.store.database.wait([f"run:{each}" for each in self.running], LOOK)
                 for run_id in await self.store.to_cancel(self.executor.id):
                     if run_id in self.running:
                         self.running[run_id][0].asked_to_cancel()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
@@ -21,6 +21,7 @@ from flowlang.exceptions import StoreUnavailable
 
 _LOG = logging.getLogger("flowlang.durable")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
+T = TypeVar("T")
 _MANY = 500  # events
 _LONGEST = 64 * 1024  # characters
 Place = tuple[str, int]
@@ -50,7 +51,7 @@ class Journal:
         self.told: list[Event] = []
         self.flush = False  # whether the next commit takes the events along
         self.seq = seq
-        self._writer = writer
+        self.writer = writer
         self._calls: dict[str, int] = {}
         self.alone = True  # whether one operation at most is under way
 
@@ -80,7 +81,7 @@ class Journal:
         """Whatever is pending is in the store when this returns. Raises `Lost`, and `StoreUnavailable` when the store
         could not be written for as long as anybody would wait."""
         if self.pending or (self.told and self.flush):
-            await self._writer.commit(self)
+            await self.writer.commit(self)
 
     async def flushed(self) -> None:
         """As `commit`, with the events."""
@@ -121,7 +122,7 @@ class Writer:
     async def _at_once(self, journal: Journal, database: SqliteDatabase) -> None:
         """Without a turn of the event loop in between: nobody else has anything to write."""
         part = (journal, *journal.taken())
-        if journal.run.id in await self._persistently([part]):
+        if journal.run.id in await self.persistently(lambda: self._write([part])):
             raise Lost(journal.run.id)
 
     async def _work(self) -> None:
@@ -136,7 +137,7 @@ class Writer:
     async def _batch(self, asked: dict[Journal, asyncio.Future[None]]) -> None:
         parts = [(journal, *journal.taken()) for journal in asked]
         try:
-            lost = await self._persistently(parts)
+            lost = await self.persistently(lambda: self._write(parts))
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits, and they raise it
             for future in asked.values():
                 if not future.done():
@@ -152,13 +153,14 @@ class Writer:
             else:
                 future.set_result(None)
 
-    async def _persistently(self, parts: Sequence[Any]) -> set[str]:
-        """Write, again and again while the store does not answer: all of it may be there already, which is no harm."""
+    async def persistently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` gives, asked again and again while the store does not answer. It must do no harm when it was done
+        already. Raises `StoreUnavailable` when the patience ends."""
         loop = asyncio.get_running_loop()
         began, pause = loop.time(), _FIRST_PAUSE
         while True:
             try:
-                return await self._write(parts)
+                return await ask()
             except StoreUnavailable as error:
                 if loop.time() - began + pause > self.patience:
                     raise

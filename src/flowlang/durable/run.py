@@ -147,13 +147,17 @@ class DurableRun(Run):
     async def wait_for_signal(self, name: str, asked: StoredStep, until: float | None) -> StoredStep | None:
         """The journal entry of the signal that was taken, None when `until` passed without one."""
         entry = (until if until is not None else float("inf"), name)
+        writer, database = self.journal.writer, self.store.database
         self._waits.append(entry)
         try:
             while True:
                 await self.admit()
                 await self.commit()
                 try:
-                    taken = await self.store.take_signal(self.record, name, asked)
+                    taken = await writer.persistently(lambda: self.store.take_signal(self.record, name, asked))
+                except StoreError as error:
+                    self.abandon(Left("store", str(error)))
+                    await _the_end()
                 except Lost:
                     self.abandon(Left("lost", "another worker has taken it over"))
                     await _the_end()
@@ -162,7 +166,7 @@ class DurableRun(Run):
                 rest = entry[0] - self.clock.time()
                 if rest <= 0:
                     return None
-                await self.store.database.wait([f"signal:{self.run_id}"], min(rest, _LOOK))
+                await writer.persistently(lambda: database.wait([f"signal:{self.run_id}"], min(rest, _LOOK)))
                 self._maybe_leave()
         finally:
             self._waits.remove(entry)

@@ -263,14 +263,15 @@ class Store:
         same transaction; None when there is none. Raises `Lost`."""
         async with self.database.transaction() as tx:
             await owned(tx, run)
-            rows = await tx.fetch(
-                """SELECT id, payload FROM flowlang_signals WHERE run_id = :run AND name = :name AND taken_by IS NULL
-                ORDER BY id LIMIT 1 FOR UPDATE""",
-                run=run.id, name=name,
+            taken = f"{step.path}#{step.nth}"
+            rows = await tx.fetch(  # what it took when the answer was lost, or else the first that is free
+                """SELECT id, payload FROM flowlang_signals
+                WHERE run_id = :run AND name = :name AND (taken_by IS NULL OR taken_by = :taken)
+                ORDER BY CASE WHEN taken_by IS NULL THEN 1 ELSE 0 END, id LIMIT 1 FOR UPDATE""",
+                run=run.id, name=name, taken=taken,
             )  # fmt: skip
             if not rows:
                 return None
-            taken = f"{step.path}#{step.nth}"
             await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
             kept = StoredStep(
                 step.path,
