@@ -49,7 +49,7 @@ async def stopped(store: Store, path: str, tmp_path: Path, at: str, **options: A
         handle = await runs.begin(host, api.load(path), files_root=str(tmp_path), **options)
 
         async def there() -> bool:
-            return any(each.path == at for each in await store.steps(handle.run_id))
+            return any(each.path == at and each.state != "started" for each in await store.steps(handle.run_id))
 
         await until(there)
         return handle.run_id

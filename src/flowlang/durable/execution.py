@@ -56,7 +56,6 @@ def prepared(
 
 async def execute(run: DurableRun) -> Outcome:
     """Run to the end and record it; a `Left` when the run stopped before, which is recorded as well."""
-    store, record = run.store, run.record
     result = await run.execute()
     if run.left is not None:
         return await _leave(run, run.left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from flowlang.connections.errors import Classified
@@ -166,7 +167,7 @@ class DurableRun(Run):
                 rest = entry[0] - self.clock.time()
                 if rest <= 0:
                     return None
-                await writer.persistently(lambda: database.wait([f"signal:{self.run_id}"], min(rest, _LOOK)))
+                await writer.persistently(partial(database.wait, [f"signal:{self.run_id}"], min(rest, _LOOK)))
                 self._maybe_leave()
         finally:
             self._waits.remove(entry)
