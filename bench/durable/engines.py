@@ -86,5 +86,6 @@ TARGETS = (
     Target("a durable step on PostgreSQL, 1,000 side by side", SHARED, "parallel", "ms", 0.06),
     Target("a recorded step gone through again after `kill -9`, SQLite", FULL, "replay", "µs", 10),
     Target("a recorded step gone through again after `kill -9`, PostgreSQL", SHARED, "replay", "µs", 10),
-    Target("a killed worker's run goes on in another, PostgreSQL", SHARED, "takeover", "s", 2),
+    Target("a run of a worker that was killed is over in another one, SQLite", FULL, "takeover", "s", 2),
+    Target("a run of a worker that was killed is over in another one, PostgreSQL", SHARED, "takeover", "s", 2),
 )

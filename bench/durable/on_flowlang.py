@@ -15,17 +15,18 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import flowlang
 from durable import floors
-from durable.engine import Engine, main, process, script
+from durable.engine import Engine, main, process, script, until
 from durable.servers import DurablePostgres, running
-from durable.work import BRANCHES, PATIENCE, STEPS
+from durable.work import BRANCHES, PATIENCE, STEPS, timed
 from flowlang import runs
 
 TASKS = """
-import os, signal
+import asyncio, os, signal
 import flowlang
 from durable.work import result
 
@@ -34,12 +35,22 @@ async def step(number: int) -> dict:
     return result(number)
 
 @flowlang.task(effect="write", idempotent=True)
+async def hold(file: str) -> None:
+    try:
+        with open(file, "x") as mine:
+            mine.write(str(os.getpid()))
+    except FileExistsError:
+        return
+    await asyncio.sleep(600)
+
+@flowlang.task(effect="write", idempotent=True)
 async def die() -> None:
     if "BENCH_DIE" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 DIE = "BENCH_DIE"
 REPLAYED = (100, 1100)
+HELD = "flow: held\ntasks: [tasks.py]\nsteps:\n  - hold: {{file: {file}}}\n"
 
 
 def chain(steps: int, last: str = "") -> str:
@@ -60,7 +71,7 @@ class OnFlowLang(Engine):
 
     def __init__(self, folder: Path, variant: str) -> None:
         super().__init__(folder, variant)
-        self.has_workers = False
+        self.has_workers = variant != "memory" and find_spec("flowlang.workers") is not None
         self.times = {"memory": 100, "normal": 10}.get(variant, 1)
         self.flows: dict[str, flowlang.Flow] = {}
 
@@ -72,6 +83,7 @@ class OnFlowLang(Engine):
     @contextmanager
     def servers(self) -> Iterator[None]:
         (self.folder / "tasks.py").write_text(TASKS)
+        os.environ["XDG_DATA_HOME"] = str(self.folder / "data")  # where flows are laid out to be resumed
         with ExitStack() as stack:
             if self.variant == "postgres":
                 server = DurablePostgres(self.folder / "postgres")
@@ -83,8 +95,13 @@ class OnFlowLang(Engine):
 
     @contextmanager
     def worker(self, name: str) -> Iterator[None]:
-        words = [sys.executable, "-m", "flowlang", "worker", "--store", self.url]
-        with process(words, self.folder / f"{name}.log"):
+        words = [sys.executable, "-m", "flowlang", "worker", "--store", self.url, "--concurrency", "32"]
+        log, deadline = self.folder / f"{name}.log", time.monotonic() + PATIENCE
+        with process(words, log) as child:
+            while " serves " not in log.read_text():
+                if child.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the worker did not start:\n{log.read_text()[-2000:]}")
+                time.sleep(0.05)
             yield
 
     @asynccontextmanager
@@ -122,16 +139,41 @@ class OnFlowLang(Engine):
         succeeded(await ended)
 
     async def runs(self, count: int, steps: int) -> None:
-        raise NotImplementedError
+        await asyncio.gather(*(self.submit(chain(steps)) for _ in range(count)))
+        await until(self.idle)
+
+    async def submit(self, text: str) -> None:
+        from flowlang import workers
+
+        await workers.submit(self.flow(text), store=self.store)
+
+    async def idle(self) -> bool:
+        rows = await self.store.database.fetch("SELECT count(*) AS n, count(ended_at) AS over FROM flowlang_runs")
+        return bool(rows[0]["n"] == rows[0]["over"])
 
     # ---------------------------------------------------------------- after a crash
 
     async def more(self) -> Mapping[str, float]:
-        """Seconds to go through a recorded step again: what a thousand of them add to a run that is resumed."""
+        """Seconds to go through a recorded step again, which is what a thousand of them add to a run that is resumed;
+        and seconds from the kill of a worker to the end of its run in another."""
         if self.variant == "memory":
             return {}
         few, many = [await self.replay(steps) for steps in REPLAYED]
-        return {"replay": (many - few) / (REPLAYED[1] - REPLAYED[0])}
+        found = {"replay": (many - few) / (REPLAYED[1] - REPLAYED[0])}
+        return found | ({"takeover": await self.takeover()} if self.has_workers else {})
+
+    async def takeover(self) -> float:
+        held = self.folder / "held"
+
+        async def begun() -> bool:
+            return held.exists() and bool(held.read_text())
+
+        with self.worker("three"), self.worker("four"):
+            async with self.client():
+                await self.submit(HELD.format(file=held))
+                await until(begun)
+                os.kill(int(held.read_text()), signal.SIGKILL)
+                return await timed(until(self.idle))
 
     async def replay(self, steps: int) -> float:
         """Seconds from the claim of a killed run to its end. The plan of the flow is there: another run of it, that
