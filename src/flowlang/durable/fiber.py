@@ -62,7 +62,7 @@ class DurableFiber(Fiber):
             return await self._inside(place, operation, kwargs, step, inputs)
         if spec.effect != "read":
             journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
-            journal.alone = not run.busy
+            journal.alone = self.parent is None  # the branches of a `parallel` share a commit
             await run.commit()
             inputs = None  # they are there
         run.busy += 1

@@ -33,9 +33,9 @@ class Host:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.writer = Writer(store)
-        self.executor = Executor(store)
         self.running: dict[str, tuple[DurableRun, asyncio.Task[Outcome]]] = {}
+        self.writer = Writer(store, self.running)
+        self.executor = Executor(store)
 
     async def prepare(
         self,

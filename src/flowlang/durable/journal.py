@@ -53,7 +53,7 @@ class Journal:
         self.seq = seq
         self.writer = writer
         self._calls: dict[str, int] = {}
-        self.alone = True  # whether one operation at most is under way
+        self.alone = True  # whether the run has one line of execution only
 
     def place(self, path: str) -> Place:
         """Which call of `path` this is; the same in each life of the run, since one branch makes them all."""
@@ -103,13 +103,16 @@ class Writer:
 
     patience = 60.0  # seconds to try before a run is given up; its journal is whole, and it can be resumed
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, running: dict[str, Any] | None = None) -> None:
+        """`running`: the runs that are under way in this process, by their ids; several share their commits."""
         self.store = store
+        self._running = {} if running is None else running
         self._asked: dict[Journal, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, journal: Journal) -> None:
-        if journal.alone and self._task is None and isinstance(self.store.database, SqliteDatabase):
+        lone = journal.alone and len(self._running) <= 1 and self._task is None
+        if lone and isinstance(self.store.database, SqliteDatabase):
             await self._at_once(journal, self.store.database)
             return
         future = self._asked.get(journal)
