@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from flowlang import secretstore
-from flowlang.api import Flow, InvalidFlowError, RunHandle, invalid, load, read_text, refused_secrets, still
+from flowlang.api import Flow, InvalidFlowError, RunHandle, invalid, load, read_text, refused_secrets, start, still
 from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
@@ -29,6 +29,7 @@ from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
 from flowlang.durable.places import places
+from flowlang.durable.recorder import Recorder
 from flowlang.durable.records import StoredFlow, StoredRun
 from flowlang.durable.retention import Pruned, Retention
 from flowlang.durable.run import DurableRun, Left
@@ -41,6 +42,7 @@ from flowlang.events import Sink
 from flowlang.exceptions import Failure, StoreError
 from flowlang.history.listing import find
 from flowlang.history.tree import shown, static
+from flowlang.masking import MASK, Masker
 from flowlang.plan import Call, Plan, Step
 
 NO_KEY = code(
@@ -211,19 +213,26 @@ async def again(
     """The next life of a run that `host` owns. Raises `InvalidFlowError`, `StoreError`."""
     plan = plan_of(await host.store.flow(record.hash))
     environment = os.environ if env is None else env
-    given = dict(secrets or {})
+    known, missing = _secrets(record, plan, secrets or {}, environment)
+    if missing:
+        raise InvalidFlowError(missing[0].message, missing)
+    return await host.prepare(
+        record, plan, accept=_accepted, env=environment, secrets=known, sinks=on_event, leaves=leaves
+    )
+
+
+def _secrets(
+    record: StoredRun, plan: Plan, secrets: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[Mapping[str, str], list[Diagnostic]]:
+    """The secrets that a run reads, found where it found them before, and what is missing of them."""
+    given = dict(secrets)
     file = record.options.get("secrets_file")
     if file:
         try:
             given = {**secretstore.read_file(file), **given}
         except (OSError, ValueError) as error:
             raise StoreError(f"the secrets of run `{record.id}` cannot be read: {error}") from error
-    known, missing = refused_secrets(plan, given, environment)
-    if missing:
-        raise InvalidFlowError(missing[0].message, missing)
-    return await host.prepare(
-        record, plan, accept=_accepted, env=environment, secrets=known, sinks=on_event, leaves=leaves
-    )
+    return refused_secrets(plan, given, environment)
 
 
 def _accepted(plan: Plan, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -335,12 +344,14 @@ async def _kept_outputs(store: Store, run: StoredRun, skip: Mapping[str, Any]) -
     """Outputs that somebody names, as the journal keeps them."""
     if not skip:
         return {}
-    steps, kept = steps_of(await store.flow(run.hash)), {}
+    flow, kept = await store.flow(run.hash), {}
+    steps, masker = steps_of(flow), Masker(_secrets(run, plan_of(flow), {}, os.environ)[0].values())
     for path, outputs in skip.items():
         if not isinstance(outputs, dict):
             raise StoreError(f"the outputs of `{path}` are an object with its outputs by name, not {outputs!r}")
-        secret = getattr(steps.get(static(path)), "secret_outputs", False)
-        kept[path] = store.sealer.seal(encode(outputs)) if secret else encode(outputs)
+        text = encode(outputs)
+        secret = getattr(steps.get(static(path)), "secret_outputs", False) or masker.text(text) != text
+        kept[path] = store.sealer.seal(text) if secret or store.sealer.ready else text
     return kept
 
 
@@ -386,6 +397,30 @@ async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
         return state
 
 
+@asynccontextmanager
+async def recorded(
+    flow: Flow,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: str | None = None,
+    warn: Callable[[str], None],
+    on_event: Sequence[Sink] = (),
+    **options: Any,
+) -> AsyncIterator[RunHandle]:
+    """Begin a run in memory that is written into the history of a store as it goes on. What keeps it from being written
+    is told to `warn`, once, and does not matter to the run."""
+    recorder = Recorder(store, captured(flow.checked), os.environ, warn)
+    handle = start(flow, inputs, on_event=[*on_event, recorder], **options)
+    secret = {each.name for each in flow.plan.inputs if each.secret}
+    shown = {name: MASK if name in secret else value for name, value in (inputs or {}).items()}
+    recorder.begin(str(handle.run_id), handle.masker.value(shown), {})
+    try:
+        yield handle
+    finally:
+        result = await handle if handle.done else None
+        await asyncio.to_thread(recorder.close, result)
+
+
 async def delete(run_id: str, *, store: Store | str | None = None) -> str:
     """Delete a run that is over, with all that is kept of it; its id. Raises `StoreError`."""
     async with opened(store) as own:
@@ -423,6 +458,7 @@ __all__ = [
     "opened",
     "plan_of",
     "prune",
+    "recorded",
     "result_of",
     "resume",
     "run",

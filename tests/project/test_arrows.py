@@ -180,6 +180,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("trials", "flowlang.services.project"): "the connection of a flow may be to a service of its project",
     ("editing", "flowlang.services"): "a service that is being written is checked, and those of a project are known",
     ("testing", "flowlang.services"): "the tests in the files of services, and the services of a project",
+    ("runs", "flowlang.masking"): "secret inputs of a run that is recorded",
     ("history", "flowlang.masking"): "what was sealed is shown as what is masked",
     ("durable", "flowlang.connections.errors"): "what cannot be kept is a failure of a class like any other",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",

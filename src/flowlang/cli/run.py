@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
 @click.option("--durable", is_flag=True, help="Keep what is done in a store, and go on after a crash.")
+@click.option("--record", is_flag=True, help="Write the run into the history of a store; it is not made durable.")
 @click.option("--store", metavar="URL", help="The store: sqlite:///PATH or postgresql://… (default: FLOWLANG_STORE).")
 @click.option("--files-root", metavar="DIR", help="Where the file tasks may read and write (default: here).")
 @listening_options
@@ -44,6 +45,7 @@ def run(
     secrets_file: str | None,
     as_json: bool,
     durable: bool,
+    record: bool,
     store: str | None,
     files_root: str | None,
     events: str | None,
@@ -74,7 +76,11 @@ def run(
     values, reasons = typed(checked.plan.inputs, texts)
     options: dict[str, Any] = {"secrets": secrets, "files_root": files_root, **carried()}
     flow, inputs = api.Flow(checked), {**given, **values}
-    if durable or store is not None:
+    if record and not durable:
+        from flowlang.cli.stored import recorded
+
+        starting = recorded(flow, inputs, store, options)
+    elif durable or store is not None:
         from flowlang.cli.stored import beginning
 
         starting = beginning(flow, inputs, store, {**options, "secrets_file": secrets_file})

@@ -33,6 +33,23 @@ def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options:
     return start
 
 
+def recorded(flow: Flow, inputs: Mapping[str, Any], store: str | None, options: Mapping[str, Any]) -> Starting:
+    """A run of `flow` in memory that is written into the history."""
+
+    @asynccontextmanager
+    async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
+        from flowlang import runs
+        from flowlang.cli.output import err
+
+        def warn(text: str) -> None:
+            err(f"warning: {text}")
+
+        async with runs.recorded(flow, inputs, store=store, warn=warn, on_event=sinks, **options) as handle:
+            yield handle
+
+    return start
+
+
 def going_on(
     run_id: str,
     store: str | None,

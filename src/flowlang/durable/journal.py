@@ -28,7 +28,7 @@ Place = tuple[str, int]
 _write = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
-def _line(event: Event) -> str:
+def line(event: Event) -> str:
     """The event as the history keeps it. What is very long is in the journal, and not told a second time."""
     record = to_record(event)
     text = _write(record)
@@ -93,7 +93,7 @@ class Journal:
         steps, self.pending = list(self.pending.values()), {}
         if not self.told or not (self.flush or len(self.told) >= _MANY):
             return steps, None, self.seq
-        chunk, self.told, self.flush = "\n".join(map(_line, self.told)), [], False
+        chunk, self.told, self.flush = "\n".join(map(line, self.told)), [], False
         self.seq += 1
         return steps, chunk, self.seq - 1
 

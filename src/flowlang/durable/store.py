@@ -141,7 +141,7 @@ class Store:
                 started_at = coalesce(started_at, {now}), waits_for = NULL,
                 takeovers = takeovers + CASE WHEN owner IS NULL THEN 0 ELSE 1 END
             WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')
-                AND (owner IS NULL OR owner = :dead::text)
+                AND durable = 1 AND (owner IS NULL OR owner = :dead::text)
             RETURNING *""",
             id=run_id, owner=owner, token=uuid.uuid4().hex, dead=dead,
         )  # fmt: skip
