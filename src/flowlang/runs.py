@@ -24,7 +24,7 @@ from flowlang.diagnostics import Diagnostic, code
 from flowlang.durable import retention
 from flowlang.durable.codec import encode
 from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
-from flowlang.durable.execution import Outcome
+from flowlang.durable.execution import Outcome, inputs_of
 from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
@@ -300,6 +300,46 @@ async def run(
         return invalid(error.findings, flow.name if isinstance(flow, Flow) else None)
 
 
+async def retried(
+    host: Host,
+    run_id: str,
+    flow: Flow | None = None,
+    *,
+    start: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    on_event: Sequence[Sink] = (),
+) -> DurableRun:
+    """A new run with the inputs of one that is over, which takes over what of that one's steps it may. `flow`: as it is
+    now; by default the file that the run came from. `start`: the step from which on all is done again.
+
+    Raises `StoreError`, `InvalidFlowError`.
+    """
+    store, environment = host.store, os.environ if env is None else env
+    old = await find(store, run_id)
+    if old.state not in ENDED:
+        raise StoreError(
+            f"run `{old.id}` has not ended: it is {old.state}; `flowlang runs resume {old.id}` is for that"
+        )
+    if not old.durable:
+        raise StoreError(f"run `{old.id}` was in memory, and only recorded: there is nothing of it to take over")
+    loaded = flow or load((await store.flow(old.hash)).file)
+    if start is not None and static(start) not in dict(places(loaded.plan)):
+        raise StoreError(f"there is no step `{start}` in the flow `{loaded.name}`: `flowlang runs show` has the paths")
+    known, missing = _secrets(old, loaded.plan, secrets or {}, environment)
+    values = _accepted(loaded.plan, inputs_of(store, old))
+    findings = [*missing, *unkept(loaded.plan, {}, store)]
+    if findings:
+        raise InvalidFlowError("the run is refused", findings)
+    options = {**old.options, "retry_from": start, "seed": old.options.get("seed") or old.id}
+    record = await store.add(
+        captured(loaded.checked), old.inputs, options, owner=host.executor.id, origin=old.id, attempt=old.attempt + 1
+    )
+    return await host.prepare(
+        record, loaded.plan, accept=lambda *_: values, env=environment, secrets=known, sinks=on_event
+    )
+
+
 async def resume(
     run_id: str,
     *,
@@ -461,6 +501,7 @@ __all__ = [
     "recorded",
     "result_of",
     "resume",
+    "retried",
     "run",
     "send_signal",
     "steps_of",

@@ -16,6 +16,7 @@ runs = LazyGroup(
         "logs": Entry(f"{_SEEN}:logs", "Show what a run told, line by line.", "Look"),
         "watch": Entry(f"{_SEEN}:watch", "Watch a run until it ends.", "Look"),
         "resume": Entry(f"{_GOING}:resume", "Let runs go on that stopped, or whose process is gone.", "Go on"),
+        "retry": Entry(f"{_GOING}:retry", "Run again what failed, and what follows; the flow may be edited.", "Go on"),
         "signal": Entry(f"{_GOING}:signal", "Send a signal to a run that waits for it.", "Go on"),
         "cancel": Entry(f"{_GOING}:cancel", "Ask a run to stop; its clean-up still runs.", "Go on"),
         "delete": Entry(f"{_KEPT}:delete", "Delete runs that are over.", "Keep"),

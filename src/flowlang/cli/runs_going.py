@@ -87,6 +87,36 @@ def resume(
 
 @click.command()
 @RUN
+@click.option("--from", "start", metavar="STEP", help="Do this step again, and all that follows it.")
+@click.option("--flow", "file", type=click.Path(), help="The flow as it is now (default: the file it came from).")
+@STORE
+@click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
+@listening_options
+@click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
+def retry(
+    run_id: str,
+    start: str | None,
+    file: str | None,
+    store: str | None,
+    as_json: bool,
+    events: str | None,
+    otel: bool | None,
+    verbose: bool,
+) -> int:
+    """Begin a new run with the inputs of one that is over. It takes over the steps that were done, as long as they are
+    the same and nothing before them is done again. Exit codes as of `flowlang run`."""
+    from flowlang.cli.logs import logging_to_stderr
+    from flowlang.cli.run import conduct, tell
+    from flowlang.cli.stored import retrying
+
+    with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
+        result, code = conduct(retrying(run_id, store, file, start), None, heard, handler, as_json=as_json)
+        told = tell(result, {}, as_json=as_json, apart=events == "-")
+    return told if code is None or result.status != "cancelled" else code
+
+
+@click.command()
+@RUN
 @click.argument("name")
 @click.option("--json", "payload", metavar="JSON", help="What the signal brings; null without it.")
 @STORE

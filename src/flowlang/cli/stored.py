@@ -33,6 +33,25 @@ def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options:
     return start
 
 
+def retrying(run_id: str, store: str | None, file: str | None, start: str | None) -> Starting:
+    """A new run that retries one that is over. What it took over, and why not more, is told at its end."""
+
+    @asynccontextmanager
+    async def begin(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
+        from flowlang import api, runs
+        from flowlang.cli.output import err
+        from flowlang.views.runlist import reuse_text
+
+        async with runs.opened(store) as own, runs.hosting(own) as host:
+            flow = api.load(file) if file is not None else None
+            run = await runs.retried(host, run_id, flow, start=start, on_event=sinks)
+            yield runs.handle_of(host, run)
+            assert run.reuse is not None
+            err(reuse_text(run.run_id, run.reuse.taken, run.reuse.why))
+
+    return begin
+
+
 def recorded(flow: Flow, inputs: Mapping[str, Any], store: str | None, options: Mapping[str, Any]) -> Starting:
     """A run of `flow` in memory that is written into the history."""
 

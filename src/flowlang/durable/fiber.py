@@ -26,6 +26,7 @@ from flowlang.plan import Call, Frame, Transaction, Wait
 
 if TYPE_CHECKING:
     from flowlang.durable.journal import Place
+    from flowlang.durable.reuse import Reuse
     from flowlang.durable.run import DurableRun
     from flowlang.engine.operations import Bound
     from flowlang.engine.steps import Ended, Runner
@@ -51,6 +52,10 @@ class DurableFiber(Fiber):
         journal = run.journal
         place = journal.place(path)
         known = journal.known.pop(place, None)
+        if known is None and run.reuse is not None:
+            known = self._reused(run.reuse, place, spec.name, run.shown(kwargs, step.secret_arguments))
+        elif known is not None and run.reuse is not None:
+            run.reuse.seen(known)
         if known is not None and known.state != "started":
             return await self._replayed(known, step)
         await run.admit()
@@ -84,6 +89,19 @@ class DurableFiber(Fiber):
             run.busy -= 1
         journal.write(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
         return outputs
+
+    def _reused(self, reuse: Reuse, place: Place, name: str, inputs: str | None) -> StoredStep | None:
+        """What the run that is retried has recorded, taken over. A transaction that it committed is taken over whole:
+        a step in it that is not what it was cannot be done by itself."""
+        taken = reuse.take(*place, name, inputs)
+        if taken is not None:
+            self.run.journal.write(taken)
+        elif reuse.committed(place[0]):
+            why = reuse.why[place[0]]
+            detail = f"its transaction was committed by the run that is retried, and it is another now: {why}"
+            notes = ("retry with `--from` the transaction to do all of it again",)
+            raise OperationError(Classified("conflict", False), None, detail=detail, notes=notes)
+        return taken
 
     async def _replayed(self, known: StoredStep, step: Call) -> Any:
         """What came of it in an earlier life."""
@@ -123,6 +141,8 @@ class DurableFiber(Fiber):
         run, path = self.run, self.prefix + step.site.path
         place = run.journal.place(path)
         known = run.journal.known.pop(place, None)
+        if run.reuse is not None:
+            known = self._whole(run.reuse, place, known)
         if known is not None and known.state == "succeeded":
             return await run_block(step.body, frame, self)  # each step inside is recorded
         if known is not None and known.state == "failed":
@@ -140,6 +160,19 @@ class DurableFiber(Fiber):
             raise
         run.journal.write(StoredStep(*place, "transaction", "succeeded", None, None, began, run.clock.time()))
         return ended
+
+    def _whole(self, reuse: Reuse, place: Place, known: StoredStep | None) -> StoredStep | None:
+        """A transaction of the run that is retried, taken over if it may be."""
+        if known is not None:
+            reuse.seen(known)
+        else:
+            known = reuse.take(*place, "transaction", None)
+            if known is not None:
+                self.run.journal.write(known)
+        recorded = reuse.recorded.get(place)
+        if known is not None and recorded is not None and known.started_at == recorded.started_at:
+            reuse.whole.append(place[0])
+        return known
 
     async def committing(self, step: Transaction) -> None:
         """About to commit: from here on whether it counts is unknown, until it is written down."""
@@ -159,15 +192,23 @@ class DurableFiber(Fiber):
         path = f"{self.prefix}{kind}@{position}"
         place = run.journal.place(path)
         if kind != "now":
-            digest = hashlib.sha256(f"{run.run_id}\n{path}\n{place[1]}".encode()).digest()
+            digest = hashlib.sha256(f"{run.seed}\n{path}\n{place[1]}".encode()).digest()
             return UUID(bytes=digest[:16], version=4) if kind == "uuid" else Random(digest).random()  # noqa: S311
-        known = run.journal.known.pop(place, None)
+        known = run.journal.known.pop(place, None) or self._peeked(place, "now")
         if known is not None and known.outcome is not None:
             return datetime.fromisoformat(known.outcome)
         now = run.clock.now()
         at = now.timestamp()
         run.journal.write(StoredStep(*place, "now", "succeeded", None, now.isoformat(), at, at))
         return now
+
+    def _peeked(self, place: Place, operation: str) -> StoredStep | None:
+        """What the run that is retried has read there, taken over if it may be."""
+        reuse = self.run.reuse
+        taken = reuse.peek(*place, operation) if reuse is not None else None
+        if taken is not None:
+            self.run.journal.write(taken)
+        return taken
 
     async def pause(self, path: str, seconds: float) -> None:
         """Between two attempts, or two turns. What comes next may be recorded already."""
@@ -186,7 +227,7 @@ class DurableFiber(Fiber):
         """When a wait is over, in seconds since the epoch, as it was written down when it began."""
         run = self.run
         place = run.journal.place(path)
-        known = run.journal.known.pop(place, None)
+        known = run.journal.known.pop(place, None) or self._peeked(place, "wait")
         if known is not None and known.outcome is not None:
             return float(known.outcome)
         await run.admit()
@@ -200,7 +241,7 @@ class DurableFiber(Fiber):
         run, path = self.run, self.prefix + step.site.path
         until = await self._deadline(path + "@until", step.timeout) if step.timeout is not None else None
         place = run.journal.place(path)
-        known = run.journal.known.pop(place, None)
+        known = run.journal.known.pop(place, None) or self._peeked(place, "signal")
         if known is None:
             tell(step, self, step.timeout, name)
             now = run.clock.time()

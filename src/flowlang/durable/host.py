@@ -18,6 +18,7 @@ from flowlang.durable.execution import Outcome, execute, inputs_of, prepared
 from flowlang.durable.executors import Executor
 from flowlang.durable.journal import Writer
 from flowlang.durable.records import StoredRun
+from flowlang.durable.reuse import Reuse
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
@@ -51,10 +52,14 @@ class Host:
         chunks = await self.store.events(record.id)
         seq = chunks[-1][0] + 1 if chunks else 0
         inputs = accept(plan, inputs_of(self.store, record))
-        return prepared(
+        run = prepared(
             plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, seq=seq, leaves=leaves,
             **options,
         )  # fmt: skip
+        if record.origin is not None:
+            before = await self.store.steps(record.origin)
+            run.reuse = Reuse(before, plan, record.options.get("retry_from"))
+        return run
 
     def start(self, run: DurableRun) -> asyncio.Task[Outcome]:
         """Begin to execute it; the task's result is how it ended, or why it left."""

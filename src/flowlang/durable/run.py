@@ -13,6 +13,7 @@ from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.reuse import Reuse
 from flowlang.durable.sealing import NoKey
 from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
@@ -63,6 +64,8 @@ class DurableRun(Run):
         self.record = record
         self.journal = Journal(writer, record, steps, seq)
         self.leaves = leaves
+        self.reuse: Reuse | None = None  # what may be taken over from the run that this one retries
+        self.seed: str = record.options.get("seed") or record.id  # of what is left to chance
         self.left: Left | None = None
         self.busy = 0  # operations under way; with none of them all that is left is to wait
         self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open

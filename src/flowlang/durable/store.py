@@ -97,6 +97,7 @@ class Store:
         owner: str | None = None,
         started_by: str = "manual",
         origin: str | None = None,
+        attempt: int = 1,
         durable: bool = True,
     ) -> StoredRun:
         """A new run: queued, or under way with `owner` at once. `inputs` is what `codec` wrote, sealed if need be.
@@ -110,13 +111,13 @@ class Store:
                 """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
                     created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
                 VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
-                    CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, 1, :inputs, :options,
-                    :started_by, :origin)
+                    CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, :attempt, :inputs,
+                    :options, :started_by, :origin)
                 ON CONFLICT DO NOTHING""",
                 id=run_id, flow=flow.name, hash=flow.hash, state="running" if owner else "queued", durable=int(durable),
                 queue=queue, priority=priority, dedup=dedup, delay=delay, owner=owner,
                 token=uuid.uuid4().hex if owner else None, inputs=inputs, options=json.dumps(options),
-                started_by=started_by, origin=origin,
+                started_by=started_by, origin=origin, attempt=attempt,
             )  # fmt: skip
             rows = await tx.fetch("SELECT * FROM flowlang_runs WHERE id = :id", id=run_id)
             if not rows:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowlang.history.listing import Listed
 from flowlang.history.told import Told, event_of
 from flowlang.views.progress import Live
 from flowlang.views.story import STATES, moment
-from flowlang.views.text import Paint, cut, plain, seconds, table
+from flowlang.views.text import Paint, cut, many, plain, seconds, table
 
+_MOST = 20  # steps that are told one by one
 _ABOUT = 60  # characters of why a run ended as it did
 
 
@@ -47,6 +48,15 @@ def _about(each: Listed) -> str:
     if each.state == "waiting":
         return f"for signal {run.waits_for}" if run.waits_for else f"until {moment(run.due_at)}"
     return run.reason or ""
+
+
+def reuse_text(run_id: str, taken: int, why: Mapping[str, str]) -> str:
+    """What a retry took over of the run before it, and for each step that it did again, why."""
+    lines = [f"run {run_id}: {many(taken, 'step')} taken over; done again:"]
+    lines += [f"  {path}: {reason}" for path, reason in list(why.items())[:_MOST]]
+    if len(why) > _MOST:
+        lines.append(f"  … and {many(len(why) - _MOST, 'more step')}")
+    return "\n".join(lines)
 
 
 class LogLines:

@@ -248,5 +248,8 @@ def next_steps(story: Story) -> Iterator[str]:
     elif story.state == "waiting" and run.waits_for:
         for name in run.waits_for.split():
             yield f"flowlang runs signal {short} {name} --json PAYLOAD"
+    elif story.state in ("failed", "timed_out", "cancelled") and run.durable:
+        yield f"flowlang runs retry {short}     a new run: what failed is done again, and all that follows"
+        yield f"flowlang runs retry {short} --from STEP --flow FILE     the same from another step, with an edited flow"
     elif story.state == "lost":
         yield "it ran in memory and its process is gone: run it again, with --durable to have it survive that"
