@@ -181,6 +181,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("editing", "flowlang.services"): "a service that is being written is checked, and those of a project are known",
     ("testing", "flowlang.services"): "the tests in the files of services, and the services of a project",
     ("runs", "flowlang.masking"): "secret inputs of a run that is recorded",
+    ("durable", "flowlang.masking"): "inputs that are masked cannot be compared",
     ("history", "flowlang.masking"): "what was sealed is shown as what is masked",
     ("durable", "flowlang.connections.errors"): "what cannot be kept is a failure of a class like any other",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",
