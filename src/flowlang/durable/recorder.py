@@ -23,6 +23,7 @@ from flowlang.engine.result import RunResult
 from flowlang.events import Event
 from flowlang.exceptions import StoreError
 
+QUEUE = "memory"  # that nobody takes runs from: it counts for no limit
 PERIOD = 1.0  # seconds between two writes
 PATIENCE = 5.0  # seconds at the end for what is not written yet; a store that does not answer delays no one for longer
 
@@ -86,7 +87,7 @@ class Recorder:
             await executor.open()
             try:
                 run = await store.add(
-                    self._flow, _kept(inputs), options, run_id=run_id, owner=executor.id, durable=False
+                    self._flow, _kept(inputs), options, run_id=run_id, owner=executor.id, queue=QUEUE, durable=False
                 )
                 await self._events(store, run)
                 if self._result is not None:
