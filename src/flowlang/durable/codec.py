@@ -28,7 +28,8 @@ def encode(value: Any) -> str:
 
 def decode(text: str) -> Any:
     """The value that `encode` wrote."""
-    return untagged(json.loads(text))
+    value = json.loads(text)
+    return untagged(value) if '"$' in text else value
 
 
 def _plain(value: Any) -> bool:

@@ -12,7 +12,7 @@ from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
-from flowlang.events import Event, Progress, Sink
+from flowlang.events import Event, Progress, RunStarted, Sink
 from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Plan
 
@@ -20,13 +20,19 @@ Outcome = RunResult | Left
 
 
 class History:
-    """The sink that keeps events for the history: they go into the store with the journal of `run`."""
+    """The sink that keeps events for the history: they go into the store with the journal of `run`.
+
+    That a run goes on is told, and not the way to where it was, which was told before; nor the turns of a loop, which
+    are there one by one.
+    """
 
     run: DurableRun
 
     def __call__(self, event: Event) -> None:
-        if not self.run.abandoned and type(event) is not Progress:  # the turns of a loop are there one by one
-            self.run.journal.told.append(event)
+        run = self.run
+        kind = type(event)
+        if not run.abandoned and kind is not Progress and (not run.replaying or kind is RunStarted):
+            run.journal.told.append(event)
 
 
 def prepared(

@@ -71,7 +71,7 @@ class DurableRun(Run):
         self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open
         self._waits: list[tuple[float, str | None]] = []
         self._cancel_wanted = self._asked = record.cancel
-        self._replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
+        self.replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
         began = record.started_at if record.started_at is not None else record.created_at
         self.started_at = datetime.fromtimestamp(began, UTC)
         self.spent = max(0.0, self.clock.time() - began)
@@ -90,7 +90,7 @@ class DurableRun(Run):
 
     def cancel(self) -> None:
         """As in memory, but what is recorded is gone through first, so that the clean-up sees what it cleans up."""
-        if self._replaying:
+        if self.replaying:
             self._cancel_wanted = True
         else:
             super().cancel()
@@ -105,7 +105,7 @@ class DurableRun(Run):
         """Before anything new is done. Raises `CancelledError` when nothing new is to be done any more."""
         if self.abandoned:
             raise asyncio.CancelledError
-        self._replaying = False
+        self.replaying = False
         if self._cancel_wanted:
             self._cancel_wanted = False
             super().cancel()
