@@ -382,6 +382,18 @@ class Admission:
 
 
 @frozen
+class Schedule:
+    """Times at which a flow is to run: those of a `cron` expression in `timezone`, or one each `interval` (seconds)."""
+
+    kind: Literal["schedule", "every"]
+    cron: str | None = None
+    timezone: str = "UTC"
+    interval: float | None = None
+    overlap: str = "skip"
+    catchup: str = "none"
+
+
+@frozen
 class Plan:
     """A checked flow, ready to run as often as one likes. It holds no state of any run.
 
@@ -411,4 +423,5 @@ class Plan:
     version: str | None = None
     description: str | None = None
     concurrency: Admission | None = None
+    schedules: tuple[Schedule, ...] = ()
     given_secrets: frozenset[str] = frozenset()

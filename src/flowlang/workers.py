@@ -17,6 +17,8 @@ from flowlang.durable.host import hosting
 from flowlang.durable.queues import DEFAULT, Limits, limits_of, remove_limits, set_limits, sizes
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun
+from flowlang.durable.schedules import StoredSchedule, pause, register, remove
+from flowlang.durable.schedules import schedules as all_schedules
 from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
 from flowlang.durable.worker import Settings, Worker
@@ -140,14 +142,58 @@ async def remove_queue(name: str, store: Store | str | None = None) -> bool:
         return await remove_limits(own, name)
 
 
+async def schedule(
+    flow: Flow | str | os.PathLike[str],
+    *,
+    store: Store | str | None = None,
+    queue: str = DEFAULT,
+    priority: int = 0,
+    files_root: str | None = None,
+) -> list[StoredSchedule]:
+    """Let workers begin runs of a flow at the times of its triggers `schedule` and `every`, in place of those that the
+    store has for a flow of this name. Raises `InvalidFlowError`, `StoreError` for one without such triggers."""
+    loaded = flow if isinstance(flow, Flow) else load(flow)
+    if not loaded.plan.schedules:
+        raise StoreError(f"flow `{loaded.name}` has no triggers `schedule` or `every`")
+    options = {"queue": queue, "priority": priority, "files_root": _absolute(files_root)}
+    async with opened(store) as own:
+        names = await register(own, captured(loaded.checked), loaded.plan.schedules, options)
+        return [each for each in await all_schedules(own) if each.id in names]
+
+
+async def schedules(store: Store | str | None = None) -> list[StoredSchedule]:
+    """What workers begin by themselves."""
+    async with opened(store) as own:
+        return await all_schedules(own)
+
+
+async def pause_schedule(flow: str, *, paused: bool, store: Store | str | None = None) -> None:
+    """Stop beginning runs of a flow, or go on with the next time. Raises `StoreError` when it has no schedules."""
+    async with opened(store) as own:
+        if not await pause(own, flow, paused=paused):
+            raise StoreError(f"there is no schedule of a flow `{flow}` in {own.url}")
+
+
+async def remove_schedule(flow: str, store: Store | str | None = None) -> None:
+    """Forget the schedules of a flow. Raises `StoreError` when it has none."""
+    async with opened(store) as own:
+        if not await remove(own, flow):
+            raise StoreError(f"there is no schedule of a flow `{flow}` in {own.url}")
+
+
 __all__ = [
     "Limits",
     "Settings",
+    "StoredSchedule",
     "StoredRun",
     "Worker",
+    "pause_schedule",
     "queues",
     "remove_queue",
+    "remove_schedule",
     "result_of",
+    "schedule",
+    "schedules",
     "set_queue",
     "submit",
     "work",

@@ -147,6 +147,7 @@ def _plan(checker: Checker) -> tuple[Plan, Mapping[str, Type]]:
         version=flow.version,
         description=flow.description,
         concurrency=admission,
+        schedules=tuple(starts.schedules(checker)),
         given_secrets=frozenset(checker.given_secrets),
     )
     return plan, output_types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from flowlang.checking.checker import Checker, hide
 from flowlang.checking.rules import secret_stored
@@ -10,8 +11,9 @@ from flowlang.checking.rules import triggers as rules
 from flowlang.checking.scope import Entry, Layout, Scope
 from flowlang.checking.values import Compiler, Wanted, text
 from flowlang.document import model
+from flowlang.expressions.durations import parse_duration
 from flowlang.expressions.types import ANY, STRING, Type, holds_secret, record
-from flowlang.plan import Admission
+from flowlang.plan import Admission, Schedule
 
 REQUEST = record(
     {
@@ -54,6 +56,18 @@ def triggers(checker: Checker) -> None:
         else:
             checker.add(rules.not_given(trigger, checker.flow.inputs, told))
             told |= {each.name.text for each in checker.flow.inputs}
+
+
+def schedules(checker: Checker) -> Iterator[Schedule]:
+    """The triggers that are times."""
+    for trigger in checker.flow.triggers:
+        given: dict[str, Any] = {
+            name.text: value.value for name, value in trigger.settings.entries if isinstance(value, model.Constant)
+        }
+        if trigger.kind == "schedule" and isinstance(given.get("cron"), str):
+            yield Schedule(kind="schedule", **given)
+        elif trigger.kind == "every" and (interval := parse_duration(given.get("interval"))):
+            yield Schedule("every", interval=interval, catchup="last")
 
 
 def _secrets(auth: model.Value | None) -> Iterator[model.Value]:

@@ -80,6 +80,7 @@ COMMANDS = {
     "submit": Entry("flowlang.cli.submit:submit", "Hand a run to the workers of a store.", "Runs"),
     "worker": Entry("flowlang.cli.worker:worker", "Execute what is submitted, and take over from the dead.", "Runs"),
     "queue": Entry("flowlang.cli.queues:queue", "Queues: look, limit.", "Runs"),
+    "schedule": Entry("flowlang.cli.schedules:schedule", "Schedules: begin runs at times, pause them.", "Runs"),
     "connection": Entry("flowlang.cli.connection:connection", "Connection types: look, install, scaffold.", "Services"),
     "plugin": Entry("flowlang.cli.plugin:plugin", "Connection plugins: write, prove, publish.", "Services"),
     "doctor": Entry("flowlang.cli.doctor:doctor", "Look at the installation.", "Installation"),

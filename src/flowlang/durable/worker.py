@@ -55,7 +55,11 @@ class Worker:
         self.host = host
         self.store = host.store
         self.settings = settings or Settings({DEFAULT: None})
-        self.attending: list[Callable[[], Coroutine[Any, Any, None]]] = [self._reaping, self._keeping_alive]
+        self.attending: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            self._reaping,
+            self._keeping_alive,
+            self._scheduling,
+        ]
         self._begin = begin
         self._queue_of: dict[str, str] = {}  # of the runs that are under way here
         self._limits: dict[str, Limits] = {}
@@ -222,6 +226,19 @@ class Worker:
         if time.monotonic() >= self._counted_until:
             self._crowd = await count_executors(self.store)
             self._counted_until = time.monotonic() + _CHECK
+
+    async def _scheduling(self) -> None:
+        """Begin what is scheduled; whichever worker looks first does."""
+        while True:
+            await asyncio.sleep(LOOK * random.uniform(0.5, 1.0))  # noqa: S311 - so that they do not look in step
+            if not self._stopping:
+                await self._persistently(self._fire)
+
+    async def _fire(self) -> None:
+        from flowlang.durable.schedules import fire
+
+        for run_id in await fire(self.store):
+            _LOG.info("run %s was begun by its schedule", run_id)
 
     async def _keeping_alive(self) -> None:
         """Who has lost its lock is dead for the others: its runs stop here, and it begins anew under another id."""
