@@ -68,6 +68,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "dryrun": ("flowlang.plan", "flowlang.expressions", "flowlang.masking"),
     "tracecontext": (),
     "telemetry": ("flowlang.events", "flowlang.masking", "flowlang.tracecontext", "flowlang.views"),
+    # Cron expressions mean what the check read in them.
+    "durable.schedules": ("flowlang.document", "flowlang.durable", "flowlang.plan"),
     "durable": ("flowlang.engine", "flowlang.events", "flowlang.plan", "flowlang.tasks", "flowlang.tracecontext"),
     "history": ("flowlang.events", "flowlang.durable", "flowlang.plan"),
     "views": ("flowlang.plan", "flowlang.tasks", "flowlang.events", "flowlang.dryrun", "flowlang.history"),
