@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from flowlang.durable import gates
 from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
 from flowlang.durable.records import StoredRun
@@ -72,10 +73,13 @@ async def execute(run: DurableRun) -> Outcome:
         result = RunResult(result.run_id, result.flow, "failed", {}, failure, started_at=result.started_at,
                            duration=result.duration, masker=run.masker)  # fmt: skip
         outputs = "{}"
+    store = run.store
     try:
         await run.journal.flushed()
         if not await _finished(run, result, outputs):
             return Left("lost", "another worker has taken it over")
+        if run.gate is not None:
+            await gates.left(store, run.gate, run.record.queue)
     except Exception as error:  # noqa: BLE001 - told as what it is: the run is over, and its end is not recorded
         return Left("store", f"the end of the run could not be recorded: {error}")
     return result

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.errors import Classified
+from flowlang.durable import gates
 from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
@@ -20,10 +21,15 @@ from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.engine.run import Conclusion, Run
 from flowlang.engine.steps import hidden
+from flowlang.events import RunQueued
 from flowlang.exceptions import StoreError
-from flowlang.plan import Plan
+from flowlang.plan import Admission, Plan
 from flowlang.records import frozen
 from flowlang.tasks.values import Sql
+
+if TYPE_CHECKING:
+    from flowlang.engine.activation import Activation
+    from flowlang.engine.fiber import Fiber
 
 LINGER = 1.0  # seconds that a run waits where it is before it leaves its worker
 _LOOK = 1.0  # seconds between two looks for a signal when nobody was notified
@@ -69,6 +75,7 @@ class DurableRun(Run):
         self.left: Left | None = None
         self.busy = 0  # operations under way; with none of them all that is left is to wait
         self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open
+        self.gate: str | None = None  # where it counts for `concurrency`
         self._waits: list[tuple[float, str | None]] = []
         self._cancel_wanted = self._asked = record.cancel
         self.replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
@@ -133,6 +140,43 @@ class DurableRun(Run):
             self.abandon(Left("store", str(error)))
             return False
         return True
+
+    # ------------------------------------------------------------ concurrency
+
+    async def _admitted(self, activation: Activation, fiber: Fiber, conclusion: Conclusion) -> bool:
+        """As in memory, among all runs of the store. One that has to queue leaves its worker."""
+        limits = self.plan.concurrency
+        if limits is None:
+            return True
+        self.gate = gate = gates.gate_of(self.plan.flow, self._concurrency_key(limits, activation, fiber))
+        told = False
+        while True:
+            answer = await self._asked_in(gate, limits)
+            if answer.entered:
+                self.queued = False
+                return True
+            if answer.skip:
+                self._skip(limits, conclusion)
+                return False
+            if not told and self.emit is not None and not self.journal.seq:
+                self.emit(RunQueued(self.run_id, self.clock.time(), self.plan.flow, answer.ahead))
+            told = self.queued = True
+            if self.leaves:
+                self.abandon(Left("waiting", due_at=self.clock.time() + gates.LOOK, waits_for=gates.waits_for(gate)))
+                await _the_end()
+            wait = partial(self.store.database.wait, [f"gate:{gate}"], _LOOK)
+            await self.journal.writer.persistently(wait)
+
+    async def _asked_in(self, gate: str, limits: Admission) -> gates.Answer:
+        try:
+            ask = partial(gates.enter, self.store, self.record, gate, limits)
+            return await self.journal.writer.persistently(ask)
+        except Lost:
+            self.abandon(Left("lost", "another worker has taken it over"))
+        except StoreError as error:
+            self.abandon(Left("store", str(error)))
+        await _the_end()
+        raise AssertionError("it goes on elsewhere")
 
     # ------------------------------------------------------------ waiting
 

@@ -33,7 +33,7 @@ from flowlang.engine.waiting import Signals
 from flowlang.events import RunFinished, RunQueued, RunStarted, Sink, emitters
 from flowlang.exceptions import Failure, InvalidFlowError, StepError
 from flowlang.masking import Masker
-from flowlang.plan import Plan, Site, Step, Subflow
+from flowlang.plan import Admission, Plan, Site, Step, Subflow
 
 MOST_NOTES = 10
 
@@ -184,15 +184,11 @@ class Run:
         plan, limits = self.plan, self.plan.concurrency
         if limits is None:
             return True
-        key: Any = None
-        if limits.key is not None:
-            site = Site("concurrency", "concurrency", plan.file, limits.line, limits.column)
-            key = computed(limits.key, site, activation.frame, fiber)
+        key = self._concurrency_key(limits, activation, fiber)
         flow = (plan.folder, os.path.basename(plan.file), plan.flow, key)
         ticket, ahead = self.common.gates.arrive(flow, limits.limit, limits.on_conflict, self._give_way)
         if ticket is None:
-            conclusion.status = "skipped"
-            conclusion.reason = f"{limits.limit} of its runs are under way, as many as `concurrency` allows"
+            self._skip(limits, conclusion)
             return False
         self._ticket = ticket
         if ahead:
@@ -204,6 +200,16 @@ class Run:
             finally:
                 self.queued = False
         return True
+
+    def _concurrency_key(self, limits: Admission, activation: Activation, fiber: Fiber) -> Any:
+        if limits.key is None:
+            return None
+        site = Site("concurrency", "concurrency", self.plan.file, limits.line, limits.column)
+        return computed(limits.key, site, activation.frame, fiber)
+
+    def _skip(self, limits: Admission, conclusion: Conclusion) -> None:
+        conclusion.status = "skipped"
+        conclusion.reason = f"{limits.limit} of its runs are under way, as many as `concurrency` allows"
 
     def _ended_by(self, error: Exception, plan: Plan) -> Conclusion:
         """The failure of a step; anything else that gets here is a defect of ours, and still no reason to leave
