@@ -62,7 +62,9 @@ def schedules(checker: Checker) -> Iterator[Schedule]:
     """The triggers that are times."""
     for trigger in checker.flow.triggers:
         given: dict[str, Any] = {
-            name.text: value.value for name, value in trigger.settings.entries if isinstance(value, model.Constant)
+            name.text: value.value
+            for name, value in trigger.settings.entries
+            if isinstance(value, model.Constant) and name.text in Schedule.__dataclass_fields__
         }
         if trigger.kind == "schedule" and isinstance(given.get("cron"), str):
             yield Schedule(kind="schedule", **given)

@@ -66,10 +66,11 @@ class DurableFiber(Fiber):
         if planned.shared:
             return await self._inside(place, operation, kwargs, step, inputs)
         if spec.effect != "read":
-            journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+            if not step.rerun:  # of one that may be done again nobody needs to know that it had begun
+                journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+                inputs = None  # they are there
             journal.alone = self.parent is None  # the branches of a `parallel` share a commit
             await run.commit()
-            inputs = None  # they are there
         run.busy += 1
         try:
             outputs = await operation.call(self, path, kwargs)
