@@ -12,10 +12,9 @@ from flowlang.tasks.files import FILES_ROOT
 
 
 def _note(context: Context, kind: str, value: Any = None) -> dict[str, Any]:
-    line = (
-        json.dumps({"step": context.step, "kind": kind, "key": context.idempotency_key, "value": value}, default=str)
-        + "\n"
-    )
+    shown = value if len(str(value)) < 1000 else len(str(value))
+    told = {"step": context.step, "kind": kind, "key": context.idempotency_key, "value": shown}
+    line = json.dumps(told, default=str) + "\n"
     file = os.open(os.path.join(FILES_ROOT.get(), "effects.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         os.write(file, line.encode())

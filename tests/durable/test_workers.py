@@ -64,7 +64,7 @@ async def test_a_frozen_worker_that_wakes_up_writes_nothing(store: Store, store_
 
 
 async def test_a_stopped_worker_gives_back_what_does_not_end(store: Store, store_url: str, tmp_path: Path) -> None:
-    """After its grace; that is no takeover, and nothing is recorded as cancelled."""
+    """After its grace; that is no takeover, and what was under way, and may be done again, is not recorded at all."""
     flow = holding_flow(tmp_path)
     with worker(store_url, "--grace", "0s") as only:
         run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
@@ -74,7 +74,7 @@ async def test_a_stopped_worker_gives_back_what_does_not_end(store: Store, store
     left = await store.run(run.id)
     assert left is not None
     assert (left.state, left.takeovers, left.owner) == ("queued", 0, None)
-    assert [step.state for step in await store.steps(run.id)] == ["succeeded", "started"]
+    assert [step.state for step in await store.steps(run.id)] == ["succeeded"]
 
 
 class Serving:
