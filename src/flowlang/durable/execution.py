@@ -10,7 +10,7 @@ from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
-from flowlang.durable.store import Store
+from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.events import Event, Progress, RunStarted, Sink
@@ -80,7 +80,9 @@ async def execute(run: DurableRun) -> Outcome:
             return Left("lost", "another worker has taken it over")
         if run.gate is not None:
             await gates.left(store, run.gate, run.record.queue)
-    except Exception as error:  # noqa: BLE001 - told as what it is: the run is over, and its end is not recorded
+    except Lost:
+        return Left("lost", "another worker has taken it over")
+    except StoreError as error:
         return Left("store", f"the end of the run could not be recorded: {error}")
     return result
 
@@ -121,7 +123,9 @@ async def _leave(run: DurableRun, left: Left) -> Left:
             kept = await store.release(record, "waiting", left.due_at, left.waits_for)
         else:
             kept = await store.release(record, "queued", 0.0)
-    except Exception as error:  # noqa: BLE001 - its owner is dead for the others soon, and it goes on there
+    except Lost:
+        return Left("lost", "another worker has taken it over")
+    except StoreError as error:  # its owner is dead for the others soon, and it goes on there
         return Left("store", str(error))
     return left if kept else Left("lost", "another worker has taken it over")
 
