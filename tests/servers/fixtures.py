@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.servers.kinds import KINDS
+from tests.servers.kinds import KINDS, PROGRAMS
 from tests.servers.process import PATIENCE, Missing, Server
 
 # Read at import: tests run without the FLOWLANG_ settings of the machine.
@@ -48,7 +48,7 @@ END $$
 def require(kind: str) -> None:
     """Skip the test (in CI: fail it) when the programs of a server are missing."""
     try:
-        KINDS[kind].require()
+        PROGRAMS[kind].require()
     except Missing as missing:
         if os.environ.get("CI"):
             pytest.fail(str(missing))

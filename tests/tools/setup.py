@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.servers.kinds import KINDS
+from tests.servers.kinds import PROGRAMS
 from tests.servers.process import Missing, Server
 
 WANTED = Path(__file__).parent / "package.json"
@@ -25,7 +25,7 @@ MINUTES = 60  # seconds in one
 
 def main(stamp: Path) -> int:
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    done = [*(server(each, stamp.parent) for each in KINDS.values()), packages(stamp.parent)]
+    done = [*(server(each, stamp.parent) for each in PROGRAMS.values()), packages(stamp.parent)]
     if all(done):
         stamp.touch()
         return 0

@@ -21,7 +21,8 @@ _CHANNEL = "flowlang"
 _COMMAND = 30.0  # seconds for one statement
 _CONNECT = 10.0
 _POOL = 8
-_FRESH = 10_000  # topics that were notified and that nobody has waited for since
+_OWN = 5.0  # seconds for an answer of a session that is there
+_FRESH = 2.0  # seconds for which a topic is remembered that nobody waited for: everybody looks more often than that
 _NOW = "extract(epoch from clock_timestamp())::float8"
 _TYPES = {
     "float": "DOUBLE PRECISION",
@@ -46,7 +47,7 @@ class PostgresDatabase:
         self.pool = pool
         self._ear: asyncpg.Connection | None = None
         self._opening_ear = asyncio.Lock()
-        self._fresh: dict[str, None] = {}
+        self._fresh: dict[str, float] = {}  # what was notified while nobody waited for it, and until when that counts
         self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
@@ -72,13 +73,12 @@ class PostgresDatabase:
         await self.fetch("SELECT pg_notify(:channel, :topic)", channel=_CHANNEL, topic=topic)
 
     async def wait(self, topics: Sequence[str], seconds: float) -> None:
-        known = [topic for topic in topics if topic in self._fresh]
-        for topic in known:
-            del self._fresh[topic]
-        if known:
+        loop = asyncio.get_running_loop()
+        known = [self._fresh.pop(topic) for topic in topics if topic in self._fresh]
+        if known and max(known) > loop.time():
             return
         await self._listen()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = loop.create_future()
         entry = (frozenset(topics), future)
         self._waiting.append(entry)
         try:
@@ -108,10 +108,12 @@ class PostgresDatabase:
             if topic in topics and not future.done():
                 future.set_result(None)
                 woken = True
+        now = asyncio.get_running_loop().time()
+        while self._fresh and self._fresh[oldest := next(iter(self._fresh))] <= now:
+            del self._fresh[oldest]
         if not woken:
-            self._fresh[topic] = None
-            while len(self._fresh) > _FRESH:
-                del self._fresh[next(iter(self._fresh))]
+            self._fresh.pop(topic, None)  # the newest stand last
+            self._fresh[topic] = now + _FRESH
 
     async def close(self) -> None:
         if self._ear is not None:
@@ -239,7 +241,11 @@ async def _own_session(pool: asyncpg.Pool, url: str) -> bool:
                 if process == one.get_server_pid():
                     return True
                 async with pool.acquire(timeout=_CONNECT) as other, other.transaction():
-                    theirs, ours = await other.fetchval(asked), await one.fetchval(asked)
+                    theirs = await other.fetchval(asked)
+                    try:
+                        ours = await one.fetchval(asked, timeout=_OWN)
+                    except TimeoutError:
+                        return False  # there is none left for us until the other's transaction is over
                     return bool(process == ours != theirs)
         except (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError):
             return False  # it was prepared by somebody else, or in another session
