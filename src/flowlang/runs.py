@@ -28,7 +28,7 @@ from flowlang.durable.execution import Outcome, inputs_of
 from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
-from flowlang.durable.places import places
+from flowlang.durable.places import places, secret_calls
 from flowlang.durable.recorder import Recorder
 from flowlang.durable.records import StoredFlow, StoredRun
 from flowlang.durable.retention import Pruned, Retention
@@ -139,10 +139,9 @@ def unkept(plan: Plan, given: Mapping[str, Any], store: Store) -> list[Diagnosti
         for each in plan.inputs
         if each.secret and each.name in given
     ]
-    for _, call in places(plan):
-        if isinstance(call, Call) and call.secret_outputs:
-            message = f"the outputs of `{call.site.path}` hold a secret, and a durable run keeps them"
-            findings.append(Diagnostic(NO_KEY, message, _span(call), suggestion=help_))
+    for call in secret_calls(plan):
+        message = f"the outputs of `{call.site.path}` hold a secret, and a durable run keeps them"
+        findings.append(Diagnostic(NO_KEY, message, _span(call), suggestion=help_))
     return findings
 
 
@@ -187,7 +186,7 @@ async def begin(
         captured(flow.checked), _inputs_text(plan, given, host.store), options, owner=host.executor.id, run_id=run_id
     )
     run = await host.prepare(
-        record, plan, accept=lambda *_: values, env=environment, secrets=known, sinks=on_event
+        record, plan, accept=lambda *_: values, env=environment, secrets=known, sinks=on_event, begins=True
     )  # fmt: skip
     return handle_of(host, run)
 

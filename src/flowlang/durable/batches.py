@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowlang.durable.records import StoredStep
+from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase, trouble
 
 if TYPE_CHECKING:
     from flowlang.durable.journal import Journal
+    from flowlang.durable.postgres import PostgresDatabase
 
 Part = tuple["Journal", list[StoredStep], str | None, int]
 
@@ -38,11 +39,7 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
                     lost.add(run.id)
                     continue
                 for each in steps:
-                    connection.execute(
-                        _STEP,
-                        (run.id, each.path, each.nth, each.operation, each.state, each.inputs, each.outcome,
-                         each.started_at, each.ended_at),
-                    )  # fmt: skip
+                    connection.execute(_STEP, (run.id, *_entry(each)))
                 if lines is not None:
                     connection.execute(_LINES, (run.id, seq, lines))
             connection.execute("COMMIT")
@@ -53,46 +50,68 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
     return lost
 
 
-_BATCH = """WITH mine AS (
-        SELECT r.id FROM flowlang_runs r JOIN unnest(:ids::text[], :tokens::text[]) AS t (id, token)
+_INSERT = "INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)"
+_UPDATE = """ON CONFLICT (run_id, path, nth) DO UPDATE SET
+        state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
+        outcome = excluded.outcome, ended_at = excluded.ended_at"""
+_TYPES = ("text", "int", "text", "text", "text", "text", "float8", "float8")  # of an entry, from its path on
+_FEW = 2  # entries that most commits are of: the end of a step, and the beginning of the next
+
+
+def _lone(count: int) -> str:
+    """The statement for so many entries of one run. To unpack arrays would cost half as much again."""
+    numbers = iter(range(3, 3 + count * len(_TYPES)))
+    rows = ", ".join(f"({', '.join(f'${next(numbers)}::{kind}' for kind in _TYPES)})" for _ in range(count))
+    return f"""WITH mine AS (SELECT id FROM flowlang_runs WHERE id = $1 AND token = $2 FOR SHARE)
+    {_INSERT} SELECT mine.id, s.* FROM mine, (VALUES {rows}) AS s {_UPDATE}
+    RETURNING 1"""  # noqa: S608 - texts of ours
+
+
+_LONE = {count: _lone(count) for count in range(1, _FEW + 1)}
+_BATCH = f"""WITH mine AS (
+        SELECT r.id FROM flowlang_runs r JOIN unnest($1::text[], $2::text[]) AS t (id, token)
             ON r.id = t.id AND r.token = t.token FOR SHARE OF r
     ), kept AS (
-        INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
-        SELECT s.* FROM unnest(:runs::text[], :paths::text[], :nths::int[], :operations::text[], :states::text[],
-            :inputs::text[], :outcomes::text[], :starts::float8[], :ends::float8[])
+        {_INSERT}
+        SELECT s.* FROM unnest($3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::float8[], $11::float8[])
             AS s (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
         JOIN mine ON mine.id = s.run_id
-        ON CONFLICT (run_id, path, nth) DO UPDATE SET
-            state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
-            outcome = excluded.outcome, ended_at = excluded.ended_at
+        {_UPDATE}
     ), told AS (
         INSERT INTO flowlang_events (run_id, seq, lines)
-        SELECT e.* FROM unnest(:tellers::text[], :seqs::int[], :chunks::text[]) AS e (run_id, seq, lines)
+        SELECT e.* FROM unnest($12::text[], $13::int[], $14::text[]) AS e (run_id, seq, lines)
         JOIN mine ON mine.id = e.run_id
         ON CONFLICT DO NOTHING
     )
-    SELECT id FROM mine"""
+    SELECT id FROM mine"""  # noqa: S608 - texts of ours
 
 
-async def write_postgres(database: Any, parts: Sequence[Part]) -> set[str]:
+async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> set[str]:
     """Returns the runs that are lost. One statement, which is its own transaction."""
-    steps = [(journal.run.id, each) for journal, rows, _, _ in parts for each in rows]
+    if len(parts) == 1:
+        journal, steps, lines, _ = parts[0]
+        if lines is None and 1 <= len(steps) <= _FEW:
+            return await _write_lone(database, journal.run, steps)
+    entries = [(journal.run.id, *_entry(each)) for journal, steps, _, _ in parts for each in steps]
     told = [(journal.run.id, seq, lines) for journal, _, lines, seq in parts if lines is not None]
-    rows = await database.fetch(
+    rows = await database.write(
         _BATCH,
-        ids=[journal.run.id for journal, *_ in parts],
-        tokens=[journal.run.token for journal, *_ in parts],
-        runs=[run for run, _ in steps],
-        paths=[each.path for _, each in steps],
-        nths=[each.nth for _, each in steps],
-        operations=[each.operation for _, each in steps],
-        states=[each.state for _, each in steps],
-        inputs=[each.inputs for _, each in steps],
-        outcomes=[each.outcome for _, each in steps],
-        starts=[each.started_at for _, each in steps],
-        ends=[each.ended_at for _, each in steps],
-        tellers=[run for run, _, _ in told],
-        seqs=[seq for _, seq, _ in told],
-        chunks=[lines for _, _, lines in told],
+        [journal.run.id for journal, *_ in parts],
+        [journal.run.token for journal, *_ in parts],
+        *(zip(*entries, strict=True) if entries else [()] * (1 + len(_TYPES))),
+        *(zip(*told, strict=True) if told else [()] * 3),
     )
     return {journal.run.id for journal, *_ in parts} - {row["id"] for row in rows}
+
+
+async def _write_lone(database: PostgresDatabase, run: StoredRun, steps: Sequence[StoredStep]) -> set[str]:
+    values = [value for each in steps for value in _entry(each)]
+    written = await database.write(_LONE[len(steps)], run.id, run.token, *values)
+    return set() if written else {run.id}
+
+
+def _entry(step: StoredStep) -> tuple[Any, ...]:
+    return (
+        step.path, step.nth, step.operation, step.state, step.inputs, step.outcome, step.started_at, step.ended_at,
+    )  # fmt: skip

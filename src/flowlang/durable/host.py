@@ -45,11 +45,13 @@ class Host:
         *,
         accept: Callable[[Plan, Mapping[str, Any]], Mapping[str, Any]],
         leaves: bool = False,
+        begins: bool = False,
         **options: Any,
     ) -> DurableRun:
-        """The next life of a run that this process owns. `accept` makes the values of its inputs."""
-        steps = await self.store.steps(record.id)
-        chunks = await self.store.events(record.id)
+        """The next life of a run that this process owns. `accept` makes the values of its inputs. `begins`: it is the
+        first one, of which nothing can be recorded."""
+        steps = [] if begins else await self.store.steps(record.id)
+        chunks = [] if begins else await self.store.events(record.id)
         seq = chunks[-1][0] + 1 if chunks else 0
         inputs = accept(plan, inputs_of(self.store, record))
         run = prepared(

@@ -11,13 +11,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
 from flowlang.events import Event, to_record
 from flowlang.exceptions import StoreUnavailable
+
+if TYPE_CHECKING:
+    from flowlang.durable.postgres import PostgresDatabase
 
 _LOG = logging.getLogger("flowlang.durable")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
@@ -88,10 +91,15 @@ class Journal:
         self.flush = True
         await self.commit()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next commit takes events along."""
+        return bool(self.told) and (self.flush or len(self.told) >= _MANY)
+
     def taken(self) -> tuple[list[StoredStep], str | None, int]:
         """What is pending, taken out: steps, and a chunk of events with its number."""
         steps, self.pending = list(self.pending.values()), {}
-        if not self.told or not (self.flush or len(self.told) >= _MANY):
+        if not self.full:
             return steps, None, self.seq
         chunk, self.told, self.flush = "\n".join(map(line, self.told)), [], False
         self.seq += 1
@@ -107,25 +115,29 @@ class Writer:
         """`running`: the runs that are under way in this process, by their ids; several share their commits."""
         self.store = store
         self._running = {} if running is None else running
-        self._asked: dict[Journal, asyncio.Future[None]] = {}
+        self._asked: dict[Journal, list[asyncio.Future[None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, journal: Journal) -> None:
-        lone = journal.alone and len(self._running) <= 1 and self._task is None
-        if lone and isinstance(self.store.database, SqliteDatabase):
-            await self._at_once(journal, self.store.database)
+        if journal.alone and len(self._running) <= 1 and self._task is None and not journal.full:
+            await self._at_once(journal)
             return
-        future = self._asked.get(journal)
-        if future is None:
-            future = self._asked[journal] = asyncio.get_running_loop().create_future()
-            if self._task is None:
-                self._task = asyncio.get_running_loop().create_task(self._work())
-        await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._asked.setdefault(journal, []).append(future)
+        if self._task is None:
+            self._task = loop.create_task(self._work())
+        await future
 
-    async def _at_once(self, journal: Journal, database: SqliteDatabase) -> None:
-        """Without a turn of the event loop in between: nobody else has anything to write."""
-        part = (journal, *journal.taken())
-        if journal.run.id in await self.persistently(lambda: self._write([part])):
+    async def _at_once(self, journal: Journal) -> None:
+        """Without a task and its turns of the event loop: nobody else has anything to write."""
+        steps, lines, seq = journal.taken()
+        try:
+            lost = await self.persistently(lambda: self._write([(journal, steps, lines, seq)]))
+        except asyncio.CancelledError:
+            journal.pending = {(each.path, each.nth): each for each in steps} | journal.pending
+            raise
+        if lost:
             raise Lost(journal.run.id)
 
     async def _work(self) -> None:
@@ -137,24 +149,16 @@ class Writer:
         finally:
             self._task = None
 
-    async def _batch(self, asked: dict[Journal, asyncio.Future[None]]) -> None:
+    async def _batch(self, asked: dict[Journal, list[asyncio.Future[None]]]) -> None:
         parts = [(journal, *journal.taken()) for journal in asked]
         try:
             lost = await self.persistently(lambda: self._write(parts))
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits, and they raise it
-            for future in asked.values():
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # seen: whoever waited may be gone
+            for waiting in asked.values():
+                _tell(waiting, error)
             return
-        for journal, future in asked.items():
-            if future.done():
-                continue
-            if journal.run.id in lost:
-                future.set_exception(Lost(journal.run.id))
-                future.exception()
-            else:
-                future.set_result(None)
+        for journal, waiting in asked.items():
+            _tell(waiting, Lost(journal.run.id) if journal.run.id in lost else None)
 
     async def persistently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` gives, asked again and again while the store does not answer. It must do no harm when it was done
@@ -180,4 +184,16 @@ class Writer:
             return await write_sqlite(database, parts)
         from flowlang.durable.batches import write_postgres
 
-        return await write_postgres(database, parts)
+        return await write_postgres(cast("PostgresDatabase", database), parts)
+
+
+def _tell(waiting: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
+    """Those who wait for a commit; whoever was cancelled waits no more."""
+    for future in waiting:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            future.exception()  # seen: whoever waited may be cancelled yet, and not look

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from flowlang.plan import Loop, Plan, Repeat, Site, Step, Subflow
+from flowlang.plan import Call, Loop, Plan, Repeat, Site, Step, Subflow
 
 _NO_STEPS = ("site", "arguments", "plan")
+_SECRET: dict[int, tuple[Plan, tuple[Call, ...]]] = {}  # by the identity of plans, which are the same for many runs
+_MOST = 256
 
 
 def places(plan: Plan, prefix: str = "") -> Iterator[tuple[str, Step]]:
@@ -16,6 +18,17 @@ def places(plan: Plan, prefix: str = "") -> Iterator[tuple[str, Step]]:
     yield from _within(plan.steps, prefix)
     yield from _within(plan.on_cancel, f"{prefix}on_cancel.")
     yield from _within(plan.finally_, f"{prefix}finally.")
+
+
+def secret_calls(plan: Plan) -> tuple[Call, ...]:
+    """The calls whose outputs hold a secret."""
+    known = _SECRET.get(id(plan))
+    if known is None or known[0] is not plan:
+        found = tuple(step for _, step in places(plan) if isinstance(step, Call) and step.secret_outputs)
+        if len(_SECRET) >= _MOST:
+            _SECRET.clear()
+        known = _SECRET[id(plan)] = plan, found
+    return known[1]
 
 
 def _within(value: Any, prefix: str) -> Iterator[tuple[str, Step]]:

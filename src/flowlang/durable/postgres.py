@@ -35,7 +35,7 @@ _LATER = ("08", "53", "57", "25006", "40")
 
 
 class PostgresDatabase:
-    """A pool, and one connection of its own that hears what is notified."""
+    """A pool, a connection of its own that hears what is notified, and one that writes the journals."""
 
     kind = "postgres"
 
@@ -49,6 +49,8 @@ class PostgresDatabase:
         self._opening_ear = asyncio.Lock()
         self._fresh: dict[str, float] = {}  # what was notified while nobody waited for it, and until when that counts
         self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
+        self._pen: asyncpg.Connection | None = None
+        self._writing = asyncio.Lock()
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
         text, names = prepared(statement)
@@ -60,6 +62,25 @@ class PostgresDatabase:
         text, names = prepared(statement)
         with translated(self.url):
             return _changed(await self.pool.execute(text, *[values[name] for name in names]))
+
+    async def write(self, text: str, *values: Any) -> Sequence[Row]:
+        """The rows of a statement in PostgreSQL's own form, on a connection for what is written all the time: to borrow
+        one from the pool and give it back costs as much as a small statement."""
+        async with self._writing:
+            with translated(self.url):
+                if self._pen is None or self._pen.is_closed():
+                    self._pen = await self._connected()
+                try:
+                    rows: Sequence[Row] = await self._pen.fetch(text, *values)
+                except BaseException:
+                    self._pen.terminate()
+                    raise
+                return rows
+
+    async def _connected(self) -> asyncpg.Connection:
+        import asyncpg
+
+        return await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
@@ -91,10 +112,8 @@ class PostgresDatabase:
         async with self._opening_ear:
             if self._ear is not None and not self._ear.is_closed():
                 return
-            import asyncpg
-
             with translated(self.url):
-                ear = await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
+                ear = await self._connected()
                 try:
                     await ear.add_listener(_CHANNEL, self._heard)
                 except BaseException:
@@ -116,12 +135,15 @@ class PostgresDatabase:
             self._fresh[topic] = now + _FRESH
 
     async def close(self) -> None:
-        if self._ear is not None:
-            await self._ear.close(timeout=1.0)
+        own = [connection for connection in (self._ear, self._pen) if connection is not None]
         try:
             async with asyncio.timeout(5.0):
+                for connection in own:
+                    await connection.close()
                 await self.pool.close()
-        except TimeoutError:
+        except (TimeoutError, OSError):
+            for connection in own:
+                connection.terminate()
             self.pool.terminate()
 
 
@@ -205,6 +227,7 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 timeout=_CONNECT,
                 command_timeout=_COMMAND,
                 max_inactive_connection_lifetime=0,
+                reset=_left_as_it_is,
             )
         except ValueError as error:
             raise StoreError(f"`{url_without_password(url)}` is no address of a store: {error}") from error
@@ -223,6 +246,11 @@ async def open_postgres(url: str) -> PostgresDatabase:
         pool.terminate()
         raise
     return database
+
+
+async def _left_as_it_is(connection: Any) -> None:
+    """Between two users of a connection: nobody here leaves anything in a session that the next one would meet, and to
+    clear it is a round trip for each statement."""
 
 
 async def _own_session(pool: asyncpg.Pool, url: str) -> bool:

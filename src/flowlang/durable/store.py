@@ -106,24 +106,22 @@ class Store:
         """
         run_id = run_id or str(uuid.uuid4())
         await self.put_flow(flow)
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
-                    created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
-                VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
-                    CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, :attempt, :inputs,
-                    :options, :started_by, :origin)
-                ON CONFLICT DO NOTHING""",
-                id=run_id, flow=flow.name, hash=flow.hash, state="running" if owner else "queued", durable=int(durable),
-                queue=queue, priority=priority, dedup=dedup, delay=delay, owner=owner,
-                token=uuid.uuid4().hex if owner else None, inputs=inputs, options=json.dumps(options),
-                started_by=started_by, origin=origin, attempt=attempt,
-            )  # fmt: skip
-            rows = await tx.fetch("SELECT * FROM flowlang_runs WHERE id = :id", id=run_id)
-            if not rows:
-                rows = await tx.fetch(
-                    "SELECT * FROM flowlang_runs WHERE queue = :queue AND dedup = :dedup", queue=queue, dedup=dedup
-                )
+        rows = await self.database.fetch(
+            """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
+                created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
+            VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
+                CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, :attempt, :inputs,
+                :options, :started_by, :origin)
+            ON CONFLICT DO NOTHING RETURNING *""",
+            id=run_id, flow=flow.name, hash=flow.hash, state="running" if owner else "queued", durable=int(durable),
+            queue=queue, priority=priority, dedup=dedup, delay=delay, owner=owner,
+            token=uuid.uuid4().hex if owner else None, inputs=inputs, options=json.dumps(options),
+            started_by=started_by, origin=origin, attempt=attempt,
+        ) or await self.database.fetch(
+            """SELECT * FROM flowlang_runs WHERE id = :id OR (queue = :queue AND dedup = :dedup)
+            ORDER BY CASE WHEN id = :id THEN 0 ELSE 1 END""",
+            id=run_id, queue=queue, dedup=dedup,
+        )  # fmt: skip
         if not rows:
             raise StoreError(f"run `{run_id}` could not be added")
         if not owner:
