@@ -120,12 +120,6 @@ async def test_cancelling_ends_what_has_not_begun_and_asks_the_others(store: Sto
     assert await store.ask_to_cancel(running.id) == "cancelled"
 
 
-async def test_a_store_of_another_format_is_refused(store: Store, store_url: str) -> None:
-    await store.database.execute("UPDATE flowlang_meta SET value = '99' WHERE key = 'format'")
-    with pytest.raises(StoreError, match="is of format 99"):
-        await open_store(store_url)
-
-
 async def test_what_is_no_store(tmp_path: Path) -> None:
     text = tmp_path / "notes.db"
     text.write_text("these are notes, and more of them than a page of SQLite has\n" * 100)

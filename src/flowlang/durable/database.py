@@ -26,6 +26,7 @@ class Database(Statements, Protocol):
     """Statements outside a transaction are one of their own each. Raises `StoreUnavailable` and `StoreError`."""
 
     url: str  # without a password
+    types: Mapping[str, str]  # what `{…}` stands for in `schema`
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """What happens inside is kept whole at its end, or not at all."""

@@ -13,7 +13,9 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowlang.durable.database import Database, Statements
 from flowlang.durable.postgres import PostgresDatabase, translated
+from flowlang.durable.schema import FORMAT
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
@@ -48,10 +50,15 @@ class Executor:
         else:
             self._session = await _session(database)
             await self._session.fetchval(_LOCK, f"flowlang executor {self.id}")
-        await database.execute(
-            "INSERT INTO flowlang_executors (id, host, pid, started_at) VALUES (:id, :host, :pid, {now})",
-            id=self.id, host=socket.gethostname(), pid=os.getpid(),
+        told = await database.execute(  # not where the store was brought to a later format since it was opened
+            """INSERT INTO flowlang_executors (id, host, pid, started_at)
+            SELECT :id, :host, :pid::int, {now} FROM flowlang_meta
+            WHERE key = 'format' AND value = :format FOR SHARE""",
+            id=self.id, host=socket.gethostname(), pid=os.getpid(), format=str(FORMAT),
         )  # fmt: skip
+        if not told:
+            await self.close()
+            raise StoreError(f"the store {database.url} is not of format {FORMAT} any more: use the later FlowLang")
 
     @property
     def alive(self) -> bool:
@@ -106,6 +113,18 @@ async def dead_executors(store: Store) -> list[str]:
         f" WHERE hashtextextended('flowlang executor ' || id, 0) NOT IN ({_HELD})"
     )
     return [row["id"] for row in rows]
+
+
+async def living(database: Database, at: Statements) -> int:
+    """How many processes run what the store holds, those that are dead left out."""
+    if isinstance(database, SqliteDatabase):
+        rows = await at.fetch(_OWNERS)
+        return sum(_lives_here(database, row["id"]) for row in rows)
+    rows = await at.fetch(
+        f"SELECT count(*) AS count FROM ({_OWNERS}) AS owners"  # noqa: S608 - texts of ours
+        f" WHERE hashtextextended('flowlang executor ' || id, 0) IN ({_HELD})"
+    )
+    return int(rows[0]["count"])
 
 
 async def count_executors(store: Store) -> int:

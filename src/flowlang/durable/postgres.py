@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from flowlang.durable.database import Row
-from flowlang.durable.schema import TABLES
 from flowlang.exceptions import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class PostgresDatabase:
     """A pool, a connection of its own that hears what is notified, and one that writes the journals."""
 
     kind = "postgres"
+    types: Mapping[str, str] = _TYPES
 
     def __init__(self, url: str, pool: asyncpg.Pool) -> None:
         parts = urlsplit(url)
@@ -213,7 +213,7 @@ class translated:  # noqa: N801 - reads as a statement
 
 
 async def open_postgres(url: str) -> PostgresDatabase:
-    """Connect to `postgresql://…`, and make the tables where they are missing. Raises `StoreError`."""
+    """Connect to `postgresql://…`. Raises `StoreError`."""
     try:
         import asyncpg
     except ImportError as error:
@@ -238,10 +238,6 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 f"the store {database.url} is behind a pooler that shares sessions between transactions, in which locks"
                 " do not hold: connect to PostgreSQL itself, or to a pooler in session mode"
             )
-        async with database.transaction() as tx:
-            await tx.lock("flowlang schema")
-            for table in TABLES:
-                await tx.execute(table.format(**_TYPES))
     except BaseException:
         pool.terminate()
         raise

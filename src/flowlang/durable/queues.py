@@ -7,7 +7,8 @@ claim holds the lock of the queue, so that what it counts is still true when it 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from flowlang.durable.database import Statements, Transaction
 from flowlang.durable.records import StoredRun, run_of
@@ -18,11 +19,12 @@ from flowlang.records import frozen
 DEFAULT = "default"
 
 # Those that were under way before come first where they are older; `begun` asks only for them (1), or only for new
-# ones (0).
+# ones (0). `without`: hashes of flows, with spaces between.
 _CLAIM = """WITH picked AS MATERIALIZED (
         SELECT id FROM flowlang_runs
         WHERE queue = :queue AND state IN ('queued', 'waiting') AND due_at <= {now}
             AND (:begun::int = -1 OR (CASE WHEN started_at IS NULL THEN 0 ELSE 1 END) = :begun::int)
+            AND (:without::text = '' OR ' ' || :without::text || ' ' NOT LIKE '% ' || hash || ' %')
         ORDER BY priority DESC, due_at, id LIMIT :most::int FOR UPDATE SKIP LOCKED
     )
     UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
@@ -109,25 +111,33 @@ async def seconds_to_next(store: Store, queues: Sequence[str]) -> float | None:
     return min(moments, default=None)
 
 
-async def claim(store: Store, owner: str, queue: str, most: int, limits: Limits | None = None) -> list[StoredRun]:
-    """At most `most` due runs of a queue, made `owner`'s: by priority, the highest first, then by age."""
+async def claim(
+    store: Store, owner: str, queue: str, most: int, limits: Limits | None = None, without: Iterable[str] = ()
+) -> list[StoredRun]:
+    """At most `most` due runs of a queue, made `owner`'s: by priority, the highest first, then by age. `without`: the
+    hashes of flows whose runs are left to others."""
+    claimed = partial(_claimed, owner=owner, queue=queue, without=" ".join(without))
     if limits is None or not limits.shared:
-        return await _claimed(store.database, owner, queue, most)
+        return await claimed(store.database, most=most)
     async with store.database.transaction() as tx:
         await tx.lock(f"queue:{queue}")
         most = min(most, await _room(tx, limits))
         if most <= 0:
             return []
         if limits.rate is None:
-            return await _claimed(tx, owner, queue, most)
-        going_on = await _claimed(tx, owner, queue, most, begun=1)
+            return await claimed(tx, most=most)
+        going_on = await claimed(tx, most=most, begun=1)
         fresh = min(most - len(going_on), limits.rate - await _begun(tx, limits))
-        new = await _claimed(tx, owner, queue, fresh, begun=0) if fresh > 0 else []
+        new = await claimed(tx, most=fresh, begun=0) if fresh > 0 else []
     return [*going_on, *new]
 
 
-async def _claimed(at: Statements, owner: str, queue: str, most: int, begun: int = -1) -> list[StoredRun]:
-    rows = await at.fetch(_CLAIM, queue=queue, owner=owner, token=uuid.uuid4().hex, most=most, begun=begun)
+async def _claimed(
+    at: Statements, *, owner: str, queue: str, most: int, without: str, begun: int = -1
+) -> list[StoredRun]:
+    rows = await at.fetch(
+        _CLAIM, queue=queue, owner=owner, token=uuid.uuid4().hex, most=most, begun=begun, without=without
+    )
     return sorted(map(run_of, rows), key=lambda each: (-each.priority, each.due_at, each.id))
 
 

@@ -6,7 +6,10 @@ Times are seconds since the epoch, by the clock of the database (`{now}`), which
 from __future__ import annotations
 
 FORMAT = 1
-"""Of the tables and of what stands in the journal. A store of another format is refused, never guessed at."""
+"""Of the tables and of what stands in the journal: one more whenever an older FlowLang could not go on with it."""
+
+UPGRADES: dict[int, tuple[str, ...]] = {}
+"""The statements that make a store of format N one of format N + 1, journals of runs in flight included."""
 
 STATES = (
     "queued", "running", "waiting", "cancelling", "succeeded", "failed", "timed_out", "cancelled", "skipped",
@@ -15,8 +18,8 @@ STATES = (
 ENDED = frozenset({"succeeded", "failed", "timed_out", "cancelled", "skipped"})
 """Over for good; the others go on by themselves, or when somebody decides (`needs_attention`, `parked`)."""
 
+META = "CREATE TABLE IF NOT EXISTS flowlang_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"  # in every format
 TABLES = (
-    "CREATE TABLE IF NOT EXISTS flowlang_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     # A flow as it was when a run began: all texts that it reaches, by the hash of them.
     """CREATE TABLE IF NOT EXISTS flowlang_flows (
         hash TEXT PRIMARY KEY,

@@ -11,14 +11,13 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from flowlang.durable.database import Row
-from flowlang.durable.schema import TABLES
 from flowlang.exceptions import StoreError, StoreUnavailable
 
 _BUSY = 30.0  # seconds to wait for another process that writes
@@ -35,6 +34,7 @@ class SqliteDatabase:
     """One connection, which one event loop uses, and waiting for other processes by looking."""
 
     kind = "sqlite"
+    types: Mapping[str, str] = _TYPES
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self.url = f"sqlite:///{path}"
@@ -158,9 +158,6 @@ async def open_sqlite(url: str) -> SqliteDatabase:
     try:
         database.run("PRAGMA journal_mode = WAL", {})
         database.run(f"PRAGMA synchronous = {synchronous}", {})
-        async with database.transaction() as tx:
-            for table in TABLES:
-                await tx.execute(table.format(**_TYPES))
     except BaseException:
         connection.close()
         raise

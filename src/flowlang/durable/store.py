@@ -19,9 +19,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flowlang.durable import formats
 from flowlang.durable.database import Database, Transaction
 from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of, step_of
-from flowlang.durable.schema import ENDED, FORMAT
+from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
 
@@ -327,24 +328,11 @@ async def open_store(url: str | None = None, env: Mapping[str, str] | None = Non
         kind = address.partition(":")[0]
         raise StoreError(f"a store is `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, not `{kind}:…`")
     try:
-        await _same_format(database)
+        await formats.prepare(database)
     except BaseException:
         await database.close()
         raise
     return Store(database, Sealer(environment))
-
-
-async def _same_format(database: Database) -> None:
-    await database.execute(
-        "INSERT INTO flowlang_meta (key, value) VALUES ('format', :format) ON CONFLICT (key) DO NOTHING",
-        format=str(FORMAT),
-    )
-    rows = await database.fetch("SELECT value FROM flowlang_meta WHERE key = 'format'")
-    if rows[0]["value"] != str(FORMAT):
-        raise StoreError(
-            f"the store {database.url} is of format {rows[0]['value']}, this FlowLang writes format {FORMAT}:"
-            " use the version that made it, or another store"
-        )
 
 
 def data_folder() -> str:

@@ -21,13 +21,15 @@ from flowlang.durable.queues import DEFAULT, Limits, claim, give_back, limits_of
 from flowlang.durable.reaper import PARK_AFTER, reap
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
-from flowlang.exceptions import FlowLangError, StoreError
+from flowlang.exceptions import FlowLangError, InvalidFlowError, StoreError
 from flowlang.records import frozen
 
 _LOG = logging.getLogger("flowlang.worker")
 LOOK = 0.5  # seconds between two looks for the dead, and for runs when nobody is notified
 _LIMITS_LAST = 1.0  # seconds for which the limits of queues are known
 _REFUSALS = 10  # times that a run is put back because it cannot begin; then somebody has to look
+_LACKS = 24 * 60  # the same where the worker lacks what the flow needs; one a minute, so that is a day
+_PASSED_OVER = 60.0  # seconds for which the runs of a flow are left to others then
 _AGAIN = 1.0  # seconds before the store is tried again
 _CROWD = 8  # workers that look for the dead as often as one alone does
 _CHECK = 5.0  # seconds between two looks whether this worker's own lock is held
@@ -64,7 +66,8 @@ class Worker:
         self._queue_of: dict[str, str] = {}  # of the runs that are under way here
         self._limits: dict[str, Limits] = {}
         self._limits_until = 0.0
-        self._refused: list[tuple[StoredRun, str]] = []  # to be put back, and why
+        self._refused: list[tuple[StoredRun, str, int]] = []  # to be put back, why, and how often at most
+        self._passed_over: dict[str, float] = {}  # flows that this worker lacks something for, and until when
         self._telling: set[asyncio.Future[None]] = set()
         self._crowd, self._counted_until = 1, 0.0  # how many workers there are
         self._awake = asyncio.Event()
@@ -107,7 +110,7 @@ class Worker:
         for queue in self.settings.queues if self.host.executor.alive and not self._lost else ():
             room = self._room(queue, limits.get(queue))
             if room > 0 and not self._stopping:
-                runs = await claim(self.store, self.host.executor.id, queue, room, limits.get(queue))
+                runs = await claim(self.store, self.host.executor.id, queue, room, limits.get(queue), self._lacking())
                 self._queue_of |= {run.id: queue for run in runs}
                 for run in runs:
                     await self._start(run)
@@ -149,12 +152,23 @@ class Worker:
         if not tasks[0].cancelled():
             tasks[0].result()
 
+    def _lacking(self) -> list[str]:
+        """The flows whose runs are left to others for now."""
+        if self._passed_over:
+            now = time.monotonic()
+            self._passed_over = {flow: until for flow, until in self._passed_over.items() if until > now}
+        return list(self._passed_over)
+
     # ------------------------------------------------------------ runs
 
     async def _start(self, record: StoredRun) -> None:
         try:
             await self._end_earlier_life(record)
             run = await self._begin(record)
+        except InvalidFlowError as error:  # a plugin, a file of tasks, a secret: another worker may have it
+            self._passed_over[record.hash] = time.monotonic() + _PASSED_OVER
+            self._refuse(record, str(error), _LACKS)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, this run goes back and the others go on
             known = isinstance(error, FlowLangError)
             self._refuse(record, str(error) if known else f"its worker failed to begin it: {error!r}")
@@ -169,16 +183,16 @@ class Worker:
             await asyncio.wait([task])
             self._queue_of[record.id] = record.queue
 
-    def _refuse(self, record: StoredRun, reason: str) -> None:
+    def _refuse(self, record: StoredRun, reason: str, most: int = _REFUSALS) -> None:
         del self._queue_of[record.id]
-        self._refused.append((record, reason))
+        self._refused.append((record, reason, most))
         self._awake.set()
 
     async def _put_back_refused(self) -> None:
         """Runs that could not begin, or failed in a way that runs do not: others may have more luck with them."""
         while self._refused:
-            record, reason = self._refused[-1]
-            state = await put_back(self.store, record, reason, _REFUSALS)
+            record, reason, most = self._refused[-1]
+            state = await put_back(self.store, record, reason, most)
             self._refused.pop()
             _LOG.warning("run %s of `%s` cannot go on here, it is %s: %s", record.id, record.flow, state, reason)
 
@@ -271,7 +285,7 @@ class Worker:
         """Give back what the store says that this worker has, and that it has not: the answer to a claim was lost, or
         the end of a run could not be written. Those that were strays `before` as well; returns the new ones."""
         owned = await owned_by(self.store, self.host.executor.id)
-        held = {record.id for record, _ in self._refused}
+        held = {record.id for record, *_ in self._refused}
         strays = frozenset(owned) - set(self._queue_of) - held
         for run_id in strays & before:
             _LOG.warning("run %s belonged to this worker without its knowing; it goes back to its queue", run_id)
