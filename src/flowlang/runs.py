@@ -25,9 +25,9 @@ from flowlang.durable import retention
 from flowlang.durable.codec import encode
 from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
 from flowlang.durable.execution import Outcome, inputs_of
-from flowlang.durable.executors import lives
 from flowlang.durable.flows import laid_out, stored
 from flowlang.durable.host import Host, hosting
+from flowlang.durable.liveness import gone
 from flowlang.durable.places import places, secret_calls
 from flowlang.durable.recorder import Recorder
 from flowlang.durable.records import StoredFlow, StoredRun
@@ -365,7 +365,7 @@ async def taken(host: Host, run_id: str, retry: Sequence[str] = (), skip: Mappin
         raise StoreError(f"run `{known.id}` is over: {known.state}")
     if not known.durable:
         raise StoreError(f"run `{known.id}` was in memory, and only recorded: it cannot go on")
-    if known.owner is not None and await lives(store, known.owner):
+    if known.owner is not None and not await gone(store, known.owner):
         raise StoreError(f"run `{known.id}` is under way in another process")
     decisions = Decisions(frozenset(retry), await _kept_outputs(store, known, skip or {}))
     refuse(decisions, await store.steps(known.id) if decisions else (), known.id)
@@ -399,13 +399,13 @@ async def interrupted(store: Store) -> list[StoredRun]:
     rows: Iterable[Any] = await store.database.fetch(
         "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
     )
-    alive: dict[str, bool] = {}
+    dead: dict[str, bool] = {}
     found = []
     for row in rows:
         owner = row["owner"]
-        if owner not in alive:
-            alive[owner] = await lives(store, owner)
-        if not alive[owner]:
+        if owner not in dead:
+            dead[owner] = await gone(store, owner)
+        if dead[owner]:
             record = await store.run(row["id"])
             if record is not None:
                 found.append(record)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from flowlang.durable.liveness import Watch
 from flowlang.durable.queues import (
     Limits,
     claim,
@@ -123,20 +124,23 @@ async def test_runs_of_the_dead_go_back_and_are_parked_when_they_kill_again_and_
     await add(store, "recorded", owner="ghost", durable=False)
     await add(store, "unwanted", owner="ghost")
     await store.ask_to_cancel("unwanted")
-    assert {run.id: run.state for run in await reap(store, park_after=1)} == {
+    assert {run.id: run.state for run in await reap(store, Watch(store), park_after=1)} == {
         "a": "parked", "recorded": "failed", "unwanted": "queued",
     }  # fmt: skip
-    assert await reap(store) == []
+    assert await reap(store, Watch(store)) == []
     await add(store, "b", owner="ghost")
-    assert [(run.state, run.takeovers) for run in await reap(store, park_after=2)] == [("queued", 1)]
+    assert [(run.state, run.takeovers) for run in await reap(store, Watch(store), park_after=2)] == [("queued", 1)]
     assert sorted(await claimed(store, owner="phantom")) == ["b", "unwanted"]
-    assert {run.id: run.state for run in await reap(store, park_after=2)} == {"b": "parked", "unwanted": "queued"}
+    assert {run.id: run.state for run in await reap(store, Watch(store), park_after=2)} == {
+        "b": "parked",
+        "unwanted": "queued",
+    }
 
 
 async def test_whoever_was_taken_for_dead_writes_nothing_any_more(store: Store) -> None:
     """Neither an end, nor a wait, nor a refusal."""
     lost = await add(store, "a", owner="ghost")
-    await reap(store)
+    await reap(store, Watch(store))
     assert not await store.finish(lost, "succeeded")
     assert not await store.release(lost, "waiting", 0.0)
     assert await put_back(store, lost, "late", 5) == "lost"

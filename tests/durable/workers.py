@@ -81,6 +81,16 @@ async def reached(store: Store, run_id: str, *states: str) -> StoredRun:
             await asyncio.sleep(0.02)
 
 
+async def begun_anew(store: Store, pid: int, before: str | None) -> None:
+    """Wait until the process has noticed that it was taken for dead: it has another name than `before`."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            rows = await store.database.fetch("SELECT id FROM flowlang_executors WHERE pid = :pid", pid=pid)
+            if any(row["id"] != before for row in rows):
+                return
+            await asyncio.sleep(0.02)
+
+
 class Process:
     """`flowlang worker` that is ready to claim."""
 
@@ -104,10 +114,10 @@ class Process:
         self._process.communicate()
 
 
-def freeze(process: Process, store: Store) -> None:
+def freeze(pid: int, store: Store) -> None:
     """Not in the middle of a write to SQLite: nobody else could write until it goes on."""
     while True:
-        process.send(signal.SIGSTOP)
+        os.kill(pid, signal.SIGSTOP)
         if not isinstance(store.database, SqliteDatabase):
             return
         with contextlib.closing(sqlite3.connect(store.database.path, timeout=0.1, isolation_level=None)) as probe:
@@ -115,7 +125,7 @@ def freeze(process: Process, store: Store) -> None:
                 probe.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError:
-                process.send(signal.SIGCONT)
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager

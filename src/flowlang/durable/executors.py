@@ -1,218 +1,122 @@
-"""Who runs: a process that holds a lock for as long as it lives, so that others know when it is dead.
+"""Who runs: a process that holds a lock and shows again and again that it lives, so that others know when it does not.
 
-On PostgreSQL it is an advisory lock of a session of its own: freed at once when the process dies, and when its host is
-gone, as soon as the server notices by TCP keepalive, which is set to be short. On SQLite it is a lock of a file
-beside the store.
+The lock is free the moment that the process is dead. The beats are for what keeps it and yet does nothing: a process
+that is frozen, a host that is gone. A thread of its own gives them, since a task that holds the event loop for long is
+no reason to take the runs of its process away.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import threading
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from concurrent.futures import Future
 
-from flowlang.durable.database import Database, Statements
-from flowlang.durable.postgres import PostgresDatabase, translated
+from flowlang.durable.liveness import forget
+from flowlang.durable.locks import lock_of
 from flowlang.durable.schema import FORMAT
-from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 
-if TYPE_CHECKING:
-    import asyncpg
-
-_KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
-_ANSWER = 5.0  # seconds that the session has to answer
-_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+VARIABLE = "FLOWLANG_LEASE"
+LEASE = 10.0
+"""Seconds without a beat after which a process is no longer believed to live. It beats four times as often, and has
+half of it to get an answer: who gets none stops its runs before others may begin them."""
 
 
 class Executor:
     """This process, as the store knows it. Close it to say that it runs nothing any more."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lease: float | None = None) -> None:
         self.store = store
         self.id = uuid.uuid4().hex
-        self._file: int | None = None
-        self._path: str | None = None
-        self._session: asyncpg.Connection | None = None
-
-    async def open(self) -> None:
-        """Take the lock, then tell that there is somebody of this id. Raises `StoreError`."""
-        database = self.store.database
-        if isinstance(database, SqliteDatabase):
-            self._path = _lock_file(database, self.id)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            if not _locked(self._file):
-                raise StoreError(f"{self._path} cannot be locked: the store must be on a disk of this machine")
-        else:
-            self._session = await _session(database)
-            await self._session.fetchval(_LOCK, f"flowlang executor {self.id}")
-        told = await database.execute(  # not where the store was brought to a later format since it was opened
-            """INSERT INTO flowlang_executors (id, host, pid, started_at)
-            SELECT :id, :host, :pid::int, {now} FROM flowlang_meta
-            WHERE key = 'format' AND value = :format FOR SHARE""",
-            id=self.id, host=socket.gethostname(), pid=os.getpid(), format=str(FORMAT),
-        )  # fmt: skip
-        if not told:
-            await self.close()
-            raise StoreError(f"the store {database.url} is not of format {FORMAT} any more: use the later FlowLang")
+        self.lease = lease if lease is not None else lease_of(os.environ)
+        self._lock = lock_of(store.database, self.id, self.lease)
+        self._told = False  # whether others know of it, and can take it for dead
+        self._lost = False
+        self._loop = asyncio.new_event_loop()  # of the thread
+        self._closing = asyncio.Event()
+        self._taken, self._given_back = Future[None](), Future[None]()
+        for each in (self._taken, self._given_back):
+            each.set_running_or_notify_cancel()  # who stops waiting for it does not cancel it
 
     @property
     def alive(self) -> bool:
         """Whether the lock is still held; without it others take this process for dead."""
-        return self._file is not None or (self._session is not None and not self._session.is_closed())
+        return self._lock.held and not self._lost
 
-    async def check(self) -> bool:
-        """Whether the lock is still held, by asking: a line that is cut says nothing by itself."""
-        if self._session is None or self._session.is_closed():
-            return self._path is not None and self._file is not None and _same(self._path, self._file)
+    async def open(self) -> None:
+        """Take the lock, then tell that there is somebody of this id. Raises `StoreError`."""
+        threading.Thread(target=self._work, name="flowlang-beats", daemon=True).start()
         try:
-            await self._session.execute("SELECT 1", timeout=_ANSWER)
-        except Exception:  # noqa: BLE001 - whatever it is, the session is of no use any more
-            self._session.terminate()
-            return False
-        return True
+            await asyncio.wrap_future(self._taken)
+            await self._tell()
+        except BaseException:
+            await self._end()
+            raise
+        self._told = True
+
+    async def _tell(self) -> None:
+        database = self.store.database
+        told = await database.execute(  # not where the store was brought to a later format since it was opened
+            """INSERT INTO flowlang_executors (id, host, pid, started_at, seen_at, lease)
+            SELECT :id, :host, :pid::int, {now}, {now}, :lease::float8 FROM flowlang_meta
+            WHERE key = 'format' AND value = :format FOR SHARE""",
+            id=self.id, host=socket.gethostname(), pid=os.getpid(), lease=self.lease, format=str(FORMAT),
+        )  # fmt: skip
+        if not told:
+            raise StoreError(f"the store {database.url} is not of format {FORMAT} any more: use the later FlowLang")
 
     async def close(self) -> None:
         try:
-            await self.store.database.execute(
-                "DELETE FROM flowlang_executors WHERE id = :id"
-                " AND NOT EXISTS (SELECT 1 FROM flowlang_runs WHERE owner = :id)",
-                id=self.id,
-            )
+            await forget(self.store, self.id)
         finally:
-            if self._file is not None:
-                os.close(self._file)
-                assert self._path is not None
-                _unlinked(self._path)
-                self._file = None
-            if self._session is not None:
-                await self._session.close(timeout=2.0)
-                self._session = None
+            await self._end()
 
+    async def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        await asyncio.wrap_future(self._given_back)
 
-_OWNERS = "SELECT id FROM flowlang_executors UNION SELECT owner FROM flowlang_runs WHERE owner IS NOT NULL"
-# The locks are not tried for: an attempt would hold one for a moment, in which its owner could not take it. An
-# executor is told of after it has its lock, so that whoever sees the one finds the other.
-_HELD = """SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    # ------------------------------------------------------------ the thread
 
-
-async def dead_executors(store: Store) -> list[str]:
-    """The owners of runs, and those that were told of, whose processes do not live any more."""
-    database = store.database
-    if isinstance(database, SqliteDatabase):
-        names: Sequence[str] = [row["id"] for row in await database.fetch(_OWNERS)]
-        return [name for name in names if not _lives_here(database, name)]
-    rows = await database.fetch(
-        f"SELECT id FROM ({_OWNERS}) AS owners"  # noqa: S608 - texts of ours
-        f" WHERE hashtextextended('flowlang executor ' || id, 0) NOT IN ({_HELD})"
-    )
-    return [row["id"] for row in rows]
-
-
-async def living(database: Database, at: Statements) -> int:
-    """How many processes run what the store holds, those that are dead left out."""
-    if isinstance(database, SqliteDatabase):
-        rows = await at.fetch(_OWNERS)
-        return sum(_lives_here(database, row["id"]) for row in rows)
-    rows = await at.fetch(
-        f"SELECT count(*) AS count FROM ({_OWNERS}) AS owners"  # noqa: S608 - texts of ours
-        f" WHERE hashtextextended('flowlang executor ' || id, 0) IN ({_HELD})"
-    )
-    return int(rows[0]["count"])
-
-
-async def count_executors(store: Store) -> int:
-    """How many processes run what the store holds, the dead included that nobody has found yet."""
-    rows = await store.database.fetch("SELECT count(*) AS count FROM flowlang_executors")
-    return int(rows[0]["count"])
-
-
-async def lives(store: Store, executor: str) -> bool:
-    """Whether the process `executor` still holds its lock."""
-    database = store.database
-    if isinstance(database, SqliteDatabase):
-        return _lives_here(database, executor)
-    rows = await database.fetch(
-        f"SELECT 1 WHERE hashtextextended(:name, 0) IN ({_HELD})",
-        name=f"flowlang executor {executor}",
-    )
-    return bool(rows)
-
-
-def _lives_here(database: SqliteDatabase, executor: str) -> bool:
-    try:
-        file = os.open(_lock_file(database, executor), os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _locked(file)
-    finally:
-        os.close(file)
-
-
-async def forget(store: Store, executor: str) -> None:
-    """A dead executor that owns nothing any more."""
-    await store.database.execute(
-        "DELETE FROM flowlang_executors WHERE id = :id AND NOT EXISTS (SELECT 1 FROM flowlang_runs WHERE owner = :id)",
-        id=executor,
-    )
-    if isinstance(store.database, SqliteDatabase):
-        _unlinked(_lock_file(store.database, executor))
-
-
-def _lock_file(database: SqliteDatabase, executor: str) -> str:
-    folder = database.path + ".locks"
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return os.path.join(folder, executor)
-
-
-def _same(path: str, file: int) -> bool:
-    """Whether the file at `path` is the one that is open as `file`."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(file))
-    except FileNotFoundError:
-        return False
-
-
-def _unlinked(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _locked(file: int) -> bool:
-    """Take the lock of a file; False when somebody has it."""
-    if os.name == "nt":  # pragma: no cover
-        import msvcrt
-
+    def _work(self) -> None:
         try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._keep())
+        finally:
+            self._given_back.set_result(None)
+
+    async def _keep(self) -> None:
+        """Hold the lock, and beat, until it is closed."""
+        try:
+            await self._lock.take()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the lock is told
+            self._taken.set_exception(error)
+        else:
+            self._taken.set_result(None)
+        while not await self._closed_within(self.lease / 4):
+            if self._told and not self._lost:
+                self._lost = not await self._lock.beat()
+        await self._lock.give_back()
+
+    async def _closed_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._closing.wait()
+        except TimeoutError:
             return False
-        return True
-    import fcntl
 
+
+def lease_of(env: Mapping[str, str]) -> float:
+    """Raises `StoreError` for one that is no number of seconds above 0."""
+    text = env.get(VARIABLE)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-async def _session(database: Any) -> Any:
-    """A session of its own, which a pooler between us and the server must not share."""
-    import asyncpg
-
-    assert isinstance(database, PostgresDatabase)
-    with translated(database.url):
-        session = await asyncpg.connect(database.address, timeout=10.0, command_timeout=30.0)
-        for name, value in _KEEPALIVE.items():
-            await session.execute(f"SET {name} = {value}")
-        return session
+        seconds = LEASE if text is None else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise StoreError(f"{VARIABLE} is `{text}`; it has to be a number of seconds, like {LEASE:g}")
+    return seconds

@@ -34,7 +34,7 @@ async def prepare(database: Database) -> None:
 
 
 async def _upgrade(tx: Transaction, database: Database, found: int) -> None:
-    from flowlang.durable.executors import living
+    from flowlang.durable.liveness import living
 
     told = f"the store {database.url} is of format {found}, this FlowLang writes format {schema.FORMAT}"
     steps = range(found, schema.FORMAT)

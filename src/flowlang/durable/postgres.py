@@ -22,6 +22,8 @@ _CONNECT = 10.0
 _POOL = 8
 _OWN = 5.0  # seconds for an answer of a session that is there
 _FRESH = 2.0  # seconds for which a topic is remembered that nobody waited for: everybody looks more often than that
+_IDLE = 10.0  # seconds that a transaction may wait for its next statement: who is frozen in one holds nobody up
+_FRESH = 10_000  # topics that were notified and that nobody has waited for since
 _NOW = "extract(epoch from clock_timestamp())::float8"
 _TYPES = {
     "float": "DOUBLE PRECISION",
@@ -29,8 +31,8 @@ _TYPES = {
     "compact": "",
 }
 # SQLSTATE classes and codes under which a later attempt may go well: connections, resources, what an operator does,
-# a server that has become a replica, and transactions that met another.
-_LATER = ("08", "53", "57", "25006", "40")
+# a server that has become a replica, a transaction that was idle for too long, and transactions that met another.
+_LATER = ("08", "53", "57", "25006", "25P03", "40")
 
 
 class PostgresDatabase:
@@ -227,6 +229,7 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 timeout=_CONNECT,
                 command_timeout=_COMMAND,
                 max_inactive_connection_lifetime=0,
+                init=_bounded,
                 reset=_left_as_it_is,
             )
         except ValueError as error:
@@ -242,6 +245,11 @@ async def open_postgres(url: str) -> PostgresDatabase:
         pool.terminate()
         raise
     return database
+
+
+async def _bounded(connection: Any) -> None:
+    """For each new connection. Said as a statement, since poolers refuse such settings when a connection begins."""
+    await connection.execute(f"SET idle_in_transaction_session_timeout = {round(_IDLE * 1000)}")
 
 
 async def _left_as_it_is(connection: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from flowlang.durable.executors import dead_executors, forget, lives
+from flowlang.durable.liveness import Watch, forget
 from flowlang.durable.records import StoredRun, failure_record, run_of
 from flowlang.durable.store import Store
 from flowlang.exceptions import Failure
@@ -24,11 +24,11 @@ _TAKE_BACK = """UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers =
     WHERE owner = :dead RETURNING *"""
 
 
-async def reap(store: Store, park_after: int = PARK_AFTER) -> list[StoredRun]:
-    """The runs that were taken back from dead processes; one that has lost so many is parked. A run that was only
-    recorded cannot go on: it has failed."""
+async def reap(store: Store, watch: Watch, park_after: int = PARK_AFTER) -> list[StoredRun]:
+    """The runs that were taken back from the processes that `watch` finds dead; one that has lost so many is parked. A
+    run that was only recorded cannot go on: it has failed."""
     taken: list[StoredRun] = []
-    for dead in await dead_executors(store):
+    for dead in await watch.dead():
         taken += await _reaped(store, dead, park_after)
     return taken
 
@@ -46,6 +46,5 @@ async def _reaped(store: Store, dead: str, park_after: int) -> list[StoredRun]:
         _LOG.warning("run %s of `%s` was taken from a worker that was lost: %s", run.id, run.flow, run.state)
     for topic in dict.fromkeys([f"queue:{run.queue}" for run in runs] + [f"run:{run.id}" for run in runs]):
         await store.database.notify(topic)
-    if not await lives(store, dead):
-        await forget(store, dead)
+    await forget(store, dead)
     return runs

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from flowlang.durable.database import Transaction
-from flowlang.durable.executors import lives
+from flowlang.durable.liveness import gone
 from flowlang.durable.records import StoredRun
 from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
@@ -81,7 +81,7 @@ async def prune(store: Store, bounds: Retention, *, folder: str | None = None, d
 
 async def delete(store: Store, run: StoredRun) -> None:
     """Delete one run with all that belongs to it. Raises `StoreError` when it has not ended, or is still needed."""
-    over = run.state in ENDED or (not run.durable and run.owner is not None and not await lives(store, run.owner))
+    over = run.state in ENDED or (not run.durable and run.owner is not None and await gone(store, run.owner))
     if not over:
         raise StoreError(f"run `{run.id}` has not ended: it is {run.state}; `flowlang runs cancel {run.id}` ends it")
     async with store.database.transaction() as tx:
@@ -127,8 +127,8 @@ async def _lost(store: Store) -> list[StoredRun]:
 
     rows = await store.database.fetch("SELECT * FROM flowlang_runs WHERE durable = 0 AND owner IS NOT NULL")
     runs = [run_of(row) for row in rows]
-    alive = {owner: await lives(store, owner) for owner in {run.owner for run in runs if run.owner is not None}}
-    return [run for run in runs if run.owner is not None and not alive[run.owner]]
+    dead = {owner: await gone(store, owner) for owner in {run.owner for run in runs if run.owner is not None}}
+    return [run for run in runs if run.owner is not None and dead[run.owner]]
 
 
 # ---------------------------------------------------------------- away with it

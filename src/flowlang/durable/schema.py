@@ -109,7 +109,9 @@ TABLES = (
         id TEXT PRIMARY KEY,
         host TEXT NOT NULL,
         pid INTEGER NOT NULL,
-        started_at {float} NOT NULL
+        started_at {float} NOT NULL,
+        seen_at {float} NOT NULL,
+        lease {float} NOT NULL
     )""",
     """CREATE TABLE IF NOT EXISTS flowlang_schedules (
         id TEXT PRIMARY KEY,

@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from flowlang.durable.execution import Outcome
-from flowlang.durable.executors import Executor, count_executors
+from flowlang.durable.executors import Executor
 from flowlang.durable.host import Host
+from flowlang.durable.liveness import Watch, count_executors
 from flowlang.durable.queues import DEFAULT, Limits, claim, give_back, limits_of, owned_by, put_back, seconds_to_next
 from flowlang.durable.reaper import PARK_AFTER, reap
 from flowlang.durable.records import StoredRun
@@ -32,7 +33,7 @@ _LACKS = 24 * 60  # the same where the worker lacks what the flow needs; one a m
 _PASSED_OVER = 60.0  # seconds for which the runs of a flow are left to others then
 _AGAIN = 1.0  # seconds before the store is tried again
 _CROWD = 8  # workers that look for the dead as often as one alone does
-_CHECK = 5.0  # seconds between two looks whether this worker's own lock is held
+_CHECK = 5.0  # seconds between two looks for runs that belong to this worker without its knowing
 
 
 @frozen
@@ -69,6 +70,7 @@ class Worker:
         self._refused: list[tuple[StoredRun, str, int]] = []  # to be put back, why, and how often at most
         self._passed_over: dict[str, float] = {}  # flows that this worker lacks something for, and until when
         self._telling: set[asyncio.Future[None]] = set()
+        self._watch = Watch(host.store)
         self._crowd, self._counted_until = 1, 0.0  # how many workers there are
         self._awake = asyncio.Event()
         self._stopping = False
@@ -231,12 +233,12 @@ class Worker:
     async def _reaping(self) -> None:
         """Many workers look less often each, so that they look as often together as a few do."""
         while True:
-            pause = LOOK * max(1.0, self._crowd / _CROWD)
+            pause = LOOK if self._watch.doubtful else LOOK * max(1.0, self._crowd / _CROWD)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that they do not look in step
             await self._persistently(self._reap)
 
     async def _reap(self) -> None:
-        await reap(self.store, self.settings.park_after)
+        await reap(self.store, self._watch, self.settings.park_after)
         if time.monotonic() >= self._counted_until:
             self._crowd = await count_executors(self.store)
             self._counted_until = time.monotonic() + _CHECK
@@ -259,12 +261,12 @@ class Worker:
         checked, before = time.monotonic(), frozenset[str]()
         while True:
             await asyncio.sleep(LOOK)
-            if self.host.executor.alive and time.monotonic() - checked < _CHECK:
-                continue
-            checked = time.monotonic()
-            if not await self.host.executor.check():
+            if not self.host.executor.alive:
                 await self._persistently(self._begin_anew)
                 continue
+            if time.monotonic() - checked < _CHECK:
+                continue
+            checked = time.monotonic()
             try:
                 before = await self._strays(before)
             except StoreError as error:
@@ -272,9 +274,9 @@ class Worker:
 
     async def _begin_anew(self) -> None:
         if not self._lost:
-            _LOG.warning("this worker's session with the store was lost: its runs stop here, and go on from the store")
+            _LOG.warning("this worker has lost its lock in the store: its runs stop here, and go on from the store")
         self._lost = True
-        await self.host.abandon_all(Left("released", "its worker had lost its session with the store"))
+        await self.host.abandon_all(Left("released", "its worker had lost its lock in the store"))
         old, new = self.host.executor, Executor(self.store)
         await new.open()
         self.host.executor, self._lost = new, False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flowlang.durable.executors import lives
+from flowlang.durable.liveness import lives
 from flowlang.durable.records import StoredRun, run_of
 from flowlang.durable.schema import ENDED, STATES
 from flowlang.durable.store import Store

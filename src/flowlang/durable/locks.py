@@ -1,0 +1,199 @@
+"""The lock of an executor, and its beats: how a process shows others that it lives, on each of the two databases.
+
+On PostgreSQL it is an advisory lock of a session of its own, freed at once when the process dies, and a time in its
+row of `flowlang_executors`. On SQLite it is a lock of a file beside the store, and a time in that file: to write it
+takes neither a turn of the database nor room on its disk.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from flowlang.durable.database import Database
+from flowlang.durable.postgres import PostgresDatabase, translated
+from flowlang.durable.sqlite import SqliteDatabase
+from flowlang.exceptions import StoreError
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_CONNECT, _COMMAND = 10.0, 30.0  # seconds
+# A server notices within 14 s that the host of a session is gone. A beat is worth no wait for the disk.
+_SETTINGS = {
+    "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3",
+    "synchronous_commit": "off",
+}  # fmt: skip
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+_BEAT = "UPDATE flowlang_executors SET seen_at = extract(epoch from clock_timestamp())::float8 WHERE id = $1"
+_AT = 16  # where in the file a beat stands: Windows lets nobody read what is locked, which is its first byte
+_TIMES = struct.Struct("=dd")  # when, on the clock that all processes of a machine share; the lease in seconds
+
+
+class Lock(Protocol):
+    """Used by one thread, `held` by all."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is, as far as one can tell without asking anybody."""
+
+    async def take(self) -> None:
+        """Raises `StoreError`."""
+
+    async def beat(self) -> bool:
+        """Show that this process lives; False when the lock is lost, or others have taken it for dead."""
+
+    async def give_back(self) -> None: ...
+
+
+def lock_of(database: Database, executor: str, lease: float) -> Lock:
+    if isinstance(database, SqliteDatabase):
+        return FileLock(lock_file(database, executor), lease)
+    assert isinstance(database, PostgresDatabase)
+    return SessionLock(database, executor, lease)
+
+
+def lock_name(executor: str) -> str:
+    """What the lock of an executor is called on PostgreSQL."""
+    return f"flowlang executor {executor}"
+
+
+# ---------------------------------------------------------------- PostgreSQL
+
+
+class SessionLock:
+    def __init__(self, database: PostgresDatabase, executor: str, lease: float) -> None:
+        self._database = database
+        self._executor = executor
+        self._answer = lease / 2  # seconds that the server has for a beat
+        self._session: asyncpg.Connection | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._session is not None and not self._session.is_closed()
+
+    async def take(self) -> None:
+        import asyncpg
+
+        with translated(self._database.url):
+            self._session = await asyncpg.connect(
+                self._database.address, timeout=_CONNECT, command_timeout=_COMMAND
+            )  # its own: a pooler between us and the server must not share it
+            for name, value in _SETTINGS.items():
+                await self._session.execute(f"SET {name} = {value}")
+            await self._session.fetchval(_LOCK, lock_name(self._executor))
+
+    async def beat(self) -> bool:
+        assert self._session is not None
+        try:
+            changed: str = await self._session.execute(_BEAT, self._executor, timeout=self._answer)
+        except Exception:  # noqa: BLE001 - whatever it is, the session is of no use any more
+            self._session.terminate()
+            return False
+        return changed == "UPDATE 1"
+
+    async def give_back(self) -> None:
+        if self._session is not None:
+            try:
+                await self._session.close(timeout=2.0)
+            except (TimeoutError, OSError):  # its line is cut: the driver has let go of it
+                self._session.terminate()
+
+
+# ---------------------------------------------------------------- SQLite
+
+
+class FileLock:
+    def __init__(self, path: str, lease: float) -> None:
+        self._path = path
+        self._lease = lease
+        self._file: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._file is not None
+
+    async def take(self) -> None:
+        try:
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(f"the lock of this process cannot be made: {error}") from error
+        if not _locked(self._file):
+            raise StoreError(f"{self._path} cannot be locked: the store must be on a disk of this machine")
+        await self.beat()
+
+    async def beat(self) -> bool:
+        assert self._file is not None
+        try:
+            if not _same(self._path, self._file):
+                return False
+            os.lseek(self._file, _AT, os.SEEK_SET)
+            os.write(self._file, _TIMES.pack(time.monotonic(), self._lease))
+        except OSError:  # the disk has trouble; as long as the file is there, nobody has taken this process for dead
+            return True
+        return True
+
+    async def give_back(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            unlinked(self._path)
+
+
+def lock_file(database: SqliteDatabase, executor: str) -> str:
+    return os.path.join(database.path + ".locks", executor)
+
+
+def look(path: str) -> tuple[bool, float, float]:
+    """What the file of a lock shows: whether somebody holds it, its last beat in seconds, its lease; zeros when it has
+    none."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False, 0.0, 0.0
+    try:
+        if _locked(file):
+            return False, 0.0, 0.0
+        os.lseek(file, _AT, os.SEEK_SET)
+        written = os.read(file, _TIMES.size)
+    finally:
+        os.close(file)
+    beat, lease = _TIMES.unpack(written) if len(written) == _TIMES.size else (0.0, 0.0)
+    return True, beat, lease
+
+
+def unlinked(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _same(path: str, file: int) -> bool:
+    """Whether the file at `path` is the one that is open as `file`."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _locked(file: int) -> bool:
+    """Take the lock of a file; False when somebody has it."""
+    if os.name == "nt":  # pragma: no cover
+        import msvcrt
+
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
