@@ -23,7 +23,6 @@ _POOL = 8
 _OWN = 5.0  # seconds for an answer of a session that is there
 _FRESH = 2.0  # seconds for which a topic is remembered that nobody waited for: everybody looks more often than that
 _IDLE = 10.0  # seconds that a transaction may wait for its next statement: who is frozen in one holds nobody up
-_FRESH = 10_000  # topics that were notified and that nobody has waited for since
 _NOW = "extract(epoch from clock_timestamp())::float8"
 _TYPES = {
     "float": "DOUBLE PRECISION",
