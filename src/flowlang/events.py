@@ -276,6 +276,8 @@ def _snake(name: str) -> str:
 def to_record(event: Event) -> dict[str, Any]:
     """The event's wire form: a flat object with `event` naming its kind in snake_case."""
     record: dict[str, Any] = {"event": kind_of(type(event))}
-    for field, value in zip(event._fields, event):
-        record[field] = value.as_value() if isinstance(value, Failure) else value
+    record.update(zip(event._fields, event))
+    failure = record.get("failure")
+    if failure is not None:
+        record["failure"] = failure.as_value()
     return record

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase, trouble
@@ -39,7 +39,7 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
                     lost.add(run.id)
                     continue
                 for each in steps:
-                    connection.execute(_STEP, (run.id, *_entry(each)))
+                    connection.execute(_STEP, (run.id, *each))
                 if lines is not None:
                     connection.execute(_LINES, (run.id, seq, lines))
             connection.execute("COMMIT")
@@ -93,7 +93,7 @@ async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> s
         journal, steps, lines, _ = parts[0]
         if lines is None and 1 <= len(steps) <= _FEW:
             return await _write_lone(database, journal.run, steps)
-    entries = [(journal.run.id, *_entry(each)) for journal, steps, _, _ in parts for each in steps]
+    entries = [(journal.run.id, *each) for journal, steps, _, _ in parts for each in steps]
     told = [(journal.run.id, seq, lines) for journal, _, lines, seq in parts if lines is not None]
     rows = await database.write(
         _BATCH,
@@ -106,12 +106,6 @@ async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> s
 
 
 async def _write_lone(database: PostgresDatabase, run: StoredRun, steps: Sequence[StoredStep]) -> set[str]:
-    values = [value for each in steps for value in _entry(each)]
+    values = [value for each in steps for value in each]
     written = await database.write(_LONE[len(steps)], run.id, run.token, *values)
     return set() if written else {run.id}
-
-
-def _entry(step: StoredStep) -> tuple[Any, ...]:
-    return (
-        step.path, step.nth, step.operation, step.state, step.inputs, step.outcome, step.started_at, step.ended_at,
-    )  # fmt: skip

@@ -13,7 +13,8 @@ class Unstorable(Exception):
     """A value that no store can keep: a stream that is open, or an object of Python that is no value of a flow."""
 
 
-_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_read = json.JSONDecoder().decode
+_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _KEYS = frozenset({str})
 _SCALARS = frozenset({str, int, bool, type(None)})
 
@@ -28,7 +29,7 @@ def encode(value: Any) -> str:
 
 def decode(text: str) -> Any:
     """The value that `encode` wrote."""
-    value = json.loads(text)
+    value = _read(text)
     return untagged(value) if '"$' in text else value
 
 

@@ -57,7 +57,9 @@ class DurableFiber(Fiber):
         elif known is not None and run.reuse is not None:
             run.reuse.seen(known)
         if known is not None and known.state != "started":
-            return await self._replayed(known, step)
+            if known.state == "cancelled":  # by whatever happens next, again
+                await asyncio.get_running_loop().create_future()
+            return self._replayed(known, step)
         await run.admit()
         if known is not None and not step.rerun:
             await run.stop_for_attention(path, known)
@@ -104,10 +106,8 @@ class DurableFiber(Fiber):
             raise OperationError(Classified("conflict", False), None, detail=detail, notes=notes)
         return taken
 
-    async def _replayed(self, known: StoredStep, step: Call) -> Any:
+    def _replayed(self, known: StoredStep, step: Call) -> Any:
         """What came of it in an earlier life."""
-        if known.state == "cancelled":  # by whatever happens next, again
-            await asyncio.get_running_loop().create_future()
         assert known.outcome is not None
         outcome = decode(self.run.store.sealer.open(known.outcome))
         if known.state == "failed":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowlang.durable.database import Row
 from flowlang.exceptions import Failure
@@ -66,10 +66,11 @@ def run_of(row: Row) -> StoredRun:
     return StoredRun(**values)
 
 
-@frozen
-class StoredStep:
+class StoredStep(NamedTuple):
     """One call of an operation: `started`, then `succeeded` with its outputs or `failed` with a failure; `cancelled`
-    where the run itself stopped it. Also what a run has read from outside: times, signals."""
+    where the run itself stopped it. Also what a run has read from outside: times, signals.
+
+    The names are those of the columns. A named tuple, since a run that goes on is made of thousands of them."""
 
     path: str
     nth: int
@@ -79,10 +80,6 @@ class StoredStep:
     outcome: str | None
     started_at: float
     ended_at: float | None
-
-
-def step_of(row: Row) -> StoredStep:
-    return StoredStep(**{name: row[name] for name in StoredStep.__dataclass_fields__})
 
 
 def failure_record(failure: Failure) -> dict[str, Any]:

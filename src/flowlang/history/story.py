@@ -79,8 +79,8 @@ async def story(store: Store, start: str, plans: Plans) -> Story:
 
 def _undecided(journal: Sequence[StoredStep], places: Places) -> tuple[str, ...]:
     """The steps that had begun, of those that are not simply done again."""
-    begun = (each.path for each in journal if each.state == "started")
-    return tuple(path for path in begun if not getattr(places.get(static(path)), "rerun", False))
+    begun = sorted((each.started_at, each.path) for each in journal if each.state == "started")
+    return tuple(path for _, path in begun if not getattr(places.get(static(path)), "rerun", False))
 
 
 async def told_by(store: Store, run_id: str) -> list[Told]:
