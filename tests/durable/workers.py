@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flowlang.durable.records import StoredRun
@@ -34,10 +34,13 @@ async def note(folder: str, text: str):
 
 @flowlang.task(idempotent=True)
 async def hold(folder: str):
-    """Says who holds, until somebody makes the file `go`."""
+    """Says who holds, until somebody makes the file `go`; and who does not any more."""
     add(f"{folder}/holding", os.getpid())
-    while not os.path.exists(f"{folder}/go"):
-        await asyncio.sleep(0.01)
+    try:
+        while not os.path.exists(f"{folder}/go"):
+            await asyncio.sleep(0.01)
+    finally:
+        add(f"{folder}/left", os.getpid())
     return {}
 '''
 FLOW = """
@@ -92,10 +95,10 @@ async def begun_anew(store: Store, pid: int, before: str | None) -> None:
 
 
 class Process:
-    """`flowlang worker` that is ready to claim."""
+    """`flowlang worker` that is ready to claim. `under`: the words of a program that it is run by."""
 
-    def __init__(self, url: str, *options: str) -> None:
-        words = [sys.executable, "-m", "flowlang", "worker", "--store", url, *options]
+    def __init__(self, url: str, *options: str, under: Sequence[str] = ()) -> None:
+        words = [*under, sys.executable, "-m", "flowlang", "worker", "--store", url, *options]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         self.greeting = self._process.stderr.readline()
@@ -129,8 +132,8 @@ def freeze(pid: int, store: Store) -> None:
 
 
 @contextlib.contextmanager
-def worker(url: str, *options: str) -> Iterator[Process]:
-    process = Process(url, *options)
+def worker(url: str, *options: str, under: Sequence[str] = ()) -> Iterator[Process]:
+    process = Process(url, *options, under=under)
     try:
         assert "serves" in process.greeting, process.greeting
         yield process
