@@ -20,7 +20,6 @@ from flowlang.exceptions import StoreError
 if TYPE_CHECKING:
     import asyncpg
 
-_CONNECT, _COMMAND = 10.0, 30.0  # seconds
 # A server notices within 14 s that the host of a session is gone. A beat is worth no wait for the disk.
 _SETTINGS = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3",
@@ -75,12 +74,8 @@ class SessionLock:
         return self._session is not None and not self._session.is_closed()
 
     async def take(self) -> None:
-        import asyncpg
-
         with translated(self._database.url):
-            self._session = await asyncpg.connect(
-                self._database.address, timeout=_CONNECT, command_timeout=_COMMAND
-            )  # its own: a pooler between us and the server must not share it
+            self._session = await self._database.connected()  # which no pooler in between must share
             for name, value in _SETTINGS.items():
                 await self._session.execute(f"SET {name} = {value}")
             await self._session.fetchval(_LOCK, lock_name(self._executor))

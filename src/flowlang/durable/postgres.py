@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from flowlang.durable.database import Row
+from flowlang.durable.hosts import Hosts
 from flowlang.exceptions import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -40,12 +41,11 @@ class PostgresDatabase:
     kind = "postgres"
     types: Mapping[str, str] = _TYPES
 
-    def __init__(self, url: str, pool: asyncpg.Pool) -> None:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        self.url = urlunsplit((parts.scheme, host, parts.path, "", ""))
+    def __init__(self, url: str, hosts: Hosts, pool: asyncpg.Pool) -> None:
+        self.url = url_without_password(url)
         self.address = url
         self.pool = pool
+        self._hosts = hosts
         self._ear: asyncpg.Connection | None = None
         self._opening_ear = asyncio.Lock()
         self._fresh: dict[str, float] = {}  # what was notified while nobody waited for it, and until when that counts
@@ -70,7 +70,7 @@ class PostgresDatabase:
         async with self._writing:
             with translated(self.url):
                 if self._pen is None or self._pen.is_closed():
-                    self._pen = await self._connected()
+                    self._pen = await self.connected()
                 try:
                     rows: Sequence[Row] = await self._pen.fetch(text, *values)
                 except BaseException:
@@ -78,10 +78,10 @@ class PostgresDatabase:
                     raise
                 return rows
 
-    async def _connected(self) -> asyncpg.Connection:
-        import asyncpg
-
-        return await asyncpg.connect(self.address, timeout=_CONNECT, command_timeout=_COMMAND)
+    async def connected(self) -> asyncpg.Connection:
+        """A connection of one's own, besides those of the pool. Raises what the driver raises."""
+        connection: asyncpg.Connection = await self._hosts.connect(_CONNECT, command_timeout=_COMMAND)
+        return connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
@@ -114,7 +114,7 @@ class PostgresDatabase:
             if self._ear is not None and not self._ear.is_closed():
                 return
             with translated(self.url):
-                ear = await self._connected()
+                ear = await self.connected()
                 try:
                     await ear.add_listener(_CHANNEL, self._heard)
                 except BaseException:
@@ -221,6 +221,7 @@ async def open_postgres(url: str) -> PostgresDatabase:
         raise StoreError("a store in PostgreSQL needs its driver: pip install 'flowlang[postgres]'") from error
     with translated(url_without_password(url)):
         try:
+            hosts = Hosts(url)
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
@@ -228,12 +229,13 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 timeout=_CONNECT,
                 command_timeout=_COMMAND,
                 max_inactive_connection_lifetime=0,
+                connect=hosts.for_pool,
                 init=_bounded,
                 reset=_left_as_it_is,
             )
         except ValueError as error:
             raise StoreError(f"`{url_without_password(url)}` is no address of a store: {error}") from error
-    database = PostgresDatabase(url, pool)
+    database = PostgresDatabase(url, hosts, pool)
     try:
         if not await _own_session(pool, database.url):
             raise StoreError(
