@@ -165,6 +165,13 @@ async def until(done: Callable[[], Awaitable[bool]], every: float = 0.01) -> Non
         await asyncio.sleep(every)
 
 
+async def ready() -> None:
+    """Tell whoever started this worker that it works, which it does until it is told to end."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
 def script(module: str, *words: str) -> list[str]:
     """The command of a module of this folder under the Python that runs now."""
     return [sys.executable, "-m", f"durable.{module}", *words]

@@ -3,8 +3,8 @@
     python -m durable.on_celery FOLDER
     celery --app durable.on_celery worker        a worker; `BENCH_REDIS` names the server
 
-Steps one after the other are a chain, which the workers carry on without their client (and faster than a client that
-sends one task at a time: 3.2 beside 3.4 times the floor), steps side by side are a group.
+Steps one after the other are a chain, which the workers carry on without their client and so faster than by a client
+that sends one task at a time; steps side by side are a group.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import sqlalchemy
 from dbos import DBOS, DBOSClient, DBOSConfig
 
 from durable import floors
-from durable.engine import Engine, main, process, script, until
+from durable.engine import Engine, main, process, ready, script, until
 from durable.servers import DurablePostgres, running
 from durable.work import result
 
@@ -143,9 +143,7 @@ class NativeDBOS(Engine):
 async def work(name: str, url: str) -> None:
     """A worker, until it is told to end."""
     with launched(name, url, listening=True):
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
+        await ready()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import flowlang
@@ -23,7 +22,7 @@ from durable import floors
 from durable.engine import Engine, main, process, script, until
 from durable.servers import DurablePostgres, running
 from durable.work import BRANCHES, PATIENCE, STEPS, timed
-from flowlang import runs
+from flowlang import runs, workers
 
 TASKS = """
 import asyncio, os, signal
@@ -71,7 +70,7 @@ class OnFlowLang(Engine):
 
     def __init__(self, folder: Path, variant: str) -> None:
         super().__init__(folder, variant)
-        self.has_workers = variant != "memory" and find_spec("flowlang.workers") is not None
+        self.has_workers = variant != "memory"
         self.times = {"memory": 100, "normal": 10}.get(variant, 1)
         self.flows: dict[str, flowlang.Flow] = {}
 
@@ -143,8 +142,6 @@ class OnFlowLang(Engine):
         await until(self.idle)
 
     async def submit(self, text: str) -> None:
-        from flowlang import workers
-
         await workers.submit(self.flow(text), store=self.store)
 
     async def idle(self) -> bool:

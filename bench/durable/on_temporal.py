@@ -18,7 +18,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from durable.engine import Engine, main, process, script
+from durable.engine import Engine, main, process, ready, script
 from durable.servers import Temporal, running
 from durable.work import result
 
@@ -98,9 +98,7 @@ async def work(address: str) -> None:
         workflow_runner=UnsandboxedWorkflowRunner(), max_concurrent_activities=1000,
         max_concurrent_local_activities=1000, max_concurrent_workflow_tasks=200,
     ):  # fmt: skip
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
+        await ready()
 
 
 if __name__ == "__main__":
