@@ -179,13 +179,17 @@ class Repeat:
 @frozen
 class Transaction:
     """The operations in `body` on the connection at place `connection` share one handle and one transaction. `once`:
-    some of them are done exactly once."""
+    some of them are done exactly once. `kept`: of a block that is done exactly once as a whole, the names that it
+    leaves and their places; None of any other. `rerun`: all of it may be done again when nobody knows whether it was
+    committed."""
 
     site: Site
     connection: int
     connection_name: str
     body: tuple[Step, ...]
     once: bool = False
+    kept: tuple[tuple[str, int], ...] | None = None
+    rerun: bool = False
 
 
 @frozen
@@ -270,7 +274,8 @@ class Modified:
     """A step with modifiers, applied from the outside in: guard, handler, timeout, retry, the step itself.
 
     `timeout` (seconds) covers all attempts and the waits between them. `slots` are the places that the step
-    writes; they are emptied before another attempt. `cache` and `idempotency_key` are of operations alone.
+    writes; they are emptied before another attempt. `cache` is of operations alone, `idempotency_key` of operations and
+    transactions.
     """
 
     site: Site

@@ -9,7 +9,7 @@ import pytest
 from tests.checking.plugins import registry
 
 import flowlang
-from flowlang.plan import Call, Modified
+from flowlang.plan import Call, Modified, Transaction
 
 
 @flowlang.task
@@ -99,4 +99,26 @@ def test_some_tasks_may_run_again_with_some_arguments(step: str, expected: bool)
     assert checked.plan is not None, [str(each) for each in checked.findings]
     (planned,) = checked.plan.steps
     assert isinstance(planned, Call)
+    assert planned.rerun is expected
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("do: [{sqlite_query: {query: SELECT 1}}]", True),
+        ("do: [{sqlite_query: {query: SELECT 1}}, {silent: {}}]", True),
+        ("do: [{sqlite_execute: {query: DELETE FROM t}}]", False),
+        ("do: [{if: '${run.id == null}', then: [{sqlite_execute: {query: DELETE FROM t}}]}]", False),
+        ("do: [{sqlite_execute: {query: DELETE FROM t, exactly_once: true}}]", False),
+        ("exactly_once: true, do: [{sqlite_execute: {query: DELETE FROM t}}]", True),
+    ],
+)
+def test_the_plan_says_of_each_transaction_whether_it_may_run_again(block: str, expected: bool) -> None:
+    """One that only reads on its connection, and one that is done exactly once as a whole."""
+    db = "{type: sqlite, database: ':memory:'}"
+    text = f"flow: f\nconnections: {{db: {db}}}\nsteps: [{{transaction: db, {block}}}]"
+    checked = flowlang.check(text=text, registry=registry(), tasks=TASKS)
+    assert checked.plan is not None, [str(each) for each in checked.findings]
+    planned = checked.plan.steps[0]
+    assert isinstance(planned, Transaction)
     assert planned.rerun is expected

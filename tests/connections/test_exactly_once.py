@@ -168,6 +168,54 @@ async def test_in_a_transaction_block(base: Base) -> None:
     assert await base.values() == [1, 2, 2]
 
 
+async def test_a_block_is_done_once_and_leaves_what_it_left(base: Base) -> None:
+    """Whatever it left comes again, with its types, also what was left by chance; a failure leaves nothing."""
+    body = [
+        base.step("query", "SELECT v FROM t", id="before"),
+        base.step("execute", "INSERT INTO t (v) VALUES (7)", id="w"),
+        {"id": "s", "set": {"u": "${uuid()}", "at": "${now()}", "sum": "${decimal('1.20')}"}},
+        {"if": "${before.count > 5}", "then": [{"id": "never", "set": {"x": 1}}]},
+        {"for_each": [1, 2], "id": "turns", "collect": "${index}", "do": [base.write(8)]},
+    ]
+    block = {"transaction": "db", "exactly_once": True, "idempotency_key": "order 1", "do": body, "retry": 3}
+    outputs = {"all": "${[before, w, s, turns]}"}
+    assert (await base.failed({**block, "do": [*body, {"raise": {"message": "no"}}]})).detail == "no"
+    assert (await base.values(), await base.rows(_KEYS)) == ([], [])
+    first = await base.ok(block, outputs=outputs)
+    assert first == await base.ok(block, outputs=outputs)
+    assert isinstance(first["all"][2]["sum"], decimal.Decimal)
+    assert await base.values() == [7, 8, 8]
+    failure = await base.failed({**block, "do": [*body, {"id": "more", "set": {"x": 1}}]})
+    assert (failure.type, "did not leave `more` then" in failure.detail) == ("validation", True)
+    ours = {key: value for key, value in block.items() if key != "idempotency_key"}
+    for _ in range(2):
+        await base.ok({"for_each": [1, 2], "as": "turn", "do": [ours]})  # each turn of each run has its own
+    assert await base.values() == [7] * 5 + [8] * 10
+
+
+async def test_of_several_blocks_at_once_one_does_it(base: Base) -> None:
+    """The others wait for it; when it fails, the next one does it."""
+    calls = 0
+
+    @flowlang.task
+    async def gives(connection: Any) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        call = calls
+        await connection.run("INSERT INTO t (v) VALUES (1)", [])
+        if call == 1:
+            raise flowlang.FlowExecutionError("not this time")
+        return {"call": call}
+
+    block = {
+        "transaction": "db", "exactly_once": True, "idempotency_key": "at once", "do": [{"gives": {"id": "g"}}],
+    }  # fmt: skip
+    results = await asyncio.gather(*[base.run(block, outputs={"n": "${g.call}"}, tasks=[gives]) for _ in range(4)])
+    told = [each.outputs.get("n") if each.failure is None else each.failure.detail for each in results]
+    assert sorted(map(str, told)) == ["2", "2", "2", "not this time"], told
+    assert await base.values() == [1]
+
+
 async def test_a_failure_that_a_block_handles_takes_the_key_with_it(base: Base) -> None:
     """The block goes on and commits; the step was not done, and its key is free."""
 

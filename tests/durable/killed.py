@@ -2,8 +2,9 @@
 
     python killed.py STORE FOLDER < plan.json     each line: {"flow": …, "kills": [[write, "before" or "after"], …]}
 
-For each line a run is begun; its n-th life dies at the n-th of `kills`, the last one lives on. After each line one is
-written: `{"status", "outputs", "lives", "writes", "attention"}`. Forking spares starting Python each time.
+The commits of a database that the flow works on count as writes, too. For each line a run is begun; its n-th life dies
+at the n-th of `kills`, the last one lives on. After each line one is written: `{"status", "outputs", "lives", "writes",
+"attention"}`; `commits` are those of the writes that the flow itself did. Forking spares starting Python each time.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flowlang import runs
 from flowlang.api import load
+from flowlang.connections.mysql.handle import Handle as MySQLHandle
+from flowlang.connections.postgres.handle import Handle as PostgresHandle
+from flowlang.connections.sqlite.handle import Handle as SqliteHandle
+from flowlang.durable.host import Host
 from flowlang.durable.journal import Writer
 from flowlang.durable.store import open_store
 from flowlang.engine.result import RunResult
@@ -27,27 +33,36 @@ STORE, FOLDER = sys.argv[1], sys.argv[2]
 
 
 class Deadly:
-    """Kills its process at a write of the journal; counts them."""
+    """Kills its process at a write; counts them."""
 
     def __init__(self, write: int | None, moment: str) -> None:
         self.left, self.moment, self.count = write, moment, 0
-        self._write = Writer._write
+        self.commits: list[int] = []
 
-    async def __call__(self, writer: Writer, parts: Any) -> set[str]:
-        self.count += 1
-        if self.count == self.left and self.moment == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        lost = await self._write(writer, parts)
-        if self.count == self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return lost
+    def around(self, write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def deadly(*args: Any) -> Any:
+            if args[-1] and isinstance(args[-1], str):  # a savepoint: nothing is kept by that yet
+                return await write(*args)
+            self.count += 1
+            if not isinstance(args[0], Writer):
+                self.commits.append(self.count)
+            if self.count == self.left and self.moment == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            written = await write(*args)
+            if self.count == self.left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return written
+
+        return deadly
+
+    def at_work(self) -> None:
+        Writer._write = self.around(Writer._write)  # type: ignore[method-assign]
+        for kind in (SqliteHandle, PostgresHandle, MySQLHandle):
+            kind.commit = self.around(kind.commit)  # type: ignore[method-assign]
 
 
 async def life(flow: str, run_id: str, first: bool, deadly: Deadly, decisions: dict[str, Any]) -> dict[str, Any]:
-    async def write(writer: Writer, parts: Any) -> set[str]:
-        return await deadly(writer, parts)
-
-    Writer._write = write  # type: ignore[method-assign]
+    deadly.at_work()
     async with await open_store(STORE) as store, runs.hosting(store) as host:
         known = await store.run(run_id)
         if first or known is None:
@@ -65,9 +80,16 @@ async def life(flow: str, run_id: str, first: bool, deadly: Deadly, decisions: d
         "status": result.status,
         "outputs": outputs,
         "writes": deadly.count,
+        "commits": deadly.commits,
+        "reason": result.reason,
         "attention": attention,
         "detail": detail,
     }
+
+
+async def unattended(_: Host) -> None:
+    """The history is written with the journal alone, so that each run has the same writes."""
+    await asyncio.Event().wait()
 
 
 async def decided(store: Any, run_id: str, path: str, outputs: Any) -> None:
@@ -118,9 +140,12 @@ def done(path: str) -> bool:
 
 
 def main() -> None:
+    Host.attend = unattended  # type: ignore[method-assign]
+    lines = [json.loads(line) for line in sys.stdin]
+    for each in {wanted["flow"]: wanted for wanted in lines}:
+        runs.plan_of(runs.captured(load(each).checked))  # known to all lives, so that they need not compile it
     gc.freeze()
-    for number, line in enumerate(sys.stdin):
-        wanted = json.loads(line)
+    for number, wanted in enumerate(lines):
         run_id, kills = f"run-{os.getpid()}-{number}", [*wanted["kills"], [None, "after"]]
         lives, first, decisions = 0, True, {}
         effects = os.path.join(FOLDER, "effects.jsonl")

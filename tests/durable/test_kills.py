@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
-import shutil
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.durable.conftest import Kill, Life
 from tests.durable.flows import made
-
-HERE = Path(__file__).parent
-Kill = tuple[int, str]
-Life = Callable[[Sequence[tuple[str, Sequence[Kill]]]], list[dict[str, Any]]]
 
 FLOW = """
 flow: killed
@@ -51,27 +42,6 @@ finally:
 outputs:
   - {name: all, value: "${[a.step, b.step, c.step, p1.step, p2.step, p3.step, loop.results]}"}
 """
-
-
-@pytest.fixture
-def killed(store_url: str, tmp_path: Path) -> Life:
-    """Runs flows, each killed at the given writes of its lives."""
-
-    def run(wanted: Sequence[tuple[str, Sequence[Kill]]]) -> list[dict[str, Any]]:
-        shutil.copy(HERE / "effects.py", tmp_path)
-        lines = []
-        for number, (text, kills) in enumerate(wanted):
-            flow = tmp_path / f"flow-{number}.yaml"
-            flow.write_text(text)
-            lines.append(json.dumps({"flow": str(flow), "kills": kills}))
-        work = tmp_path / "work"
-        work.mkdir(exist_ok=True)
-        words = [sys.executable, str(HERE / "killed.py"), store_url, str(work)]
-        ran = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, timeout=500, check=False)
-        assert ran.returncode == 0, ran.stderr
-        return [json.loads(line) for line in ran.stdout.splitlines()]
-
-    return run
 
 
 def hold_true(told: dict[str, Any], whole: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ from flowlang.diagnostics import Span, nearest
 from flowlang.document import model
 from flowlang.expressions.types import ANY, OBJECT, STRING, Type, accepts, holds_secret, record
 from flowlang.expressions.unit import Recipe
-from flowlang.plan import Caching, Call, Operation, Site, invoker
+from flowlang.plan import Caching, Call, Evaluator, Operation, Site, invoker
 from flowlang.records import frozen
 from flowlang.tasks.spec import Parameter, TaskSpec
 from flowlang.tasks.values import Sql
@@ -68,10 +68,15 @@ def task(checker: Checker, scope: Scope, step: model.TaskStep, site: Site) -> Wa
     if secret and name_ is not None:
         checker.given_secrets.add(name_)
     if step.modifiers.exactly_once:
-        checker.add(exactly_once.check(step, spec, _keeping(checker, spec, connection)))
+        checker.add(exactly_once.check(step, spec, keeping(checker, spec, connection)))
         if around is not None and name_ is not None:
             checker.once.add(name_)
     service = _service(checker, scope, step, spec, site, around)
+    shared = around is not None and "connection" in spec.injects
+    if shared and name_ is not None and spec.effect not in ("none", "read"):
+        checker.writing.add(name_)
+    if checker.whole is not None and not (shared and name_ == checker.whole.connection.text):
+        checker.add(exactly_once.outside(step, spec, checker.whole, service.repeatable))
     if policy is not None:
         service = replace(service, retry=policy)
     planned = Call(
@@ -189,13 +194,18 @@ def _dialect(checker: Checker, spec: TaskSpec) -> Dialect | None:
     return dialect if isinstance(dialect, Dialect) else None
 
 
-def _keeping(checker: Checker, spec: TaskSpec, connection: model.Connection | None) -> bool:
+def keeping(checker: Checker, spec: TaskSpec, connection: model.Connection | None) -> bool:
     """Whether a step's key can be written in the transaction that does it: on a database that speaks SQL. Also where it
     is not known which connection the step is on, which is reported there."""
     if "connection" not in spec.injects:
         return False
     if connection is None:
         return spec.connection_type is None or _dialect(checker, spec) is not None
+    return keeps(checker, connection)
+
+
+def keeps(checker: Checker, connection: model.Connection) -> bool:
+    """Whether a connection is to a database that speaks SQL, with transactions; also where its type is not there."""
     plugin = checker.catalogue.provider(connection.type.text).plugin
     return plugin is None or (isinstance(getattr(plugin, "dialect", None), Dialect) and transactional(type(plugin)))
 
@@ -329,10 +339,16 @@ def _service(
         caching = Caching(code, cache.ttl, (checker.folder, checker.flow.file, _digest(checker.flow.text), site.path))
     if key is not None:
         checker.add(idempotency_key.without_effect(step, spec, sql=_dialect(checker, spec) is not None))
-        made, given = evaluator(checker, scope, key, Wanted("idempotency_key", STRING), "idempotency_key")
-        if holds_secret(given):
-            checker.add(idempotency_key.secret(key))
+        made = key_of(checker, scope, key)
     return Service(repeatable, caching, made)
+
+
+def key_of(checker: Checker, scope: Scope, key: model.Value) -> Evaluator | None:
+    """What makes the `idempotency_key` of a step."""
+    made, given = evaluator(checker, scope, key, Wanted("idempotency_key", STRING), "idempotency_key")
+    if holds_secret(given):
+        checker.add(idempotency_key.secret(key))
+    return made
 
 
 _PLAIN_SERVICE = {each: Service(each) for each in (True, False)}

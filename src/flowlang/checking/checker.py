@@ -114,6 +114,8 @@ class Checker:
         self.given_secrets: set[str] = set()  # connections whose tasks are given secrets
         self.transactions: dict[str, Span] = {}  # connections that are in a transaction here, and where it begins
         self.once: set[str] = set()  # those of them with a step in their transaction that is done exactly once
+        self.writing: set[str] = set()  # those of them with a step in their transaction that changes something
+        self.whole: model.TransactionStep | None = None  # the transaction around this that is done exactly once
         self.given: dict[
             int, tuple[Type, bool]
         ] = {}  # by the id of a spec: what its task gives, and whether that is secret

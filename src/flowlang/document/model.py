@@ -203,7 +203,8 @@ class Cache:
 
 @frozen
 class Modifiers:
-    """What every step may carry. `timeout` is seconds; `cache` and those behind it are of tasks alone."""
+    """What every step may carry. `timeout` is seconds; `cache` is of tasks alone, the two behind it of tasks and
+    transactions."""
 
     id: Name | None = None
     description: str | None = None

@@ -319,7 +319,7 @@ VERBS: dict[str, Verb] = {
     "while": Verb(partial(read_repeat, "while"), LOOP_KEYS),
     "until": Verb(partial(read_repeat, "until"), LOOP_KEYS),
     "parallel": Verb(_parallel, ("max_concurrency", "fail_fast")),
-    "transaction": Verb(_transaction, ("do",)),
+    "transaction": Verb(_transaction, ("do", "idempotency_key", "exactly_once")),
     "try": Verb(read_try, TRY_KEYS),
     "subflow": Verb(_subflow, ("inputs", "outputs")),
     "wait": Verb(read_wait),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,10 @@ from uuid import UUID
 from flowlang.connections.errors import Classified
 from flowlang.durable.codec import decode
 from flowlang.durable.records import StoredStep, failure_of, failure_record
+from flowlang.durable.transactions import Inside, committing, transact
 from flowlang.engine.failures import OperationError, call_error, step_error
 from flowlang.engine.fiber import Fiber
-from flowlang.engine.steps import run_block, selected
+from flowlang.engine.steps import selected
 from flowlang.engine.waiting import tell
 from flowlang.exceptions import StepError
 from flowlang.plan import Call, Frame, Transaction, Wait
@@ -50,8 +51,11 @@ class DurableFiber(Fiber):
             await run.admit()
             return await operation.call(self, path, kwargs)
         journal = run.journal
-        place = journal.place(path)
+        place = self.place(path)
         known = journal.known.pop(place, None)
+        within = self._within(planned.connection) if planned.shared else None
+        if within is not None:
+            known = None  # the transaction in which that was done did not count
         if known is None and run.reuse is not None:
             known = self._reused(run.reuse, place, spec.name, run.shown(kwargs, step.secret_arguments))
         elif known is not None and run.reuse is not None:
@@ -65,8 +69,8 @@ class DurableFiber(Fiber):
             await run.stop_for_attention(path, known)
         began, name = run.clock.time(), spec.name
         inputs = run.shown(kwargs, step.secret_arguments)
-        if planned.shared:
-            return await self._inside(place, operation, kwargs, step, inputs)
+        if within is not None:
+            return await self._inside(within.kept, place, operation, kwargs, step, inputs)
         if spec.effect != "read":
             if not step.rerun:  # of one that may be done again nobody needs to know that it had begun
                 journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
@@ -93,6 +97,28 @@ class DurableFiber(Fiber):
         journal.write(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
         return outputs
 
+    def place(self, path: str) -> Place:
+        """Which call of `path` this is; the transactions around it have it counted."""
+        if self.run.inside:
+            for each in self.open_transactions():
+                each.calls[path] += 1
+        return self.run.journal.place(path)
+
+    def open_transactions(self) -> Iterator[Inside]:
+        """The transactions around this that are under way, from the innermost."""
+        fiber: Fiber | None = self
+        while fiber is not None:
+            inside = self.run.inside.get(id(fiber))
+            while inside is not None:
+                yield inside
+                inside = inside.outer
+            fiber = fiber.parent
+
+    def _within(self, connection: int | None) -> Inside | None:
+        """The one of them on a connection. None: it was committed in an earlier life, and is gone through again."""
+        slot = self.activation.slots[connection or 0]
+        return next((each for each in self.open_transactions() if each.slot is slot), None)
+
     def _reused(self, reuse: Reuse, place: Place, name: str, inputs: str | None) -> StoredStep | None:
         """What the run that is retried has recorded, taken over. A transaction that it committed is taken over whole:
         a step in it that is not what it was cannot be done by itself."""
@@ -117,13 +143,17 @@ class DurableFiber(Fiber):
         return outcome
 
     async def _inside(
-        self, place: Place, operation: Bound, kwargs: dict[str, Any], step: Call, inputs: str | None
+        self,
+        kept: list[StoredStep],
+        place: Place,
+        operation: Bound,
+        kwargs: dict[str, Any],
+        step: Call,
+        inputs: str | None,
     ) -> Any:
         """An operation in a transaction: it counts when the transaction does, and is written down with it."""
         run = self.run
         began, name = run.clock.time(), self.activation.plan.operations[step.operation].spec.name
-        slot = self.activation.slots[self.activation.plan.operations[step.operation].connection or 0]
-        kept = self.run.inside.setdefault(id(self.transaction_on(slot)), [])
         try:
             outputs = await operation.call(self, place[0], kwargs)
         except Exception as error:  # noqa: BLE001 - as above
@@ -138,52 +168,10 @@ class DurableFiber(Fiber):
     # ------------------------------------------------------------ transactions
 
     async def transact(self, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
-        """A transaction is one thing: it is in the journal whole, with the steps inside, or not at all."""
-        run, path = self.run, self.prefix + step.site.path
-        place = run.journal.place(path)
-        known = run.journal.known.pop(place, None)
-        if run.reuse is not None:
-            known = self._whole(run.reuse, place, known)
-        if known is not None and known.state == "succeeded":
-            return await run_block(step.body, frame, self)  # each step inside is recorded
-        if known is not None and known.state == "failed":
-            assert known.outcome is not None
-            raise StepError(failure_of(decode(run.store.sealer.open(known.outcome))))
-        await run.admit()
-        if known is not None:
-            await run.stop_for_attention(path, known)
-        began = run.clock.time()
-        try:
-            ended = await runner(step, frame, self)
-        except StepError as error:
-            outcome = run.sealed(failure_record(error.failure), secret=False, what=f"the failure of `{path}`")
-            run.journal.write(StoredStep(*place, "transaction", "failed", None, outcome, began, run.clock.time()))
-            raise
-        run.journal.write(StoredStep(*place, "transaction", "succeeded", None, None, began, run.clock.time()))
-        return ended
-
-    def _whole(self, reuse: Reuse, place: Place, known: StoredStep | None) -> StoredStep | None:
-        """A transaction of the run that is retried, taken over if it may be."""
-        if known is not None:
-            reuse.seen(known)
-        else:
-            known = reuse.take(*place, "transaction", None)
-            if known is not None:
-                self.run.journal.write(known)
-        recorded = reuse.recorded.get(place)
-        if known is not None and recorded is not None and known.started_at == recorded.started_at:
-            reuse.whole.append(place[0])
-        return known
+        return await transact(self, step, frame, runner)
 
     async def committing(self, step: Transaction) -> None:
-        """About to commit: from here on whether it counts is unknown, until it is written down."""
-        run, path = self.run, self.prefix + step.site.path
-        assert self.transaction is not None
-        nth = run.journal.latest(path)
-        for each in run.inside.pop(id(self.transaction), []):
-            run.journal.write(each)
-        run.journal.write(StoredStep(path, nth, "transaction", "started", None, None, run.clock.time(), None))
-        await run.commit()
+        await committing(self, step)
 
     # ------------------------------------------------------------ time, chance, waiting
 
@@ -191,7 +179,7 @@ class DurableFiber(Fiber):
         """The same in each life of the run: chance is made of the run's id and the place, time is written down."""
         run = self.run
         path = f"{self.prefix}{kind}@{position}"
-        place = run.journal.place(path)
+        place = self.place(path)
         if kind != "now":
             digest = hashlib.sha256(f"{run.seed}\n{path}\n{place[1]}".encode()).digest()
             return UUID(bytes=digest[:16], version=4) if kind == "uuid" else Random(digest).random()  # noqa: S311

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flowlang.durable.records import StoredRun, StoredStep
@@ -63,6 +63,11 @@ class Journal:
         nth = self._calls.get(path, 0)
         self._calls[path] = nth + 1
         return path, nth
+
+    def passed(self, calls: Mapping[str, int]) -> None:
+        """Calls that were made in an earlier life, and are not made again in this one."""
+        for path, count in calls.items():
+            self._calls[path] = self._calls.get(path, 0) + count
 
     def latest(self, path: str) -> int:
         """Which call of `path` is under way."""

@@ -17,6 +17,7 @@ from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.reuse import Reuse
 from flowlang.durable.sealing import NoKey
 from flowlang.durable.store import Lost, Store
+from flowlang.durable.transactions import Inside
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.engine.run import Conclusion, Run
@@ -74,7 +75,7 @@ class DurableRun(Run):
         self.seed: str = record.options.get("seed") or record.id  # of what is left to chance
         self.left: Left | None = None
         self.busy = 0  # operations under way; with none of them all that is left is to wait
-        self.inside: dict[int, list[StoredStep]] = {}  # what was done in transactions that are open
+        self.inside: dict[int, Inside] = {}  # by the identities of fibers: the innermost transaction that is open there
         self.gate: str | None = None  # where it counts for `concurrency`
         self._waits: list[tuple[float, str | None]] = []
         self._cancel_wanted = self._asked = record.cancel

@@ -2,22 +2,40 @@
 
 On a handle of its own such a step is a transaction; in a `transaction` block it is a savepoint of that one. How it is
 written is in `connections._sql.once`.
+
+A block that is done exactly once does the same for all of its steps, and keeps what it leaves:
+
+    begin → claim the key → is there an answer? ── yes ──▶ roll back; the block has left that
+                                 └─ no ──▶ the steps → write what they leave → commit
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from flowlang.connections.lifecycle import ConnectionSlot, Live
+from flowlang.connections.errors import Classified
+from flowlang.connections.lifecycle import ConnectionSlot, Live, uninterrupted
+from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.fiber import Fiber
 from flowlang.engine.leases import ToldCall
-from flowlang.engine.operations import LeasedCall
-from flowlang.engine.transactions import SharedCall
-from flowlang.plan import Operation
+from flowlang.engine.operations import LeasedCall, failure_of, original
+from flowlang.engine.steps import Ended
+from flowlang.engine.transactions import RolledBack, Shared, SharedCall, begun, carried, rolled_back
+from flowlang.expressions.runtime import UNSET
+from flowlang.plan import Frame, Operation, Transaction
 from flowlang.tasks.context import Context
+from flowlang.tasks.table import objects
 
 _TURNS = re.compile(r"\[\d+\]")  # in a path: which turn of a loop
+T = TypeVar("T")
+
+
+def _name(path: str, flow: str) -> str:
+    """Who has a key, whichever turn it is."""
+    return f"`{_TURNS.sub('', path)}` of flow `{flow}`"
 
 
 class OnceCall(LeasedCall):
@@ -79,7 +97,7 @@ def _once(function: Callable[..., Any], live: Live, hands_context: bool, *, alon
         if hands_context:
             kwargs["context"] = context
         plugin: Any = live.plugin
-        step = f"`{_TURNS.sub('', context.step)}` of flow `{context.flow}`"
+        step = _name(context.step, context.flow)
 
         async def work() -> Any:
             return await function(**kwargs, connection=connection)
@@ -87,3 +105,93 @@ def _once(function: Callable[..., Any], live: Live, hands_context: bool, *, alon
         return await done_once(plugin, connection, context.idempotency_key, step, work, alone=alone)
 
     return call
+
+
+# ---------------------------------------------------------------- a block as a whole
+
+
+async def run_once(step: Transaction, frame: Frame, fiber: Fiber) -> Ended | None:
+    """The block, or what it left when it was done with its key before."""
+    own = fiber.idempotency_key
+    key = own or f"{fiber.run.run_id}:{fiber.prefix}{step.site.path}"
+    fiber.idempotency_key = None  # the steps inside have theirs
+    try:
+        shared, answer = await _claimed(step, fiber, key)
+        if answer is None:
+            return await carried(step, frame, fiber, shared, lambda: _kept(step, frame, fiber, shared, key))
+        await uninterrupted(rolled_back(shared, RolledBack()))
+        leave(step, frame, fiber, answer)
+        return None
+    finally:
+        fiber.idempotency_key = own
+
+
+async def _claimed(step: Transaction, fiber: Fiber, key: str) -> tuple[Shared, dict[str, Any] | None]:
+    """A transaction that has claimed `key`, and what stands there already. Raises StepError."""
+    from flowlang.connections._sql import once
+
+    name, tries = _name(fiber.prefix + step.site.path, fiber.activation.plan.flow), once.CLAIMS
+    while True:
+        shared, tries = await begun(step, fiber), tries - 1
+        plugin: Any = shared.live.plugin
+        claim = partial(once.claim, plugin.dialect, shared.connection, key, name)
+        try:
+            return shared, await _asked(step, fiber, shared, claim)
+        except once.Outrun as outrun:
+            await uninterrupted(rolled_back(shared, outrun))
+            if not tries:
+                failed = failure_of(outrun.refusal, fiber, shared.live, shared.slot)
+                raise step_error(failed, step.site, fiber) from outrun.refusal
+        except BaseException as error:
+            await uninterrupted(rolled_back(shared, error))
+            raise
+
+
+async def _kept(step: Transaction, frame: Frame, fiber: Fiber, shared: Shared, key: str) -> None:
+    """Write down what the block leaves, in the transaction that does it."""
+    from flowlang.connections._sql import once
+
+    plugin: Any = shared.live.plugin
+    await _asked(step, fiber, shared, partial(once.keep, plugin.dialect, shared.connection, key, left(step, frame)))
+
+
+async def _asked(step: Transaction, fiber: Fiber, shared: Shared, ask: Callable[[], Awaitable[T]]) -> T:
+    """A statement of ours on the handle of the transaction; its failure is the block's."""
+    from flowlang.connections._sql.once import Outrun
+
+    try:
+        async with shared.turn():
+            shared.check()
+            return await ask()
+    except (Outrun, GeneratorExit):
+        raise
+    except BaseException as error:
+        failed = shared.noted(failure_of(error, fiber, shared.live, shared.slot))
+        if isinstance(failed, OperationError):
+            given = fiber.activation.given(shared.slot.name)
+            raise step_error(failed, step.site, fiber, given=given) from original(error)
+        if failed is error:
+            raise
+        raise failed from original(error)
+
+
+def left(step: Transaction, frame: Frame) -> dict[str, Any]:
+    """What a block leaves behind it, by names: a later version of its flow has its places elsewhere."""
+    there = {name: _plain(frame[slot]) for name, slot in step.kept or () if frame[slot] is not UNSET}
+    return {"left": there, "skipped": [name for name, slot in step.kept or () if frame[slot] is UNSET]}
+
+
+def _plain(value: Any) -> Any:
+    return {name: objects(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+
+
+def leave(step: Transaction, frame: Frame, fiber: Fiber, answer: Mapping[str, Any]) -> None:
+    """Leave what `left` told. Raises StepError where the block was another one then."""
+    there, known = answer.get("left", {}), {*answer.get("left", ()), *answer.get("skipped", ())}
+    missing = next((name for name, _ in step.kept or () if name not in known), None)
+    if missing is not None:
+        detail = f"the block was done before with this key, and did not leave `{missing}` then: it is another one now"
+        error = OperationError(Classified("validation", False), None, detail=detail)
+        raise step_error(error, step.site, fiber)
+    for name, slot in step.kept or ():
+        frame[slot] = there.get(name, UNSET)

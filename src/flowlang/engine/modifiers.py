@@ -91,12 +91,12 @@ async def _answered(
 ) -> Ended | None:
     """The step itself, or what an earlier call of it gave."""
     body = step.body
-    if type(body) is not Call or (step.cache is None and step.idempotency_key is None):
+    if step.cache is None and step.idempotency_key is None:
         return await _attempts(step, arguments, told, frame, fiber)
     if step.idempotency_key is not None:
         fiber.idempotency_key = _idempotency_key(step, frame, fiber)
     try:
-        if step.cache is None:
+        if step.cache is None or type(body) is not Call:
             return await _attempts(step, arguments, told, frame, fiber)
 
         async def call() -> dict[str, Any]:

@@ -7,7 +7,7 @@ lease → begin → steps (one at a time on the handle) → commit → release
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -207,11 +207,27 @@ async def _operation(fiber: Fiber, shared: Shared) -> AsyncIterator[None]:
 
 
 async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ended | None:
-    slot, outer = fiber.activation.slots[step.connection], fiber.transaction
+    if step.kept is not None:
+        from flowlang.engine.exactly_once import run_once
+
+        return await run_once(step, frame, fiber)
+    return await carried(step, frame, fiber, await begun(step, fiber))
+
+
+async def begun(step: Transaction, fiber: Fiber) -> Shared:
+    """A transaction for `step`. Raises StepError."""
+    slot = fiber.activation.slots[step.connection]
     try:
-        shared = await _begin(slot, fiber.prefix + step.site.path, fiber, once=step.once)
+        return await _begin(slot, fiber.prefix + step.site.path, fiber, once=step.once)
     except OperationError as error:
         raise step_error(error, step.site, fiber) from error.__cause__
+
+
+async def carried(
+    step: Transaction, frame: Frame, fiber: Fiber, shared: Shared, finish: Callable[[], Awaitable[None]] | None = None
+) -> Ended | None:
+    """The block in a transaction that was begun, to its end. `finish` is done in it when it is to be committed."""
+    slot, outer = shared.slot, fiber.transaction
     shared.outer, fiber.transaction = outer, shared
     kept = (id(fiber), shared.live)
     if shared.live.owner is not slot:
@@ -219,11 +235,13 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
     try:
         ended = await run_block(step.body, frame, fiber)
         if ended is None or ended.status != "failure":
+            if finish is not None and shared.lost is None:
+                await finish()
             await fiber.committing(step)
     except GeneratorExit:
         raise  # the event loop is gone: nothing can be awaited any more
     except BaseException as error:
-        await uninterrupted(_rolled_back(shared, error))
+        await uninterrupted(rolled_back(shared, error))
         if isinstance(error, StepError):
             raise _undone(error, shared, fiber) from error.__cause__
         raise
@@ -232,7 +250,7 @@ async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ende
         if shared.live.owner is not slot:
             slot.holders.remove(kept)
     if ended is not None and ended.status == "failure":
-        await uninterrupted(_rolled_back(shared, RolledBack()))
+        await uninterrupted(rolled_back(shared, RolledBack()))
         return ended
     try:
         await _commit(shared, fiber)
@@ -273,7 +291,7 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber, *, once: bool) -
     except BaseException as error:
         failed = failure_of(error, fiber, live, slot, acquiring=connection is UNLEASED)
         if shared is not None:
-            await uninterrupted(_rolled_back(shared, failed))
+            await uninterrupted(rolled_back(shared, failed))
         elif connection is not UNLEASED and type(error) is not GeneratorExit:
             await slot.give_back(live, connection, broken=is_broken(failed))
             if lease is not None:
@@ -287,7 +305,7 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber, *, once: bool) -
 async def _commit(shared: Shared, fiber: Fiber) -> None:
     slot, live = shared.slot, shared.live
     if shared.lost is not None:
-        await uninterrupted(_rolled_back(shared, RolledBack()))
+        await uninterrupted(rolled_back(shared, RolledBack()))
         detail = (
             f"the transaction on `{slot.name}` was rolled back: its handle broke in a step whose failure was handled"
         )
@@ -311,7 +329,7 @@ async def _commit(shared: Shared, fiber: Fiber) -> None:
     await shared.give_back(broken=False)
 
 
-async def _rolled_back(shared: Shared, error: BaseException) -> None:
+async def rolled_back(shared: Shared, error: BaseException) -> None:
     """Undo it and give the handle back; one that broke, or cannot be rolled back, is discarded."""
     broken = shared.lost is not None
     limit = asyncio.timeout(_LOST_TIMEOUT if broken else RELEASE_TIMEOUT)

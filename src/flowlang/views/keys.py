@@ -197,6 +197,12 @@ VERBS: dict[str, tuple[Key, ...]] = {
     "transaction": (
         Key("transaction", "connection", "Name of the connection whose steps are one transaction.", True),
         Key("do", "steps", "The steps; those on that connection share one handle.", True),
+        Key("idempotency_key", "value", "With `exactly_once`: the same key has the block done once only."),
+        Key(
+            "exactly_once",
+            "boolean",
+            "Writes what the block gives in the same transaction, so that it is done once (false); SQL only.",
+        ),
     ),
     "subflow": (Key("subflow", "text", required=True), Key("inputs", "values"), Key("outputs", "texts")),
     "try": (

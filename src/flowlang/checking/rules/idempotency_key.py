@@ -85,6 +85,15 @@ def without_effect(step: model.TaskStep, spec: TaskSpec, *, sql: bool) -> Iterat
     yield Diagnostic(UNUSED, message, step.modifiers.spans["idempotency_key"], suggestion=help_)
 
 
+def on_block(step: model.TransactionStep) -> Iterator[Diagnostic]:
+    """A key of a `transaction` that nobody keeps."""
+    if step.modifiers.idempotency_key is None or step.modifiers.exactly_once:
+        return
+    message = "`idempotency_key` has no effect on a `transaction` that is not `exactly_once`"
+    help_ = "add `exactly_once: true`, which keeps the key in the database"
+    yield Diagnostic(UNUSED, message, step.modifiers.spans["idempotency_key"], suggestion=help_)
+
+
 def secret(value: model.Value) -> Iterator[Diagnostic]:
     message = "`idempotency_key` would send a secret as a key, which services keep and show"
     help_ = "make it of what is done: the number of an order, the id of the run"

@@ -27,7 +27,7 @@ from flowlang.tasks.tagged import Untaggable, tagged, untagged
 TABLE = "flowlang_once"
 COLUMNS = ("key", "step", "outputs", "at")
 _LONGEST = 255  # characters of a key: what MySQL can index, four bytes each
-_CLAIMS = 5
+CLAIMS = 5  # times that a key is claimed when the database ends the transaction for it
 
 
 @frozen
@@ -115,17 +115,17 @@ async def done_once(
     that another step has, and for outputs that cannot be kept, and then nothing of the work is; and what the work
     raises.
     """
-    tries = _CLAIMS if alone else 1
+    tries = CLAIMS if alone else 1
     while True:
         tries -= 1
         try:
             return await _in_transaction(plugin, handle, key, step, work)
-        except _Outrun as outrun:
+        except Outrun as outrun:
             if not tries:
                 raise outrun.refusal from outrun.refusal.__cause__
 
 
-class _Outrun(Exception):
+class Outrun(Exception):
     """The database has ended a transaction that claimed a key, before anything else was done in it. Where several wait
     for one that rolls back, all claim the key at once: MySQL finds a deadlock then, and lets one of them go on."""
 
@@ -137,20 +137,32 @@ class _Outrun(Exception):
 async def _in_transaction(
     plugin: SqlPlugin, handle: SqlHandle, key: str, step: str, work: Callable[[], Awaitable[dict[str, Any]]]
 ) -> dict[str, Any]:
-    texts, name = _texts(plugin.dialect), _stored(key)
     async with plugin.transaction(handle):
-        try:
-            await handle.run(texts.claim, [name, step])
-        except FlowExecutionError as error:
-            if error.error_class == "conflict" and error.retryable:
-                raise _Outrun(error) from error
-            raise
-        rows = await handle.fetch(texts.answer, [name], None)
-        if rows and rows[0]["outputs"] is not None:
-            return _kept(rows[0], key, step)
+        answer = await claim(plugin.dialect, handle, key, step)
+        if answer is not None:
+            return answer
         outputs = await work()
-        await handle.run(texts.keep, [_written(outputs), name])
+        await keep(plugin.dialect, handle, key, outputs)
     return outputs
+
+
+async def claim(dialect: Dialect, handle: SqlHandle, key: str, step: str) -> dict[str, Any] | None:
+    """In a transaction that is open: nobody else can do what `key` stands for before it is over. What was done with it
+    before gave, if it was. Raises `Outrun`, and FlowExecutionError as `done_once` does."""
+    texts, name = _texts(dialect), _stored(key)
+    try:
+        await handle.run(texts.claim, [name, step])
+    except FlowExecutionError as error:
+        if error.error_class == "conflict" and error.retryable:
+            raise Outrun(error) from error
+        raise
+    rows = await handle.fetch(texts.answer, [name], None)
+    return _kept(rows[0], key, step) if rows and rows[0]["outputs"] is not None else None
+
+
+async def keep(dialect: Dialect, handle: SqlHandle, key: str, outputs: object) -> None:
+    """Write what was done under the key that the open transaction has claimed gave. Raises FlowExecutionError."""
+    await handle.run(_texts(dialect).keep, [_written(outputs), _stored(key)])
 
 
 def _stored(key: str) -> str:

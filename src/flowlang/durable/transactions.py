@@ -1,0 +1,130 @@
+"""Transactions in a durable run: each is one thing, in the journal whole, with the steps inside, or not at all.
+
+    about to commit ─► a transaction that may not be done twice: its beginning and its steps are written down, committed
+       │               any other: what was done before it is committed
+       └─► the user's database commits ─► its end is written down
+
+One that is `exactly_once` is asked for by its key when it is done again; one that only reads is done again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from flowlang.durable.codec import decode
+from flowlang.durable.records import StoredStep, failure_of, failure_record
+from flowlang.engine.exactly_once import leave, left
+from flowlang.engine.failures import OperationError, step_error
+from flowlang.engine.steps import run_block
+from flowlang.exceptions import StepError
+from flowlang.plan import Frame, Transaction
+
+if TYPE_CHECKING:
+    from flowlang.durable.fiber import DurableFiber
+    from flowlang.durable.journal import Place
+    from flowlang.durable.reuse import Reuse
+    from flowlang.engine.steps import Ended, Runner
+
+
+class Inside:
+    """A transaction that is open on the connection `slot`. `kept`: what was done on its handle, written down when it is
+    over. `calls`: which calls were made in it, and how often: where its failure is recorded, nobody goes through them
+    again. `committed`: its steps were done, and it is about to be, or was."""
+
+    def __init__(self, slot: object, outer: Inside | None) -> None:
+        self.slot = slot
+        self.outer = outer
+        self.kept: list[StoredStep] = []
+        self.calls: Counter[str] = Counter()
+        self.committed = False
+
+
+async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
+    """Run it, unless it is known what came of it."""
+    run, path = fiber.run, fiber.prefix + step.site.path
+    place = fiber.place(path)
+    known = run.journal.known.pop(place, None)
+    if run.reuse is not None:
+        known = _whole(fiber, run.reuse, place, known)
+    if known is not None and known.state != "started":
+        return await _gone_through(fiber, known, step, frame)
+    await run.admit()
+    if known is not None and not step.rerun:
+        await run.stop_for_attention(path, known)
+    began, outer = run.clock.time(), run.inside.get(id(fiber))
+    inside = run.inside[id(fiber)] = Inside(fiber.activation.slots[step.connection], outer)
+    try:
+        ended = await runner(step, frame, fiber)
+    except StepError as error:
+        record = failure_record(error.failure) | {"calls": inside.calls}
+        outcome = run.sealed(record, secret=False, what=f"the failure of `{path}`")
+        run.journal.write(StoredStep(*place, "transaction", "failed", None, outcome, began, run.clock.time()))
+        raise
+    finally:
+        if outer is None:
+            del run.inside[id(fiber)]
+        else:
+            run.inside[id(fiber)] = outer
+    done_before = step.kept is not None and not inside.committed and ended is None
+    kept = _left(fiber, step, frame, path) if done_before else None
+    for each in inside.kept:
+        run.journal.write(each)
+    run.journal.write(StoredStep(*place, "transaction", "succeeded", None, kept, began, run.clock.time()))
+    return ended
+
+
+async def committing(fiber: DurableFiber, step: Transaction) -> None:
+    """About to commit. Of one that may not be done again it is unknown from here on whether it counts, until that is
+    written down."""
+    run, path = fiber.run, fiber.prefix + step.site.path
+    inside = run.inside[id(fiber)]
+    inside.committed = True
+    if step.rerun:
+        if step.kept is not None:
+            await run.commit()
+        return
+    nth = run.journal.latest(path)
+    for each in inside.kept:
+        run.journal.write(each)
+    inside.kept = []
+    run.journal.write(StoredStep(path, nth, "transaction", "started", None, None, run.clock.time(), None))
+    await run.commit()
+
+
+async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transaction, frame: Frame) -> Ended | None:
+    """One that came to its end in an earlier life."""
+    run = fiber.run
+    outcome = decode(run.store.sealer.open(known.outcome)) if known.outcome is not None else {}
+    if known.state == "failed":
+        calls = outcome.get("calls", {})
+        run.journal.passed(calls)
+        for each in fiber.open_transactions():
+            each.calls.update(calls)
+        raise StepError(failure_of(outcome))
+    if step.kept is not None and "left" in outcome:
+        leave(step, frame, fiber, outcome)
+        return None
+    return await run_block(step.body, frame, fiber)  # each step inside is recorded
+
+
+def _left(fiber: DurableFiber, step: Transaction, frame: Frame, path: str) -> str:
+    """What it left when it was done with its key before. Raises StepError when that cannot be stored."""
+    try:
+        return fiber.run.sealed(left(step, frame), secret=False, what=f"what `{path}` leaves")
+    except OperationError as error:
+        raise step_error(error, step.site, fiber) from error.__cause__
+
+
+def _whole(fiber: DurableFiber, reuse: Reuse, place: Place, known: StoredStep | None) -> StoredStep | None:
+    """A transaction of the run that is retried, taken over if it may be."""
+    if known is not None:
+        reuse.seen(known)
+    else:
+        known = reuse.take(*place, "transaction", None)
+        if known is not None:
+            fiber.run.journal.write(known)
+    recorded = reuse.recorded.get(place)
+    if known is not None and recorded is not None and known.started_at == recorded.started_at:
+        reuse.whole.append(place[0])
+    return known
