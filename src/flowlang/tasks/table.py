@@ -11,15 +11,22 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+Kinds = tuple[type | None, ...]
+
 
 class Table:
-    """`rows` hold one value for each of `columns`, in that order. Iterating gives objects; neither list is changed."""
+    """`rows` hold one value for each of `columns`, in that order. Iterating gives objects; neither list is changed.
 
-    __slots__ = ("columns", "rows")
+    `kinds`: for each column the class that all its values have, null aside, where the source vouches for it, else None.
+    Empty: it vouches for no column. Who takes the rows need not look at those values again.
+    """
 
-    def __init__(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+    __slots__ = ("columns", "kinds", "rows")
+
+    def __init__(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], kinds: Kinds = ()) -> None:
         self.columns = columns
         self.rows = rows
+        self.kinds = kinds
 
     def objects(self) -> list[dict[str, Any]]:
         """One object a row, its keys the names of the columns."""
@@ -64,12 +71,15 @@ def joined(batches: Sequence[list[Any] | Table]) -> list[Any] | Table:
     if len(batches) == 1:
         return first
     if isinstance(first, Table):
-        rows = [each.rows for each in batches if isinstance(each, Table) and each.columns == first.columns]
-        if len(rows) == len(batches):
-            return Table(first.columns, list(chain.from_iterable(rows)))
+        tables = [each for each in batches if isinstance(each, Table) and each.columns == first.columns]
+        if len(tables) == len(batches):
+            kinds = first.kinds if all(each.kinds == first.kinds for each in tables) else ()
+            return Table(first.columns, list(chain.from_iterable(each.rows for each in tables)), kinds)
     return list(chain.from_iterable(map(objects, batches)))
 
 
 def part(batch: list[Any] | Table, start: int, stop: int) -> list[Any] | Table:
     """Some rows of a batch, in the form it has."""
-    return Table(batch.columns, batch.rows[start:stop]) if isinstance(batch, Table) else batch[start:stop]
+    if isinstance(batch, Table):
+        return Table(batch.columns, batch.rows[start:stop], batch.kinds)
+    return batch[start:stop]

@@ -10,7 +10,7 @@ from flowlang.connections._sql.dialect import Dialect
 from flowlang.connections._sql.text import quote_column, quote_name
 from flowlang.exceptions import FlowExecutionError
 from flowlang.records import frozen
-from flowlang.tasks.table import Table
+from flowlang.tasks.table import Kinds, Table
 
 Records = list[dict[str, Any]] | Table
 """Records on their way into a table of a database."""
@@ -106,6 +106,13 @@ def same_columns(records: Records, columns: tuple[str, ...], first: int) -> Sequ
     except (KeyError, TypeError, IndexError):
         pass  # what exactly is wrong is said below
     raise _other_keys(records, columns, first)
+
+
+def kinds_of(records: Records, columns: tuple[str, ...]) -> Kinds:
+    """What the source of `records`, which have these columns, vouches for; in the order of `columns`."""
+    if not isinstance(records, Table) or records.columns == columns or not records.kinds:
+        return records.kinds if isinstance(records, Table) else ()
+    return tuple(records.kinds[records.columns.index(each)] for each in columns)
 
 
 def _other_keys(records: Iterable[Any], columns: tuple[str, ...], first: int) -> FlowExecutionError:

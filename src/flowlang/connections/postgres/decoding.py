@@ -73,6 +73,28 @@ _BUILT_IN: Mapping[str, Convert] = {
 }
 
 
+_KINDS: Mapping[str, type] = {
+    "bool": bool,
+    "int2": int,
+    "int4": int,
+    "int8": int,
+    "oid": int,
+    "float4": float,
+    "float8": float,
+    "numeric": Decimal,
+    "text": str,
+    "varchar": str,
+    "bpchar": str,
+    "name": str,
+    "bytea": bytes,
+}
+
+
+def kind_of(type_: Any) -> type | None:
+    """The class of every value that the driver gives for a type, null aside; None where that is not certain."""
+    return _KINDS.get(type_.name) if type_.schema == "pg_catalog" else None
+
+
 def decoder(type_: Any) -> Convert | None:
     """What makes a value of FlowLang out of the driver's; None where it is one already."""
     name = type_.name.removesuffix("[]")

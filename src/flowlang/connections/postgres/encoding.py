@@ -6,6 +6,7 @@ import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -20,15 +21,15 @@ Convert = Callable[[Any], Any]
 
 @frozen
 class Encoder:
-    """How values get into one type: those of a class in `native` as they are, all others by `convert`, which raises
-    ValueError with the reason for a value that does not fit. `binary`: COPY can send it."""
+    """How values get into one type: null and those of the class `native` as they are, all others by `convert`, which
+    raises ValueError with the reason for a value that does not fit. `binary`: COPY can send it."""
 
-    native: frozenset[type]
+    native: type
     convert: Convert
     binary: bool = True
 
     def one(self, value: Any) -> Any:
-        return value if value is None or type(value) in self.native else self.convert(value)
+        return value if value is None or type(value) is self.native else self.convert(value)
 
 
 def _wants(what: str, value: object) -> ValueError:
@@ -209,8 +210,8 @@ def _not_taken(what: str, hint: str) -> Convert:
     return convert
 
 
-def _enc(convert: Convert, *native: type, binary: bool = True) -> Encoder:
-    return Encoder(frozenset(native), convert, binary)
+def _enc(convert: Convert, native: type = NoneType, *, binary: bool = True) -> Encoder:
+    return Encoder(native, convert, binary)
 
 
 def _char(value: Any) -> bytes:

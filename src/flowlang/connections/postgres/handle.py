@@ -212,7 +212,7 @@ class Handle(SqlHandle):
                 if alone and len(rows) == size:
                     ahead = asyncio.ensure_future(self._more(cursor, size))
                 with self.told():
-                    batch = statement.table(rows)
+                    batch = statement.table(rows, vouched=not self._handed_out)
                 yield batch
                 if len(rows) < size:
                     break

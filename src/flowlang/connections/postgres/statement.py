@@ -8,7 +8,7 @@ from typing import Any
 
 from flowlang.connections._sql.records import invalid
 from flowlang.connections._sql.results import Row, StatementResult, unique_columns
-from flowlang.connections.postgres.values import Convert, decoder, encoder, refused
+from flowlang.connections.postgres.values import Convert, decoder, encoder, kind_of, refused
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.table import Table
 
@@ -19,15 +19,16 @@ _ARGUMENT = re.compile(r"query argument \$(\d+)")
 class Statement:
     """`prepared` is asyncpg's. The types of its values and columns are looked at once."""
 
-    __slots__ = ("columns", "prepared", "types", "_decoders", "_encoders", "_natives")
+    __slots__ = ("columns", "kinds", "prepared", "types", "_decoders", "_encoders", "_natives")
 
     def __init__(self, prepared: Any) -> None:
         self.prepared = prepared
         self.types = prepared.get_parameters()
         self._encoders = [encoder(each) for each in self.types]
-        self._natives = [each.native | {type(None)} for each in self._encoders]
+        self._natives = [(each.native, type(None)) for each in self._encoders]
         attributes = prepared.get_attributes()
         self.columns = unique_columns([each.name for each in attributes])
+        self.kinds = tuple(kind_of(each.type) for each in attributes)
         decoders = [(each.name, decoder(each.type)) for each in attributes]
         self._decoders: list[tuple[str, Convert]] = [(name, each) for name, each in decoders if each is not None]
 
@@ -58,17 +59,19 @@ class Statement:
                     row[name] = convert(row[name])
         return rows
 
-    def table(self, records: Sequence[Any]) -> Table:
-        """The same as a table; records stay the driver's where nothing is to be converted."""
+    def table(self, records: Sequence[Any], *, vouched: bool) -> Table:
+        """The same as a table; records stay the driver's where nothing is to be converted. `vouched`: nobody has set
+        the driver to read the server's types otherwise."""
+        kinds = self.kinds if vouched else ()
         if not self._decoders:
-            return Table(self.columns, records)
+            return Table(self.columns, records, kinds)
         places = [(self.columns.index(name), convert) for name, convert in self._decoders]
         rows = list(map(list, records))
         for row in rows:
             for place, convert in places:
                 if row[place] is not None:
                     row[place] = convert(row[place])
-        return Table(self.columns, list(map(tuple, rows)))
+        return Table(self.columns, list(map(tuple, rows)), kinds)
 
     def result(self, records: Sequence[Any]) -> StatementResult:
         return {"rows": self.rows(records), "rows_affected": affected(self.prepared.get_statusmsg())}

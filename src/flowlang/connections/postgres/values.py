@@ -26,8 +26,19 @@ Null is SQL's NULL everywhere. JSON's `null` is read as null too, and is written
 
 from __future__ import annotations
 
-from flowlang.connections.postgres.decoding import AS_TEXT, decoder
+from flowlang.connections.postgres.decoding import AS_TEXT, decoder, kind_of
 from flowlang.connections.postgres.encoding import Convert, Encoder, converted, encoder, refused
 from flowlang.connections.postgres.intervals import as_interval, interval_of
 
-__all__ = ["AS_TEXT", "Convert", "Encoder", "as_interval", "converted", "decoder", "encoder", "interval_of", "refused"]
+__all__ = [
+    "AS_TEXT",
+    "Convert",
+    "Encoder",
+    "as_interval",
+    "converted",
+    "decoder",
+    "encoder",
+    "interval_of",
+    "kind_of",
+    "refused",
+]

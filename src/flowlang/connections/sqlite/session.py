@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,20 @@ class Session:
         self.statement(self.settings.begin).close()
         self._begun = True
         return ""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A transaction in one call: all of the block, or nothing."""
+        opened = self.begin()
+        try:
+            yield
+            self.commit(opened)
+        except BaseException as error:
+            try:
+                self.rollback(opened)
+            except sqlite3.Error as failed:  # the first error is the one to report
+                error.add_note(f"rolling back failed too: {failed}")
+            raise
 
     def commit(self, savepoint: str) -> None:
         self._still_there()

@@ -28,9 +28,11 @@ from uuid import UUID
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks.jsontext import duration_text, to_json
+from flowlang.tasks.table import Kinds
 from flowlang.tasks.values import Ident
 
-_AS_IS: frozenset[type] = frozenset({str, bytes, type(None)})
+_AS_IS: frozenset[type | None] = frozenset({str, bytes, type(None)})
+_BOUND = _AS_IS | {int}  # an integer too large is noticed by the driver
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -124,17 +126,20 @@ def encoded(values: Sequence[Any]) -> Sequence[Any]:
     return done
 
 
-def flattened(rows: Sequence[Sequence[Any]], columns: Sequence[str], first: int) -> list[Any]:
+def flattened(rows: Sequence[Sequence[Any]], columns: Sequence[str], first: int, vouched: Kinds = ()) -> list[Any]:
     """The values of many rows in one list, converted column by column, in C wherever nothing needs converting.
 
-    `first` is the number of the first row, for errors.
+    `first` is the number of the first row, for errors. `vouched`: the kinds of a `Table`.
     """
     flat = list(chain.from_iterable(rows))
     width = len(columns)
     for position in range(width):
+        kind = vouched[position] if vouched else None
+        if kind is not None and kind in _BOUND:
+            continue
         column = flat[position::width]
-        kinds = set(map(type, column)) - _AS_IS
-        if kinds and not _storable(kinds, column):
+        kinds = {kind} if kind is not None else set(map(type, column))
+        if not _storable(kinds - _AS_IS, column):
             flat[position::width] = _converted(column, columns[position], first)
     return flat
 
@@ -142,9 +147,9 @@ def flattened(rows: Sequence[Sequence[Any]], columns: Sequence[str], first: int)
 def _storable(kinds: set[type], column: list[Any]) -> bool:
     """Whether a column with values of `kinds`, beside texts and nulls, can be bound as it is.
 
-    Integers too large are noticed by the driver. NaN is not: a sum over the column finds it.
+    NaN is not noticed by the driver: a sum over the column finds it.
     """
-    if kinds == {int}:
+    if not kinds or kinds == {int}:
         return True
     if not kinds <= {int, float}:
         return False
