@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import Any
@@ -38,6 +39,21 @@ async def put(context: Context, value: Any = None) -> dict[str, Any]:
 @task(effect="read")
 async def look(context: Context, value: Any = None) -> dict[str, Any]:
     return _note(context, "look", value)
+
+
+@task(effect="write")
+async def tarry(context: Context) -> dict[str, Any]:
+    """A change for which the run really waits."""
+    await asyncio.sleep(0.01)
+    return _note(context, "change")
+
+
+@task(effect="read")
+async def dwell(context: Context) -> dict[str, Any]:
+    """A read that takes its time."""
+    told = _note(context, "look")
+    await asyncio.sleep(0.2)
+    return told
 
 
 @task(effect="write", idempotent=True)

@@ -100,3 +100,32 @@ def prove(killed: Life, seed: int, count: int) -> None:
             hold_true(told, model)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{text}\n{told}\n{model}") from error
+
+
+LONG = """
+flow: long
+tasks: [effects.py]
+steps:
+  - look: {id: a}
+  - change: {id: b}
+  - dwell: {id: c}
+"""
+
+ROW = """
+flow: row
+tasks: [effects.py]
+steps:
+  - for_each: [1, 2, 3, 4, 5]
+    do:
+      - tarry: {id: b}
+"""
+
+
+def test_what_came_of_a_write_is_kept_while_a_read_takes_long(killed: Life) -> None:
+    """It is committed beside the read: the second write is the end of `b`, and `c` is under way. Writes that follow
+    each other have one commit each, and the run one for its end."""
+    before, after, row = killed([(LONG, [(2, "before")]), (LONG, [(2, "after")]), (ROW, [])])
+    for told, attention in ((before, ["b"]), (after, [])):
+        assert (told["status"], told["attention"]) == ("succeeded", attention)
+        assert Counter(each["step"] for each in told["effects"]) == {"a": 1, "b": 1, "c": 2}
+    assert row["writes"] == 6

@@ -63,7 +63,10 @@ def prepared(
 
 async def execute(run: DurableRun) -> Outcome:
     """Run to the end and record it; a `Left` when the run stopped before, which is recorded as well."""
-    result = await run.execute()
+    try:
+        result = await run.execute()
+    finally:
+        await run.journal.settled()
     if run.left is not None:
         return await _leave(run, run.left)
     try:

@@ -91,10 +91,14 @@ class DurableFiber(Fiber):
             told = call_error(error, step, kwargs, self.activation.frame, self)
             outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{path}`")
             journal.write(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
+            if not step.rerun:
+                run.hurry()
             raise told from told.__cause__ or error
         finally:
             run.busy -= 1
         journal.write(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
+        if not step.rerun:
+            run.hurry()
         return outputs
 
     def place(self, path: str) -> Place:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flowlang.durable.records import StoredRun, StoredStep
@@ -26,6 +26,7 @@ _LOG = logging.getLogger("flowlang.durable")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
 T = TypeVar("T")
 _MANY = 500  # events
+_SOON = 0.005  # seconds from the end of a write until it is committed by itself: short reads cost no commit
 _LONGEST = 64 * 1024  # characters
 Place = tuple[str, int]
 _write = json.JSONEncoder(separators=(",", ":"), default=str).encode
@@ -56,6 +57,8 @@ class Journal:
         self.seq = seq
         self.writer = writer
         self._calls: dict[str, int] = {}
+        self._hurried: asyncio.TimerHandle | None = None
+        self._beside: asyncio.Task[bool] | None = None  # commits while the run goes on
         self.alone = True  # whether the run has one line of execution only
 
     def place(self, path: str) -> Place:
@@ -88,8 +91,33 @@ class Journal:
     async def commit(self) -> None:
         """Whatever is pending is in the store when this returns. Raises `Lost`, and `StoreUnavailable` when the store
         could not be written for as long as anybody would wait."""
+        if self._beside is not None:
+            await asyncio.wait([self._beside])
         if self.pending or (self.told and self.flush):
             await self.writer.commit(self)
+
+    def hurry(self, tried: Callable[[Awaitable[None]], Coroutine[Any, Any, bool]]) -> None:
+        """Commit soon, beside whatever the run does meanwhile, also when that takes long and commits nothing. The next
+        write of the run, if there is one before, takes along what is pending: then there is nothing to do. `tried` is
+        around the commit, and tells the run of its failure."""
+        if self._hurried is None:
+            self._hurried = asyncio.get_running_loop().call_later(_SOON, self._begin_beside, tried)
+
+    def _begin_beside(self, tried: Callable[[Awaitable[None]], Coroutine[Any, Any, bool]]) -> None:
+        self._hurried = None
+        if self.pending and self._beside is None:
+            self._beside = asyncio.get_running_loop().create_task(tried(self.writer.commit(self)))
+            self._beside.add_done_callback(self._done_beside)
+
+    def _done_beside(self, _: asyncio.Task[bool]) -> None:
+        self._beside = None
+
+    async def settled(self) -> None:
+        """The run is over: nothing is committed beside it any more."""
+        if self._hurried is not None:
+            self._hurried.cancel()
+        if self._beside is not None:
+            await asyncio.wait([self._beside])
 
     async def flushed(self) -> None:
         """As `commit`, with the events."""

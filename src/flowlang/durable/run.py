@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,10 @@ class DurableRun(Run):
         self.abandon(Left("attention", detail, path))
         await _the_end()
 
+    def hurry(self) -> None:
+        """What came of a write that is not to be done again is to be in the store soon."""
+        self.journal.hurry(self._tried)
+
     async def commit(self) -> None:
         """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""
         if not await self.committed():
@@ -132,8 +136,11 @@ class DurableRun(Run):
 
     async def committed(self) -> bool:
         """Commit the journal; False when that cannot be done, and the run was abandoned for it."""
+        return await self._tried(self.journal.commit())
+
+    async def _tried(self, committing: Awaitable[None]) -> bool:
         try:
-            await self.journal.commit()
+            await committing
         except Lost:
             self.abandon(Left("lost", "another worker has taken it over"))
             return False

@@ -60,6 +60,8 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
         record = failure_record(error.failure) | {"calls": inside.calls}
         outcome = run.sealed(record, secret=False, what=f"the failure of `{path}`")
         run.journal.write(StoredStep(*place, "transaction", "failed", None, outcome, began, run.clock.time()))
+        if inside.committed and not step.rerun:
+            run.hurry()
         raise
     finally:
         if outer is None:
@@ -71,6 +73,8 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
     for each in inside.kept:
         run.journal.write(each)
     run.journal.write(StoredStep(*place, "transaction", "succeeded", None, kept, began, run.clock.time()))
+    if not step.rerun:
+        run.hurry()
     return ended
 
 
