@@ -217,17 +217,17 @@ class DurableFiber(Fiber):
         await self.run.wait_until(await self._deadline(path, seconds))
 
     async def _deadline(self, path: str, seconds: float) -> float:
-        """When a wait is over, in seconds since the epoch, as it was written down when it began."""
+        """When a wait is over, by the clock of the database, as it was written down when it began."""
         run = self.run
         place = run.journal.place(path)
         known = run.journal.known.pop(place, None) or self._peeked(place, "wait")
         if known is not None and known.outcome is not None:
             return float(known.outcome)
         await run.admit()
-        now = run.clock.time()
-        run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(now + seconds), now, now))
+        now, until = run.clock.time(), run.store.time() + seconds
+        run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(until), now, now))
         await run.commit()
-        return now + seconds
+        return until
 
     async def receive(self, step: Wait, name: str) -> Any:
         """The payload of a signal; it is taken and written down in one transaction."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import copy_context
@@ -26,6 +27,7 @@ from flowlang.plan import Plan
 from flowlang.tasks.files import FILES_ROOT
 
 _LOG = logging.getLogger("flowlang.durable")
+CLOCK = 5.0  # seconds between two looks at the clock of the database
 LOOK = 1.0  # seconds between two looks for requests to cancel; events reach the store as often
 
 
@@ -79,8 +81,12 @@ class Host:
 
     async def attend(self) -> None:
         """Until cancelled: hand on requests to cancel, and keep the history of what is under way up to date."""
+        looked = time.monotonic()
         while True:
             try:
+                if time.monotonic() - looked >= CLOCK:
+                    await self.store.look_at_clock()
+                    looked = time.monotonic()
                 await self.store.database.wait([f"run:{each}" for each in self.running], LOOK)
                 for run_id in await self.store.to_cancel(self.executor.id):
                     if run_id in self.running:

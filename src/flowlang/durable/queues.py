@@ -151,9 +151,10 @@ async def _room(tx: Transaction, limits: Limits) -> int:
 
 
 async def _begun(tx: Transaction, limits: Limits) -> int:
-    """How many runs have begun within the last period."""
+    """How many runs have begun within the last period. Where the clock went back, not those that are yet to begin."""
     rows = await tx.fetch(
-        "SELECT count(*) AS count FROM flowlang_runs WHERE queue = :queue AND started_at > {now} - :period::float8",
+        "SELECT count(*) AS count FROM flowlang_runs WHERE queue = :queue AND started_at > {now} - :period::float8"
+        " AND started_at <= {now}",
         queue=limits.name, period=limits.period or 0.0,
     )  # fmt: skip
     return int(rows[0]["count"])

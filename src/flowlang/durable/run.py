@@ -82,7 +82,7 @@ class DurableRun(Run):
         self.replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
         began = record.started_at if record.started_at is not None else record.created_at
         self.started_at = datetime.fromtimestamp(began, UTC)
-        self.spent = max(0.0, self.clock.time() - began)
+        self.spent = max(0.0, store.time() - began)
         self.facts = {
             "id": record.id, "attempt": record.attempt, "started_at": self.started_at, "trigger": record.started_by,
         }  # fmt: skip
@@ -170,7 +170,7 @@ class DurableRun(Run):
                 self.emit(RunQueued(self.run_id, self.clock.time(), self.plan.flow, answer.ahead))
             told = self.queued = True
             if self.leaves:
-                self.abandon(Left("waiting", due_at=self.clock.time() + gates.LOOK, waits_for=gates.waits_for(gate)))
+                self.abandon(Left("waiting", due_at=self.store.time() + gates.LOOK, waits_for=gates.waits_for(gate)))
                 await _the_end()
             wait = partial(self.store.database.wait, [f"gate:{gate}"], _LOOK)
             await self.journal.writer.persistently(wait)
@@ -189,12 +189,12 @@ class DurableRun(Run):
     # ------------------------------------------------------------ waiting
 
     async def wait_until(self, moment: float) -> None:
-        """Wait for a moment (seconds since the epoch); a long wait may leave the worker."""
+        """Wait for a moment, by the clock of the database; a long wait may leave the worker."""
         entry = (moment, None)
         self._waits.append(entry)
         try:
             await self.admit()
-            while (rest := moment - self.clock.time()) > 0:
+            while (rest := moment - self.store.time()) > 0:
                 await self.clock.sleep(min(rest, LINGER))
                 self._maybe_leave()
         finally:
@@ -219,7 +219,7 @@ class DurableRun(Run):
                     await _the_end()
                 if taken is not None:
                     return taken
-                rest = entry[0] - self.clock.time()
+                rest = entry[0] - self.store.time()
                 if rest <= 0:
                     return None
                 await writer.persistently(partial(database.wait, [f"signal:{self.run_id}"], min(rest, _LOOK)))
@@ -232,7 +232,7 @@ class DurableRun(Run):
         if not self.leaves or self.busy or not self._waits or self.abandoned:
             return
         due = min(moment for moment, _ in self._waits)
-        if due - self.clock.time() <= LINGER:
+        if due - self.store.time() <= LINGER:
             return
         names = " ".join(sorted({name for _, name in self._waits if name is not None}))
         self.abandon(Left("waiting", due_at=None if due == float("inf") else due, waits_for=names or None))

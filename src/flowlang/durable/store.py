@@ -44,6 +44,7 @@ class Store:
         self.url = database.url
         self.sealer = sealer or Sealer()
         self._kept: dict[str, float] = {}  # flows that are there, and when that was seen
+        self._ahead = time.time() - time.monotonic()  # of the clock of the database before ours that never jumps
 
     async def close(self) -> None:
         await self.database.close()
@@ -53,6 +54,19 @@ class Store:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+    # ------------------------------------------------------------ time
+
+    def time(self) -> float:
+        """Seconds since the epoch by the clock of the database, which all who use the store share. Between two looks at
+        it the clock of this machine that never jumps goes on."""
+        return time.monotonic() + self._ahead
+
+    async def look_at_clock(self) -> None:
+        """Raises `StoreError`."""
+        asked = time.monotonic()
+        rows = await self.database.fetch("SELECT {now} AS now")
+        self._ahead = float(rows[0]["now"]) - (asked + time.monotonic()) / 2
 
     # ------------------------------------------------------------ flows
 
@@ -328,10 +342,12 @@ async def open_store(url: str | None = None, env: Mapping[str, str] | None = Non
         raise StoreError(f"a store is `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, not `{kind}:…`")
     try:
         await formats.prepare(database)
+        store = Store(database, Sealer(environment))
+        await store.look_at_clock()
     except BaseException:
         await database.close()
         raise
-    return Store(database, Sealer(environment))
+    return store
 
 
 def data_folder() -> str:
