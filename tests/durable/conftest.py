@@ -54,7 +54,7 @@ def killed(store_url: str, tmp_path: Path) -> Life:
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
         words = [sys.executable, str(HERE / "killed.py"), store_url, str(work)]
-        ran = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, timeout=500, check=False)
+        ran = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, timeout=1000, check=False)
         assert ran.returncode == 0, ran.stderr
         return [json.loads(line) for line in ran.stdout.splitlines()]
 

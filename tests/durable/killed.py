@@ -1,19 +1,23 @@
-"""Runs that are killed at the writes of their journal: a process that forks one for each life.
+"""Runs that are killed at what they write: a process that forks one for each life.
 
     python killed.py STORE FOLDER < plan.json     each line: {"flow": …, "kills": [[write, "before" or "after"], …]}
 
-The commits of a database that the flow works on count as writes, too. For each line a run is begun; its n-th life dies
-at the n-th of `kills`, the last one lives on. After each line one is written: `{"status", "outputs", "lives", "writes",
-"attention"}`; `commits` are those of the writes that the flow itself did. Forking spares starting Python each time.
+A write is a commit of the journal, a signal that is taken, the end of a run, and a commit of a database that the flow
+works on. For each line a run is begun; its n-th life dies at the n-th of `kills`, the last one lives on. After each line
+one is written: `{"status", "outputs", "lives", "writes", "attention"}`; `commits` are those of the writes that the flow
+itself did, `marks` the rows in the table that flows may write to. Forking spares starting Python each time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
+import re
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -26,10 +30,12 @@ from flowlang.connections.postgres.handle import Handle as PostgresHandle
 from flowlang.connections.sqlite.handle import Handle as SqliteHandle
 from flowlang.durable.host import Host
 from flowlang.durable.journal import Writer
-from flowlang.durable.store import open_store
+from flowlang.durable.schema import ENDED
+from flowlang.durable.store import Store, open_store
 from flowlang.engine.result import RunResult
 
 STORE, FOLDER = sys.argv[1], sys.argv[2]
+MARKS = os.path.join(FOLDER, "marks.db")
 
 
 class Deadly:
@@ -40,25 +46,38 @@ class Deadly:
         self.commits: list[int] = []
 
     def around(self, write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def deadly(*args: Any) -> Any:
-            if args[-1] and isinstance(args[-1], str):  # a savepoint: nothing is kept by that yet
-                return await write(*args)
+        """`write`, before or after which it may strike."""
+
+        async def deadly(*args: Any, **options: Any) -> Any:
             self.count += 1
-            if not isinstance(args[0], Writer):
-                self.commits.append(self.count)
-            if self.count == self.left and self.moment == "before":
+            strikes = self.count == self.left
+            if strikes and self.moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            written = await write(*args)
-            if self.count == self.left:
+            written = await write(*args, **options)
+            if strikes:
                 os.kill(os.getpid(), signal.SIGKILL)
             return written
 
         return deadly
 
+    def around_commit(self, commit: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """The same of a commit of a flow's own."""
+        deadly = self.around(commit)
+
+        async def noted(*args: Any) -> Any:
+            if args[-1] and isinstance(args[-1], str):  # a savepoint: nothing is kept by that yet
+                return await commit(*args)
+            self.commits.append(self.count + 1)
+            return await deadly(*args)
+
+        return noted
+
     def at_work(self) -> None:
         Writer._write = self.around(Writer._write)  # type: ignore[method-assign]
+        Store.take_signal = self.around(Store.take_signal)  # type: ignore[method-assign,assignment]
+        Store.finish = self.around(Store.finish)  # type: ignore[method-assign,assignment]
         for kind in (SqliteHandle, PostgresHandle, MySQLHandle):
-            kind.commit = self.around(kind.commit)  # type: ignore[method-assign]
+            kind.commit = self.around_commit(kind.commit)  # type: ignore[method-assign]
 
 
 async def life(flow: str, run_id: str, first: bool, deadly: Deadly, decisions: dict[str, Any]) -> dict[str, Any]:
@@ -66,24 +85,28 @@ async def life(flow: str, run_id: str, first: bool, deadly: Deadly, decisions: d
     async with await open_store(STORE) as store, runs.hosting(store) as host:
         known = await store.run(run_id)
         if first or known is None:
-            result = await (await runs.begin(host, load(flow), run_id=run_id, files_root=FOLDER))
+            handle = await runs.begin(host, load(flow), run_id=run_id, files_root=FOLDER)
+        elif known.state in ENDED:
+            return told(runs.result_of(known, known.state), deadly)
         else:
-            for path, outputs in decisions.items():
-                await decided(store, run_id, path, outputs)
-            record = await runs.taken(host, run_id)
-            result = await runs.handle_of(host, await runs.again(host, record))
-    assert isinstance(result, RunResult)
-    attention = result.failure.step if result.status == "needs_attention" and result.failure is not None else None
-    detail = result.failure.detail if result.failure is not None else None
-    outputs = json.loads(json.dumps(result.outputs, default=str))
+            retried = [path for path, outputs in decisions.items() if outputs is None]
+            skipped = {path: outputs for path, outputs in decisions.items() if outputs is not None}
+            record = await runs.taken(host, run_id, retried, skipped)
+            handle = runs.handle_of(host, await runs.again(host, record))
+        await signal_all(store, run_id)
+        return told(await handle, deadly)
+
+
+def told(result: RunResult, deadly: Deadly) -> dict[str, Any]:
+    failure = result.failure
     return {
         "status": result.status,
-        "outputs": outputs,
+        "outputs": json.loads(json.dumps(result.outputs, default=str)),
         "writes": deadly.count,
         "commits": deadly.commits,
         "reason": result.reason,
-        "attention": attention,
-        "detail": detail,
+        "attention": failure.step if result.status == "needs_attention" and failure is not None else None,
+        "detail": failure.detail if failure is not None else None,
     }
 
 
@@ -92,17 +115,14 @@ async def unattended(_: Host) -> None:
     await asyncio.Event().wait()
 
 
-async def decided(store: Any, run_id: str, path: str, outputs: Any) -> None:
-    """What a person would decide about a step: it was done, with these outputs, or it was not."""
-    if outputs is None:
-        statement = "DELETE FROM flowlang_steps WHERE run_id = :run AND path = :path AND state = 'started'"
-        await store.database.execute(statement, run=run_id, path=path)
-    else:
-        statement = (
-            "UPDATE flowlang_steps SET state = 'succeeded', outcome = :outcome"
-            " WHERE run_id = :run AND path = :path AND state = 'started'"
-        )
-        await store.database.execute(statement, run=run_id, path=path, outcome=runs.encode(outputs))
+async def signal_all(store: Store, run_id: str) -> None:
+    """Send the signals that the flow waits for, those that were not sent before."""
+    run = await store.run(run_id)
+    assert run is not None
+    wanted = set(re.findall(r"signal: (\w+)", "".join((await store.flow(run.hash)).texts.values())))
+    rows = await store.database.fetch("SELECT name FROM flowlang_signals WHERE run_id = :run", run=run_id)
+    for name in sorted(wanted - {row["name"] for row in rows}):
+        await store.signal(run_id, name, json.dumps(name))
 
 
 def forked(flow: str, run_id: str, first: bool, kill: Any, decisions: dict[str, Any]) -> dict[str, Any] | None:
@@ -131,45 +151,61 @@ def forked(flow: str, run_id: str, first: bool, kill: Any, decisions: dict[str, 
 
 
 def done(path: str) -> bool:
-    """Whether the file of effects says that the step at `path` was done."""
+    """Whether what there is says that the step at `path` was done."""
+    step = path.rpartition(".")[2]
+    if step.startswith("both"):
+        return [step, ",".join(re.findall(r"\[(\d+)\]", path))] in marks()
+    return any(each["step"] == path for each in effects())
+
+
+def marks() -> list[list[str]]:
+    with contextlib.closing(sqlite3.connect(MARKS)) as connection:
+        return [list(row) for row in connection.execute("SELECT step, turn FROM marks ORDER BY step, turn")]
+
+
+def effects() -> list[dict[str, Any]]:
     try:
         with open(os.path.join(FOLDER, "effects.jsonl"), encoding="utf-8") as file:
-            return any(json.loads(line)["step"] == path for line in file if line.endswith("\n"))
+            return [json.loads(line) for line in file if line.endswith("\n")]
     except FileNotFoundError:
-        return False
+        return []
+
+
+def empty() -> None:
+    """Nothing was done yet."""
+    for name in ("effects.jsonl", "marks.db", "marks.db-wal", "marks.db-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(FOLDER, name))
+    with contextlib.closing(sqlite3.connect(MARKS)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE marks (step TEXT, turn TEXT)")
+
+
+def whole(wanted: dict[str, Any], run_id: str) -> dict[str, Any]:
+    """All lives of a run."""
+    kills, lives, decisions, attention = [*wanted["kills"], [None, "after"]], 0, {}, []
+    while True:
+        told = forked(wanted["flow"], run_id, lives == 0, kills[min(lives, len(kills) - 1)], decisions)
+        decisions, lives = {}, lives + 1
+        if told is None:
+            continue
+        if told["status"] != "needs_attention":
+            return {**told, "lives": lives, "attention": attention, "effects": effects(), "marks": marks()}
+        path = told["attention"]
+        attention.append(path)
+        decisions[path] = None if not done(path) else {} if ".both" in f".{path}" else {"step": path}
 
 
 def main() -> None:
     Host.attend = unattended  # type: ignore[method-assign]
+    os.environ["EFFECTS"] = FOLDER
     lines = [json.loads(line) for line in sys.stdin]
-    for each in {wanted["flow"]: wanted for wanted in lines}:
-        runs.plan_of(runs.captured(load(each).checked))  # known to all lives, so that they need not compile it
+    for flow in {wanted["flow"] for wanted in lines}:
+        runs.plan_of(runs.captured(load(flow).checked))  # known to all lives, so that they need not compile it
     gc.freeze()
     for number, wanted in enumerate(lines):
-        run_id, kills = f"run-{os.getpid()}-{number}", [*wanted["kills"], [None, "after"]]
-        lives, first, decisions = 0, True, {}
-        effects = os.path.join(FOLDER, "effects.jsonl")
-        if os.path.exists(effects):
-            os.unlink(effects)
-        attention = []
-        while True:
-            kill = kills[min(lives, len(kills) - 1)]
-            told = forked(wanted["flow"], run_id, first, kill, decisions)
-            first, decisions, lives = False, {}, lives + 1
-            if told is None:
-                continue
-            if told["status"] != "needs_attention":
-                break
-            attention.append(told["attention"])
-            path = told["attention"]
-            decisions[path] = {"step": path} if done(path) else None
-        try:
-            with open(effects, encoding="utf-8") as file:
-                made = [json.loads(each) for each in file]
-        except FileNotFoundError:
-            made = []
-        said = json.dumps({**told, "lives": lives, "attention": attention, "effects": made})
-        sys.stdout.write(said + "\n")
+        empty()
+        sys.stdout.write(json.dumps(whole(wanted, f"run-{os.getpid()}-{number}")) + "\n")
         sys.stdout.flush()
 
 

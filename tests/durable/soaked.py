@@ -18,8 +18,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-FILE = sys.argv[1]
-
 
 def held() -> dict[str, Any]:
     """Blocks of memory that Python handed out, bytes that the system gave, descriptors, threads, tasks."""
@@ -42,7 +40,7 @@ def held() -> dict[str, Any]:
 def tell(number: int, frame: object) -> None:
     del number, frame
     text = json.dumps(held()) + "\n"
-    with open(FILE, "a", encoding="utf-8") as file:
+    with open(sys.argv[1], "a", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -49,14 +49,20 @@ def hold_true(told: dict[str, Any], whole: dict[str, Any]) -> None:
     assert (told["status"], told["outputs"], told["detail"]) == (whole["status"], whole["outputs"], whole["detail"])
     done, wanted = (Counter(each["step"] for each in of["effects"] if each["kind"] == "change") for of in (told, whole))
     assert done == wanted
-    assert keyed(told) == keyed(whole)
-    assert all(step in wanted for step in told["attention"])
-    values = [each["value"] for each in told["effects"] if each["step"] == "c"]
-    assert all(each == values[0] for each in values), "time and chance are the same in each life"
+    assert applied(told) == applied(whole)
+    assert told["marks"] == whole["marks"], "rows that are written once, or in a transaction"
+    assert all(step in wanted or ".both" in f".{step}" for step in told["attention"])
+    values: dict[str, Any] = {}
+    for each in told["effects"]:
+        if each["kind"] == "put":
+            first = values.setdefault(each["step"], each["value"])
+            assert each["value"] == first, "time, chance and signals are the same in each life"
 
 
-def keyed(told: dict[str, Any]) -> set[str]:
-    return {each["key"].partition(":")[2] for each in told["effects"] if each["kind"] in ("put", "refuse")}
+def applied(told: dict[str, Any]) -> dict[str, int]:
+    """How often a service that knows its keys has done each of the keyed writes."""
+    keys = {(each["step"], each["key"]) for each in told["effects"] if each["kind"] in ("put", "refuse")}
+    return dict(Counter(step for step, _ in keys))
 
 
 def test_a_kill_at_each_write_and_one_more_while_it_recovers(killed: Life) -> None:

@@ -67,6 +67,8 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS flowlang_runs_begun ON flowlang_runs (queue, started_at) WHERE started_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_owner ON flowlang_runs (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_gate ON flowlang_runs (gate) WHERE gate IS NOT NULL",
+    # Who queues at a gate.
+    "CREATE INDEX IF NOT EXISTS flowlang_runs_waits ON flowlang_runs (waits_for) WHERE waits_for IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_created ON flowlang_runs (created_at)",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_ended ON flowlang_runs (ended_at) WHERE ended_at IS NOT NULL",
     # The journal. `nth`: which call of that path, since a step that is retried calls again.
