@@ -85,7 +85,8 @@ class Maker:
         body = [{"sqlite_execute": self._row(turns, step)} for _ in range(self._chance.randint(1, 2))]
         if self._chance.random() < 0.3:
             body.append({"put": {"id": self.name()}})
-        return [{"id": step, "transaction": "db", "do": body}]
+        once = {"exactly_once": True} if self._chance.random() < 0.5 else {}
+        return [{"id": step, "transaction": "db", **once, "do": body}]
 
     def _undone(self, turns: tuple[str, ...], depth: int) -> Steps:
         """A transaction that fails, and leaves nothing."""

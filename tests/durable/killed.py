@@ -3,9 +3,9 @@
     python killed.py STORE FOLDER < plan.json     each line: {"flow": …, "kills": [[write, "before" or "after"], …]}
 
 A write is a commit of the journal, a signal that is taken, the end of a run, and a commit of a database that the flow
-works on. For each line a run is begun; its n-th life dies at the n-th of `kills`, the last one lives on. After each line
-one is written: `{"status", "outputs", "lives", "writes", "attention"}`; `commits` are those of the writes that the flow
-itself did, `marks` the rows in the table that flows may write to. Forking spares starting Python each time.
+works on. For each line a run is begun; its n-th life dies at the n-th of `kills`, the last one lives on. After each
+line one is written: `{"status", "outputs", "lives", "writes", "attention"}`; `commits` are those of the writes that the
+flow itself did, `marks` the rows in the table that flows may write to. Forking spares starting Python each time.
 """
 
 from __future__ import annotations

@@ -87,6 +87,7 @@ def test_random_flows_with_random_kills(killed: Life, seed: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_many_random_flows_with_random_kills(killed: Life, seed: int) -> None:
     prove(killed, seed, 60)

@@ -82,7 +82,7 @@ class Place:
             file = folder / "done.db"
             words = {
                 "kind": "sqlite",
-                "where": f"database: {file}",
+                "where": f"database: {file}, timeout: 60",
                 "execute": "sqlite_execute",
                 "query": "sqlite_query",
             }
