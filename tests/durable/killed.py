@@ -177,6 +177,7 @@ def empty() -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(FOLDER, name))
     with contextlib.closing(sqlite3.connect(MARKS)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE marks (step TEXT, turn TEXT)")
 
