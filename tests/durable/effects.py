@@ -48,6 +48,12 @@ async def tarry(context: Context) -> dict[str, Any]:
     return _note(context, "change")
 
 
+@task(effect="write")
+async def echo(context: Context, value: str) -> dict[str, Any]:
+    """A change that gives what it was given."""
+    return _note(context, "change") | {"value": value}
+
+
 @task(effect="read")
 async def dwell(context: Context) -> dict[str, Any]:
     """A read that takes its time."""

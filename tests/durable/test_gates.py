@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from flowlang import api, runs
+from flowlang.durable import gates
 from flowlang.durable.store import Store
+from flowlang.exceptions import StoreError
 
 Begin = Callable[..., object]
 
@@ -81,6 +83,24 @@ async def test_the_oldest_makes_room_and_no_other(store: Store, flow: Begin) -> 
         for each in (begun[1], newest):
             await runs.send_signal(each.run_id, "go", store=store)
         assert [(await each).status for each in (begun[1], newest)] == ["succeeded", "succeeded"]
+
+
+async def test_a_run_is_over_also_when_the_next_cannot_be_woken(
+    store: Store, flow: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise StoreError("no room on the disk")
+
+    async with runs.hosting(store) as one:
+        first = await runs.begin(one, flow("queue"))  # type: ignore[arg-type]
+        await until_inside(store, 1)
+        monkeypatch.setattr(gates, "left", refuse)
+        await runs.send_signal(first.run_id, "go", store=store)
+        assert (await first).status == "succeeded"
+    assert "was not told: no room on the disk" in caplog.text
+    kept = await store.run(first.run_id)
+    assert kept is not None
+    assert kept.state == "succeeded"
 
 
 async def test_one_that_queues_leaves_its_worker_and_comes_back(store: Store, flow: Begin) -> None:

@@ -125,7 +125,7 @@ async def test_runs_of_the_dead_go_back_and_are_parked_when_they_kill_again_and_
     await add(store, "unwanted", owner="ghost")
     await store.ask_to_cancel("unwanted")
     assert {run.id: run.state for run in await reap(store, Watch(store), park_after=1)} == {
-        "a": "parked", "recorded": "failed", "unwanted": "queued",
+        "a": "parked", "recorded": "lost", "unwanted": "queued",
     }  # fmt: skip
     assert await reap(store, Watch(store)) == []
     await add(store, "b", owner="ghost")

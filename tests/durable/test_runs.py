@@ -217,6 +217,22 @@ async def test_secrets_are_never_written_down(
             assert canary not in json.dumps([list(map(str, tuple(row))) for row in rows])
 
 
+async def test_a_write_whose_outputs_cannot_be_kept_has_not_failed(store: Store, flow: Write, tmp_path: Path) -> None:
+    """It was done; nobody foresaw that it gives a secret. What handles failures is not to take it back."""
+    path = flow(
+        "steps:\n  - echo: {id: a, value: 'key ${secrets.KEY}'}\n    on_error: [{change: {id: undo}}]\n"
+        "  - change: {id: b}"
+    )
+    options: dict[str, Any] = {"secrets": {"KEY": "canary-77ab"}}
+    result = await runs.run(path, store=store, files_root=str(tmp_path), **options)
+    assert result.status == "needs_attention"
+    assert result.failure is not None
+    assert "`echo` was done, and the outputs of `a` hold a secret" in result.failure.detail
+    assert "FLOWLANG_STORE_KEY" in result.failure.detail
+    after = await runs.resume(result.run_id, skip={"a": {"value": "kept elsewhere"}}, store=store, **options)
+    assert (after.status, effects(tmp_path)) == ("succeeded", ["a", "b"])
+
+
 def _address(store: Store) -> str:
     return getattr(store.database, "address", store.url)
 

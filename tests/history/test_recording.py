@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flowlang import runs
+from flowlang.durable.liveness import Watch
+from flowlang.durable.reaper import reap
 from flowlang.durable.store import Store, open_store
 from flowlang.history.story import story
 from flowlang.views.story import story_text
@@ -73,6 +75,9 @@ async def test_one_that_is_killed_is_lost_and_says_so(flows: Any, folder: Path) 
             assert found.state == "lost"
             assert found.steps[0].state == "unfinished"
             assert "run it again" in story_text(found, 0.0)
+            assert [each.state for each in await reap(store, Watch(store))] == ["lost"]
+            again = await story(store, found.run.id, runs.steps_of)
+            assert (again.state, again.run.ended_at is not None) == ("lost", True)
             await runs.delete(found.run.id, store=store)
     finally:
         if process.returncode is None:

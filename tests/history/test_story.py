@@ -9,7 +9,7 @@ from typing import Any
 
 from flowlang import runs
 from flowlang.durable.store import Store
-from flowlang.history.story import Story, story
+from flowlang.history.story import Story, story, told_by
 from flowlang.history.tree import Node
 from flowlang.views.story import story_text
 
@@ -103,6 +103,32 @@ async def test_a_run_that_goes_on_tells_each_step_once_with_its_own_times(store:
     assert after["second"].state == "succeeded"
     assert len(found.begun) == 2
     assert found.run.takeovers == 1
+
+
+async def test_messages_that_were_lost_with_a_process_are_told_when_the_run_goes_on(
+    file_store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    steps = """
+    - log: hello
+    - look: {id: first}
+    - for_each: [1, 2]
+      do:
+        - log: between
+    - look: {id: second}
+    """
+    store = file_store
+    run_id = await flows.lost(store, flows.write(steps), "second")
+    chunks = await store.events(run_id)
+    kept = "\n".join(line for _, chunk in chunks for line in chunk.split("\n") if "hello" in line)
+    await store.database.execute("DELETE FROM flowlang_events WHERE run_id = :run", run=run_id)
+    await store.database.execute("INSERT INTO flowlang_events VALUES (:run, 0, :lines)", run=run_id, lines=kept)
+    _, _, said = await cli("runs", "logs", run_id, "--store", store.url)
+    assert "may not be here" in said
+    assert (await runs.resume(run_id, store=store)).status == "succeeded"
+    written = [each for each in await told_by(store, run_id) if each["event"] == "log_written"]
+    assert [each["message"] for each in written] == ["hello", "between", "between"]
+    _, _, said = await cli("runs", "logs", run_id, "--store", store.url)
+    assert said == ""
 
 
 async def test_a_long_loop_shows_its_first_turns_and_those_with_trouble(file_store: Store, flows: Any) -> None:

@@ -132,7 +132,8 @@ def logs(run_id: str, follow: bool, as_json: bool, store: str | None) -> int:
     import asyncio
 
     from flowlang import runs
-    from flowlang.history.following import followed
+    from flowlang.history.following import followed, settled
+    from flowlang.history.listing import INTERRUPTED, LOST
     from flowlang.views.runlist import LogLines
     from flowlang.views.text import painter
 
@@ -151,6 +152,9 @@ def logs(run_id: str, follow: bool, as_json: bool, store: str | None) -> int:
             async for each in followed(own, run_id, follow=follow):
                 if not tell(each):
                     return
+            _, state = await settled(own, run_id)
+            if state in (INTERRUPTED, LOST):
+                err("its process was lost: what it told in its last second may not be here")
 
     asyncio.run(read())
     return 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flowlang.durable import gates
@@ -13,10 +16,11 @@ from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
-from flowlang.events import Event, Progress, RunStarted, Sink
+from flowlang.events import Event, LogWritten, Progress, RunStarted, Sink
 from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Plan
 
+_LOG = logging.getLogger("flowlang.durable")
 Outcome = RunResult | Left
 
 
@@ -24,16 +28,34 @@ class History:
     """The sink that keeps events for the history: they go into the store with the journal of `run`.
 
     That a run goes on is told, and not the way to where it was, which was told before; nor the turns of a loop, which
-    are there one by one.
+    are there one by one. Messages on that way which are not among those `told` were lost with a process: they are told
+    now.
     """
 
     run: DurableRun
 
+    def __init__(self, told: Counter[tuple[str, str]]) -> None:
+        self.told = told
+
     def __call__(self, event: Event) -> None:
         run = self.run
         kind = type(event)
-        if not run.abandoned and kind is not Progress and (not run.replaying or kind is RunStarted):
+        if run.abandoned or kind is Progress:
+            return
+        if not run.replaying or kind is RunStarted or (isinstance(event, LogWritten) and self._lost(event)):
             run.journal.told.append(event)
+
+    def _lost(self, event: LogWritten) -> bool:
+        key = event.path, event.message
+        self.told[key] -= 1
+        return self.told[key] < 0
+
+
+def messages(chunks: Iterable[tuple[int, str]]) -> Counter[tuple[str, str]]:
+    """How often which step has written which message, as far as the history knows."""
+    lines = (line for _, chunk in chunks for line in chunk.split("\n") if '"log_written"' in line)
+    told = (json.loads(line) for line in lines)
+    return Counter((each["path"], each["message"]) for each in told if each["event"] == "log_written")
 
 
 def prepared(
@@ -44,14 +66,15 @@ def prepared(
     writer: Writer,
     record: StoredRun,
     steps: Sequence[Any],
-    seq: int,
+    chunks: Sequence[tuple[int, str]],
     sinks: Sequence[Sink] = (),
     leaves: bool = False,
     tell: bool = True,
     **options: Any,
 ) -> DurableRun:
-    """The run, ready to be executed. Its events go into the store unless `tell` is False."""
-    history = History()
+    """The run, ready to be executed. `steps` and `chunks`: its journal and its events from earlier lives. New events go
+    into the store unless `tell` is False."""
+    history, seq = History(messages(chunks)), chunks[-1][0] + 1 if chunks else 0
     heard = [*sinks, history] if tell else list(sinks)
     run = DurableRun(
         plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard,
@@ -76,18 +99,25 @@ async def execute(run: DurableRun) -> Outcome:
         result = RunResult(result.run_id, result.flow, "failed", {}, failure, started_at=result.started_at,
                            duration=result.duration, masker=run.masker)  # fmt: skip
         outputs = "{}"
-    store = run.store
     try:
         await run.journal.flushed()
         if not await _finished(run, result, outputs):
             return Left("lost", "another worker has taken it over")
-        if run.gate is not None:
-            await gates.left(store, run.gate, run.record.queue)
     except Lost:
         return Left("lost", "another worker has taken it over")
     except StoreError as error:
         return Left("store", f"the end of the run could not be recorded: {error}")
+    if run.gate is not None:
+        await _make_way(run, run.gate)
     return result
+
+
+async def _make_way(run: DurableRun, gate: str) -> None:
+    """Wake who waits for this run to end. It is over, whatever comes of that: the others look by themselves as well."""
+    try:
+        await gates.left(run.store, gate, run.record.queue)
+    except StoreError as error:
+        _LOG.warning("run %s is over, and who waits for its `concurrency` was not told: %s", run.record.id, error)
 
 
 async def _finished(run: DurableRun, result: RunResult, outputs: str) -> bool:

@@ -66,7 +66,7 @@ class DurableFiber(Fiber):
             return self._replayed(known, step)
         await run.admit()
         if known is not None and not step.rerun:
-            await run.stop_for_attention(path, known)
+            await run.stop_for_attention(path, spec.name)
         began, name = run.clock.time(), spec.name
         inputs = run.shown(kwargs, step.secret_arguments)
         if within is not None:
@@ -82,7 +82,7 @@ class DurableFiber(Fiber):
             outputs = await operation.call(self, path, kwargs)
             if step.selected is not None and isinstance(outputs, dict):
                 outputs = selected(outputs, step.selected, f"task `{name}`")
-            outcome = run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{path}`")
+            outcome = await self._kept(outputs, path, name, step)
         except asyncio.CancelledError:
             if not run.abandoned:
                 journal.write(StoredStep(*place, name, "cancelled", inputs, None, began, run.clock.time()))
@@ -100,6 +100,16 @@ class DurableFiber(Fiber):
         if not step.rerun:
             run.hurry()
         return outputs
+
+    async def _kept(self, outputs: Any, path: str, name: str, step: Call) -> str:
+        """What a step gave, as the journal has it. A write that gives a secret for which there is no key was done, and
+        has not failed: somebody has to look at it."""
+        try:
+            return self.run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{path}`")
+        except OperationError as error:
+            if error.classified.error_class == "config" and not step.rerun:
+                await self.run.stop_for_attention(path, name, f"was done, and {error.detail}")
+            raise
 
     def place(self, path: str) -> Place:
         """Which call of `path` this is; the transactions around it have it counted."""

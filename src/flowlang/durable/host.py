@@ -54,10 +54,10 @@ class Host:
         first one, of which nothing can be recorded."""
         steps = [] if begins else await self.store.steps(record.id)
         chunks = [] if begins else await self.store.events(record.id)
-        seq = chunks[-1][0] + 1 if chunks else 0
         inputs = accept(plan, inputs_of(self.store, record))
         run = prepared(
-            plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, seq=seq, leaves=leaves,
+            plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, chunks=chunks,
+            leaves=leaves,
             **options,
         )  # fmt: skip
         if record.origin is not None:

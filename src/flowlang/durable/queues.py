@@ -89,7 +89,7 @@ async def sizes(store: Store) -> dict[str, dict[str, int]]:
     """How many runs of each queue are in which state, those that are over left out."""
     rows = await store.database.fetch(
         """SELECT queue, state, count(*) AS count FROM flowlang_runs
-        WHERE state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')
+        WHERE state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'lost')
         GROUP BY queue, state ORDER BY queue, state"""
     )
     found: dict[str, dict[str, int]] = {}

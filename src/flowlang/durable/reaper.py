@@ -16,7 +16,7 @@ PARK_AFTER = 5  # workers that were lost while they ran it
 # A run that somebody wants to stop goes on however often it was taken over, so that its clean-up runs.
 _TAKE_BACK = """UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers = takeovers + 1, due_at = {now},
         waits_for = NULL,
-        state = CASE WHEN durable = 0 THEN 'failed' WHEN takeovers + 1 >= :most::int AND cancel = 0 THEN 'parked'
+        state = CASE WHEN durable = 0 THEN 'lost' WHEN takeovers + 1 >= :most::int AND cancel = 0 THEN 'parked'
             ELSE 'queued' END,
         ended_at = CASE WHEN durable = 0 THEN {now} ELSE ended_at END,
         error = CASE WHEN durable = 0 THEN :lost ELSE error END,
@@ -26,7 +26,7 @@ _TAKE_BACK = """UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers =
 
 async def reap(store: Store, watch: Watch, park_after: int = PARK_AFTER) -> list[StoredRun]:
     """The runs that were taken back from the processes that `watch` finds dead; one that has lost so many is parked. A
-    run that was only recorded cannot go on: it has failed."""
+    run that was only recorded cannot go on: it is lost."""
     taken: list[StoredRun] = []
     for dead in await watch.dead():
         taken += await _reaped(store, dead, park_after)

@@ -54,7 +54,7 @@ async def prune(store: Store, bounds: Retention, *, folder: str | None = None, d
     """
     gone = 0
     where, values = await _beyond(store, bounds)
-    lost = [each for each in await _lost(store) if _is_beyond(each, values)]
+    lost = [each for each in await _lost(store) if _is_beyond(each, values)] if "lost" in bounds.states else []
     if dry_run:
         rows = await store.database.fetch(f"SELECT count(*) AS n FROM flowlang_runs WHERE {where}", **values)  # noqa: S608
         return Pruned(rows[0]["n"] + len(lost), 0)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
 
 LINGER = 1.0  # seconds that a run waits where it is before it leaves its worker
+_UNKNOWN = "had begun when its worker was lost: whether it was done is unknown"
 _LOOK = 1.0  # seconds between two looks for a signal when nobody was notified
 _SHOWN = 64 * 1024  # characters of a step's inputs that the history keeps
 
@@ -119,10 +120,9 @@ class DurableRun(Run):
             super().cancel()
             await _the_end()
 
-    async def stop_for_attention(self, path: str, step: StoredStep) -> None:
-        """Whether the operation was done in an earlier life is unknown, and it is not one to do twice."""
-        detail = f"`{step.operation}` had begun when its worker was lost: whether it was done is unknown"
-        self.abandon(Left("attention", detail, path))
+    async def stop_for_attention(self, path: str, operation: str, why: str = _UNKNOWN) -> None:
+        """Somebody has to say what came of an operation that is not one to do twice."""
+        self.abandon(Left("attention", f"`{operation}` {why}", path))
         await _the_end()
 
     def hurry(self) -> None:

@@ -13,10 +13,11 @@ UPGRADES: dict[int, tuple[str, ...]] = {}
 
 STATES = (
     "queued", "running", "waiting", "cancelling", "succeeded", "failed", "timed_out", "cancelled", "skipped",
-    "needs_attention", "parked",
+    "lost", "needs_attention", "parked",
 )  # fmt: skip
-ENDED = frozenset({"succeeded", "failed", "timed_out", "cancelled", "skipped"})
-"""Over for good; the others go on by themselves, or when somebody decides (`needs_attention`, `parked`)."""
+ENDED = frozenset({"succeeded", "failed", "timed_out", "cancelled", "skipped", "lost"})
+"""Over for good (`lost`: one in memory, whose process died). The others go on by themselves, or when somebody decides
+(`needs_attention`, `parked`)."""
 
 META = "CREATE TABLE IF NOT EXISTS flowlang_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"  # in every format
 TABLES = (

@@ -155,7 +155,7 @@ class Store:
             """UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
                 started_at = coalesce(started_at, {now}), waits_for = NULL,
                 takeovers = takeovers + CASE WHEN owner IS NULL THEN 0 ELSE 1 END
-            WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')
+            WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'lost')
                 AND durable = 1 AND (owner IS NULL OR owner = :dead::text)
             RETURNING *""",
             id=run_id, owner=owner, token=uuid.uuid4().hex, dead=dead,
@@ -215,7 +215,7 @@ class Store:
                 """UPDATE flowlang_runs SET cancel = 1, due_at = {now},
                     state = CASE WHEN state = 'running' THEN 'cancelling' WHEN state IN ('needs_attention', 'parked')
                         THEN 'queued' ELSE state END
-                WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped')""",
+                WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'lost')""",
                 id=run_id,
             )
             rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id", id=run_id)

@@ -51,7 +51,7 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
         return await _gone_through(fiber, known, step, frame)
     await run.admit()
     if known is not None and not step.rerun:
-        await run.stop_for_attention(path, known)
+        await run.stop_for_attention(path, "transaction")
     began, outer = run.clock.time(), run.inside.get(id(fiber))
     inside = run.inside[id(fiber)] = Inside(fiber.activation.slots[step.connection], outer)
     try:

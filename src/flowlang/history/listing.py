@@ -13,9 +13,9 @@ from flowlang.exceptions import StoreError
 from flowlang.records import frozen
 
 INTERRUPTED, LOST = "interrupted", "lost"
-SHOWN_STATES = (*STATES, INTERRUPTED, LOST)
+SHOWN_STATES = (*STATES, INTERRUPTED)
 """`interrupted`: the process of the run is gone, and it may be resumed. `lost`: the same of a run in memory, which was
-only recorded."""
+only recorded; a worker writes it down when it finds one."""
 _UNDER_WAY = ("running", "cancelling")
 _NEVER = 1e15  # seconds since the epoch from which on a time stands for none
 _LONGEST_ID = 200
