@@ -148,6 +148,16 @@ class StepSkipped(NamedTuple):
     operation: str
 
 
+class StepReused(NamedTuple):
+    """In a run that retries another one: the step takes over what it gave then (`again` is null), or is done again, and
+    why. It stands between the start of the step and its end."""
+
+    run_id: str
+    at: float
+    path: str
+    again: str | None
+
+
 class StepCancelled(NamedTuple):
     """A step was interrupted."""
 
@@ -201,6 +211,7 @@ Event = (
     | StepSucceeded
     | StepFailed
     | StepSkipped
+    | StepReused
     | StepCancelled
     | Progress
     | LogWritten

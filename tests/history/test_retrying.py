@@ -13,6 +13,10 @@ from flowlang import runs
 from flowlang.durable.run import DurableRun
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
+from flowlang.history.story import story, told_by
+from flowlang.history.told import event_of
+from flowlang.views.progress import Live
+from flowlang.views.story import story_text
 
 
 async def retry(store: Store, run_id: str, file: str, start: str | None = None) -> tuple[Any, DurableRun]:
@@ -39,9 +43,23 @@ async def test_what_was_done_is_taken_over_and_the_rest_done_again(store: Store,
         "c": "`b` before it was done again",
         "d": "`b` before it was done again",
     }
-    record = await store.run(result.run_id)
-    assert record is not None
-    assert (record.origin, record.attempt) == (first.run_id, 2)
+    told = await story(store, result.run_id, runs.steps_of)
+    assert (told.run.origin, told.run.attempt) == (first.run_id, 2)
+    assert [(each.taken_over, each.again) for each in told.steps] == [
+        (True, None),
+        *((False, why) for why in run.reuse.why.values()),
+    ]
+    shown = story_text(told, 0.0).splitlines()
+    assert [line.split("  ")[4] for line in shown if "charge" in line][:2] == [
+        "taken over",
+        "done again: its inputs are others now",
+    ]
+    live = Live(told=None)
+    lines = [
+        line for each in await told_by(store, result.run_id) if (event := event_of(each)) for line in live.feed(event)
+    ]
+    assert any("taken over" in line for line in lines)
+    assert any("done again: `b` before it was done again" in line for line in lines)
 
 
 async def test_from_a_step_on_all_is_done_again(file_store: Store, flows: Any) -> None:

@@ -137,6 +137,7 @@ class DurableFiber(Fiber):
         """What the run that is retried has recorded, taken over. A transaction that it committed is taken over whole:
         a step in it that is not what it was cannot be done by itself."""
         taken = reuse.take(*place, name, inputs)
+        self.run.told_reuse(place[0], taken)
         if taken is not None:
             self.run.journal.write(taken)
         elif reuse.committed(place[0]):

@@ -22,7 +22,7 @@ from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.engine.run import Conclusion, Run
 from flowlang.engine.steps import hidden
-from flowlang.events import RunQueued
+from flowlang.events import RunQueued, StepReused
 from flowlang.exceptions import StoreError
 from flowlang.plan import Admission, Plan
 from flowlang.records import frozen
@@ -128,6 +128,12 @@ class DurableRun(Run):
     def hurry(self) -> None:
         """What came of a write that is not to be done again is to be in the store soon."""
         self.journal.hurry(self._tried)
+
+    def told_reuse(self, path: str, taken: StoredStep | None) -> None:
+        """Say of a step whether it is taken over from the run that this one retries, or why not."""
+        assert self.reuse is not None
+        if self.emit is not None:
+            self.emit(StepReused(self.run_id, self.clock.time(), path, None if taken else self.reuse.why[path]))
 
     async def commit(self) -> None:
         """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""

@@ -126,6 +126,7 @@ def _whole(fiber: DurableFiber, reuse: Reuse, place: Place, known: StoredStep | 
         reuse.seen(known)
     else:
         known = reuse.take(*place, "transaction", None)
+        fiber.run.told_reuse(place[0], known)
         if known is not None:
             fiber.run.journal.write(known)
     recorded = reuse.recorded.get(place)

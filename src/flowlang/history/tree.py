@@ -29,7 +29,8 @@ class Node:
 
     `state`: running, succeeded, failed, skipped, cancelled; `unfinished` when its process was lost in it, `unknown`
     when it had begun to write then, so that nobody knows whether it did. `inputs` and `outputs` are masked. `tries`
-    are the attempts that failed before the last one. `turn`: of the loop around it.
+    are the attempts that failed before the last one. `turn`: of the loop around it. In a run that retries another one
+    the step was `taken_over` from that, or done `again`, and why.
     """
 
     path: str
@@ -44,6 +45,8 @@ class Node:
     tries: list[Failure] = field(default_factory=list)
     connection: str | None = None
     cached: bool = False
+    taken_over: bool = False
+    again: str | None = None
     until: float | None = None
     signal: str | None = None
     messages: list[str] = field(default_factory=list)
@@ -59,7 +62,8 @@ class Node:
             "path": self.path, "operation": self.operation, "state": self.state, "started_at": self.started_at,
             "duration": self.duration, "attempts": self.attempts, "inputs": self.inputs, "outputs": self.outputs,
             "error": self.failure and self.failure.as_value(), "tries": [each.as_value() for each in self.tries],
-            "connection": self.connection, "cached": self.cached, "waits_until": self.until, "signal": self.signal,
+            "connection": self.connection, "cached": self.cached,
+            "taken_over": self.taken_over, "again": self.again, "waits_until": self.until, "signal": self.signal,
             "messages": self.messages, "turns": self.done, "turn": self.turn,
             "source": site and {"file": site.file, "line": site.line, "column": site.column},
             "steps": [each.to_record() for each in self.children],
@@ -104,6 +108,8 @@ def _fold(nodes: dict[str, Node], told: Told) -> None:
         elif kind == "step_failed":
             node.failure = failure_told(told["failure"])
             node.attempts = node.failure.attempt if node.failure.step == path else 1
+    elif kind == "step_reused":
+        node.taken_over, node.again = told["again"] is None, told["again"]
     elif kind == "step_skipped":
         node.operation, node.state = told["operation"], "skipped"
     elif kind == "attempt_failed":

@@ -35,6 +35,7 @@ class Step:
         "connection",
         "done",
         "has_inner",
+        "note",
         "operation",
         "path",
         "resumes_at",
@@ -54,6 +55,7 @@ class Step:
         self.done: int | None = None
         self.total: int | None = None
         self.has_inner = False
+        self.note = ""  # what is said of it at its end
 
 
 class Place:
@@ -138,10 +140,12 @@ class Live:
         return [self._line("wait", event.path, told)]
 
     def _succeeded(self, event: events.StepSucceeded) -> list[str]:
+        step = self.running.get(event.path)
         place = self._ended(event.path, event.duration)
         if place.operation == "log":
             return []  # its message has been shown
         extra = f"  attempt {event.attempts}" if event.attempts > 1 else "  from the cache" if event.cached else ""
+        extra += step.note if step is not None else ""
         return self._told(place, "done", event.path, f"{place.operation}  {seconds(event.duration)}{extra}")
 
     def _failed(self, event: events.StepFailed) -> list[str]:
@@ -157,6 +161,12 @@ class Live:
         place = self._place(event.path, event.operation)
         place.skipped += 1
         return self._told(place, "skipped", event.path, event.operation)
+
+    def _reused(self, event: events.StepReused) -> list[str]:
+        step = self.running.get(event.path)
+        if step is not None:
+            step.note = "  taken over" if event.again is None else f"  done again: {event.again}"
+        return []
 
     def _cancelled(self, event: events.StepCancelled) -> list[str]:
         place = self._ended(event.path, event.duration)
@@ -278,6 +288,7 @@ class Live:
         events.StepSucceeded: _succeeded,
         events.StepFailed: _failed,
         events.StepSkipped: _skipped,
+        events.StepReused: _reused,
         events.StepCancelled: _cancelled,
         events.Progress: _progress,
         events.LogWritten: _logged,

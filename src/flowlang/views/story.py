@@ -186,6 +186,10 @@ def _about(node: Node) -> Iterator[str]:
         yield f"{node.done:,} of {many(node.total, 'turn')}" if node.total is not None else many(node.done, "turn")
     if node.cached:
         yield "from the cache"
+    if node.taken_over:
+        yield "taken over"
+    elif node.again is not None:
+        yield f"done again: {node.again}"
     if node.state == "running" and node.signal is not None:
         yield f"waits for signal `{node.signal}`"
     if node.state == "running" and node.until is not None:
