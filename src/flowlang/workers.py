@@ -14,13 +14,15 @@ from typing import Any
 from flowlang.api import Flow, InvalidFlowError, load
 from flowlang.durable.codec import decode, encode
 from flowlang.durable.host import hosting
+from flowlang.durable.pruning import pruned_now_and_then
 from flowlang.durable.queues import DEFAULT, Limits, limits_of, remove_limits, set_limits, sizes
 from flowlang.durable.records import StoredRun
+from flowlang.durable.retention import Retention
 from flowlang.durable.run import DurableRun
 from flowlang.durable.schedules import StoredSchedule, pause, register, remove
 from flowlang.durable.schedules import schedules as all_schedules
 from flowlang.durable.schema import ENDED
-from flowlang.durable.store import Store
+from flowlang.durable.store import Store, data_folder
 from flowlang.durable.worker import Settings, Worker
 from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
@@ -118,6 +120,9 @@ async def work(
             return await again(host, record, secrets=secrets, env=env, on_event=on_event, leaves=True)
 
         worker = Worker(host, begin, settings)
+        bounds = worker.settings.retention
+        if bounds is not None:
+            worker.attending.append(lambda: pruned_now_and_then(own, bounds, os.path.join(data_folder(), "flows")))
         if ready is not None:
             ready(worker)
         await worker.work()
@@ -183,6 +188,7 @@ async def remove_schedule(flow: str, store: Store | str | None = None) -> None:
 
 __all__ = [
     "Limits",
+    "Retention",
     "Settings",
     "StoredSchedule",
     "StoredRun",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flowlang import runs
+from flowlang import runs, workers
+from flowlang.durable import pruning
 from flowlang.durable.flows import stored
 from flowlang.durable.retention import Pruned, Retention, delete, prune
 from flowlang.durable.store import Store
@@ -139,3 +141,26 @@ async def test_the_commands(file_store: Store, cli: Callable[..., Any]) -> None:
         code, _, err = await cli("runs", "prune", *words)
         assert code == 2
         assert told in err
+
+
+async def test_one_of_many_workers_removes_what_is_old(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only when it was told what to keep, and none does it twice in a period."""
+    for number in range(3):
+        await ended(store, f"r{number}", ago=100.0 * number)
+    assert [await pruning.elected(store) for _ in range(3)] == [True, False, False]
+    monkeypatch.setattr(pruning, "PERIOD", 0.02)
+    caplog.set_level("INFO", "flowlang.worker")
+    settings = [workers.Settings({"default": None}, retention=each) for each in (None, *[Retention(keep=1)] * 2)]
+    begun: list[workers.Worker] = []
+    working = [asyncio.create_task(workers.work(each, store=store, ready=begun.append)) for each in settings]
+    async with asyncio.timeout(30):
+        while len(begun) < len(settings) or await left(store) != {"r0"}:  # noqa: ASYNC110 - the store tells
+            await asyncio.sleep(0.01)
+    for worker in begun:
+        worker.stop()
+    await asyncio.gather(*working)
+    assert [each.message for each in caplog.records if "removed" in each.message] == [
+        "2 runs that had ended were removed"
+    ]

@@ -49,6 +49,14 @@ def _queues(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
     "--park-after", metavar="N", type=click.IntRange(1), default=5,
     help="A run is set aside when so many workers were lost while they ran it (default: 5).",
 )  # fmt: skip
+@click.option(
+    "--keep-for", metavar="TIME", callback=duration, envvar="FLOWLANG_KEEP_FOR",
+    help="Remove runs that ended longer ago: 30d (default: FLOWLANG_KEEP_FOR, else none).",
+)  # fmt: skip
+@click.option(
+    "--keep", metavar="N", type=click.IntRange(0), envvar="FLOWLANG_KEEP",
+    help="Remove all but so many that ended last (default: FLOWLANG_KEEP, else none).",
+)  # fmt: skip
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @listening_options
 @click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
@@ -58,6 +66,8 @@ def worker(
     concurrency: int,
     grace: float,
     park_after: int,
+    keep_for: float | None,
+    keep: int | None,
     secrets_file: str | None,
     events: str | None,
     otel: bool | None,
@@ -69,13 +79,15 @@ def worker(
     SIGTERM, and Ctrl-C: claims nothing more, and lets runs end; those that do not go on elsewhere.
     """
     from flowlang.cli.run import invalid, tell
-    from flowlang.workers import Settings
+    from flowlang.workers import Retention, Settings
 
     secrets, problems = secrets_of(secrets_file) if secrets_file is not None else ({}, [])
     if problems:
         return tell(invalid(problems, None), {}, as_json=False)
+    retention = Retention(keep_for, keep) if keep_for is not None or keep is not None else None
     with listeners(events, otel) as heard:
-        _serve(Settings(queues, concurrency, grace, park_after), store, secrets, heard, verbose=verbose)
+        settings = Settings(queues, concurrency, grace, park_after, retention)
+        _serve(settings, store, secrets, heard, verbose=verbose)
     return 0
 
 

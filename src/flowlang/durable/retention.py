@@ -1,11 +1,12 @@
 """What a store does not keep for ever: runs that are over, with all that belongs to them, and flows that no run has.
 
-A worker calls `prune` now and then; `flowlang runs prune` does the same. A run that has not ended is never touched, nor
-one whose steps a run that goes on may still reuse.
+A worker that was told what to keep calls `prune` now and then (`pruning`); `flowlang runs prune` does the same. A run
+that has not ended is never touched, nor one whose steps a run that goes on may still reuse.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -47,8 +48,11 @@ class Pruned:
     flows: int
 
 
-async def prune(store: Store, bounds: Retention, *, folder: str | None = None, dry_run: bool = False) -> Pruned:
-    """Delete what `bounds` does not keep, in batches; with `dry_run` only count it. `folder`: where flows are laid out.
+async def prune(
+    store: Store, bounds: Retention, *, folder: str | None = None, dry_run: bool = False, rest: float = 0.0
+) -> Pruned:
+    """Delete what `bounds` does not keep, in batches with `rest` seconds in between; with `dry_run` only count it.
+    `folder`: where flows are laid out.
 
     Raises `StoreError`; what was deleted before stays deleted.
     """
@@ -62,6 +66,7 @@ async def prune(store: Store, bounds: Retention, *, folder: str | None = None, d
         async with store.database.transaction() as tx:
             await _delete(tx, store, [run.id for run in lost[at : at + BATCH]])
         gone += len(lost[at : at + BATCH])
+        await asyncio.sleep(rest)
     while True:
         async with store.database.transaction() as tx:
             rows = await tx.fetch(
@@ -73,6 +78,7 @@ async def prune(store: Store, bounds: Retention, *, folder: str | None = None, d
         gone += len(rows)
         if len(rows) < BATCH:
             break
+        await asyncio.sleep(rest)
     flows = await _flows(store)
     if folder is not None:
         await _folders(store, folder)

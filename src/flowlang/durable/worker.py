@@ -21,6 +21,7 @@ from flowlang.durable.liveness import Watch, count_executors
 from flowlang.durable.queues import DEFAULT, Limits, claim, give_back, limits_of, owned_by, put_back, seconds_to_next
 from flowlang.durable.reaper import PARK_AFTER, reap
 from flowlang.durable.records import StoredRun
+from flowlang.durable.retention import Retention
 from flowlang.durable.run import DurableRun, Left
 from flowlang.exceptions import FlowLangError, InvalidFlowError, StoreError
 from flowlang.records import frozen
@@ -39,12 +40,14 @@ _CHECK = 5.0  # seconds between two looks for runs that belong to this worker wi
 @frozen
 class Settings:
     """`queues`: their names, and how many runs of each this worker has at once (None: only the limits of the queue
-    count). `grace`: seconds that runs get to end when the worker is stopped."""
+    count). `grace`: seconds that runs get to end when the worker is stopped. `retention`: what is kept of runs that are
+    over; None: all of them."""
 
     queues: Mapping[str, int | None]
     concurrency: int = 20
     grace: float = 30.0
     park_after: int = PARK_AFTER
+    retention: Retention | None = None
 
 
 Begin = Callable[[StoredRun], Awaitable[DurableRun]]
