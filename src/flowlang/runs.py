@@ -35,6 +35,7 @@ from flowlang.durable.retention import Pruned, Retention
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import VARIABLE as KEY
+from flowlang.durable.sealing import NoKey
 from flowlang.durable.store import Store, data_folder, open_store
 from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult
@@ -419,11 +420,31 @@ async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Sto
     """Send a signal; the state of its run. It is kept until the run waits for it. Raises `StoreError` for a run that
     is not there, or over."""
     async with opened(store) as own:
-        run_id = (await find(own, run_id)).id
-        state = await own.signal(run_id, name, encode(payload))
+        run = await find(own, run_id)
+        state = await own.signal(run.id, name, await _kept_payload(own, run, payload))
         if state is None or state in ENDED:
-            raise StoreError(f"run `{run_id}` is over: {state or 'it was deleted'}")
+            raise StoreError(f"run `{run.id}` is over: {state or 'it was deleted'}")
         return state
+
+
+async def _kept_payload(store: Store, run: StoredRun, payload: Any) -> str:
+    """What a signal brings, as the store keeps it: encrypted when it holds a secret of the run, or when nobody
+    here can tell. Raises `StoreError` for a secret without a key."""
+    text, ready = encode(payload), store.sealer.ready
+    try:
+        plan = plan_of(await store.flow(run.hash))
+        masker = Masker(_secrets(run, plan, {}, os.environ)[0].values())
+        if any(each.secret for each in plan.inputs) and ready:
+            given = inputs_of(store, run)
+            masker.add([given[each.name] for each in plan.inputs if each.secret and each.name in given])
+    except (InvalidFlowError, StoreError):
+        return store.sealer.seal(text) if ready else text
+    if masker.text(text) == text:
+        return text
+    try:
+        return store.sealer.seal(text)
+    except NoKey as error:
+        raise StoreError(f"the signal holds a secret of the run, and the store keeps it: {error}") from None
 
 
 async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
