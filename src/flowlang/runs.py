@@ -103,12 +103,14 @@ def captured(checked: Checked) -> StoredFlow:
 
 def plan_of(flow: StoredFlow) -> Plan:
     """The plan of a stored flow. Raises `InvalidFlowError` when it does not pass the check here: a plugin is missing,
-    or is of another version."""
+    or is of another version; `StoreError` when it is damaged."""
     entry = laid_out(flow, os.path.join(data_folder(), "flows"))  # again, where somebody has cleared it away
     key = (flow.hash, plugin_registry.fingerprint())
     known = _PLANS.get(key)
     if known is not None:
         return known
+    if stored(flow.name, flow.file, flow.texts).hash != flow.hash:
+        raise StoreError(f"the flow {flow.hash[:12]} in the store is damaged: its texts are not those of its hash")
     checked = check_text(flow.texts[flow.file], flow.file, path=entry, registry=plugin_registry, read=read_text)
     if checked.plan is None:
         first = next(each for each in checked.findings if each.severity == "error")

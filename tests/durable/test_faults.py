@@ -183,7 +183,8 @@ async def test_a_log_that_is_torn_anywhere(tmp_path: Path, damage: str) -> None:
     assert seen[-1] == many
 
 
-async def test_a_file_that_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("damage", ["overwritten", "truncated"])
+async def test_a_file_that_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
     """It is said, by every command, and nothing is run or made up."""
     path = tmp_path / "runs.db"
     url = f"sqlite:///{path}"
@@ -191,7 +192,8 @@ async def test_a_file_that_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixt
         await committed(store, 20)
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(b"\xa5" * (path.stat().st_size - 4096))
+        file.write(b"\xa5" * (path.stat().st_size - 4096) if damage == "overwritten" else b"")
+        file.truncate(path.stat().st_size if damage == "overwritten" else path.stat().st_size // 2 + 100)
     damaged = path.read_bytes()
     for words in (["runs", "resume"], ["runs", "signal", "x", "go"]):
         assert await asyncio.to_thread(serve, [*words, "--store", url]) != 0

@@ -118,6 +118,17 @@ async def test_a_run_that_cannot_begin_tries_again_later_and_is_parked_in_the_en
     assert await put_back(store, run, "again", park_after=3) == "lost", "it is not this worker's any more"
 
 
+async def test_a_row_that_is_damaged_keeps_no_worker_from_the_others(store: Store) -> None:
+    """It is parked, and says so."""
+    for run_id in "abc":
+        await add(store, run_id)
+    await store.database.execute("UPDATE flowlang_runs SET options = '{\"files_ro' WHERE id = 'b'")
+    assert await claimed(store) == ["a", "c"]
+    rows = await store.database.fetch("SELECT state, reason, owner FROM flowlang_runs WHERE id = 'b'")
+    assert (rows[0]["state"], rows[0]["owner"]) == ("parked", None)
+    assert "run `b` in the store is damaged" in rows[0]["reason"]
+
+
 async def test_runs_of_the_dead_go_back_and_are_parked_when_they_kill_again_and_again(store: Store) -> None:
     """One that was only recorded has failed; one that is to be cancelled goes on, so that its clean-up runs."""
     await add(store, "a", owner="ghost")

@@ -124,6 +124,24 @@ async def test_a_signal_reaches_a_run_that_waits(store: Store, flow: Write, tmp_
         assert (await handle).outputs == {"o": [1, 2]}
 
 
+async def test_a_signal_is_for_the_run_it_was_sent_to(store: Store, flow: Write, tmp_path: Path) -> None:
+    """Another run that waits for one of the same name does not see it. One of a shape that the flow cannot use fails
+    the step that reads it, in each life again."""
+    path = flow(
+        "steps:\n  - {id: s, wait: {signal: go}}\n  - {id: t, set: {by: '${s.payload.by}'}}\n"
+        "  - change: {id: a, value: '${t.by}'}"
+    )
+    async with runs.hosting(store) as host:
+        one, other = [await runs.begin(host, api.load(path), files_root=str(tmp_path)) for _ in range(2)]
+        await runs.send_signal(one.run_id, "go", {"by": "ada"}, store=store)
+        assert (await one).succeeded
+        assert [each.path for each in await store.steps(other.run_id)] == []
+        await runs.send_signal(other.run_id, "go", ["no", "object"], store=store)
+        result = await other
+    assert (result.status, result.failure and result.failure.step) == ("failed", "t")
+    assert effects(tmp_path) == ["a"]
+
+
 async def test_a_signal_that_did_not_come_stays_away(store: Store, flow: Write, tmp_path: Path) -> None:
     path = flow(
         "steps:\n  - try:\n      - {id: s, wait: {signal: go, timeout: 30ms}}\n"
@@ -193,6 +211,22 @@ async def test_a_run_keeps_the_flow_it_began_with(store: Store, flow: Write, tmp
     flow("steps:\n  - change: {id: new}")
     assert (await runs.resume(run_id, store=store)).status == "succeeded"
     assert effects(tmp_path) == ["a", "p.inner"]
+
+
+async def test_a_file_that_is_being_written_while_a_run_of_it_waits(store: Store, flow: Write, tmp_path: Path) -> None:
+    """The run goes on with what it began with. A new run is refused until the file is whole, or put in place whole."""
+    text = "steps:\n  - change: {id: a}\n  - {id: w, wait: 1s}\n  - change: {id: b}"
+    path = flow(text)
+    run_id = await stopped(store, path, tmp_path, "w")
+    flow(text[: text.index("wait: 1s")])
+    refused = await runs.run(path, store=store, files_root=str(tmp_path))
+    assert (refused.status, refused.run_id) == ("invalid", None)
+    (tmp_path / "flow.yaml").unlink()
+    assert (await runs.resume(run_id, store=store)).status == "succeeded"
+    flow(text.replace("id: a", "id: c").replace("1s", "1ms"), "new.yaml")
+    (tmp_path / "new.yaml").replace(path)
+    assert (await runs.run(path, store=store, files_root=str(tmp_path))).status == "succeeded"
+    assert effects(tmp_path) == ["a", "b", "c", "b"]
 
 
 async def test_secrets_are_never_written_down(

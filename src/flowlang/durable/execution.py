@@ -152,6 +152,8 @@ async def _leave(run: DurableRun, left: Left) -> Left:
                        f" or `--skip {left.path} --outputs JSON`",),
             )  # fmt: skip
             kept = await store.finish(record, "needs_attention", error=failure, reason=left.detail)
+        elif left.why == "damaged":
+            kept = await store.finish(record, "parked", reason=left.detail)
         elif left.why == "waiting":
             kept = await store.release(record, "waiting", left.due_at, left.waits_for)
         else:
@@ -165,9 +167,12 @@ async def _leave(run: DurableRun, left: Left) -> Left:
 
 def inputs_of(store: Store, record: StoredRun) -> dict[str, Any]:
     """The inputs that a run was started with. Raises `StoreError`."""
-    values = decode(store.sealer.open(record.inputs))
+    try:
+        values = decode(store.sealer.open(record.inputs))
+    except ValueError:
+        values = None
     if not isinstance(values, dict):
-        raise StoreError(f"the inputs of run `{record.id}` are damaged")
+        raise StoreError(f"the inputs of run `{record.id}` are damaged: they cannot be read")
     return values
 
 

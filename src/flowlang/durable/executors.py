@@ -37,7 +37,7 @@ class Executor:
         self._lock = lock_of(store.database, self.id, self.lease)
         self._told = False  # whether others know of it, and can take it for dead
         self._lost = False
-        self._loop = asyncio.new_event_loop()  # of the thread
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the thread
         self._closing = asyncio.Event()
         self._taken, self._given_back = Future[None](), Future[None]()
         for each in (self._taken, self._given_back):
@@ -50,7 +50,12 @@ class Executor:
 
     async def open(self) -> None:
         """Take the lock, then tell that there is somebody of this id. Raises `StoreError`."""
-        threading.Thread(target=self._work, name="flowlang-beats", daemon=True).start()
+        try:
+            self._loop = asyncio.new_event_loop()
+        except OSError as error:
+            raise StoreError(f"the thread that shows others that this process lives cannot begin: {error}") from error
+        thread = threading.Thread(target=self._work, args=(self._loop,), name="flowlang-beats", daemon=True)
+        thread.start()
         try:
             await asyncio.wrap_future(self._taken)
             await self._tell()
@@ -77,14 +82,16 @@ class Executor:
             await self._end()
 
     async def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._closing.set)
-        await asyncio.wrap_future(self._given_back)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._closing.set)
+            await asyncio.wrap_future(self._given_back)
+            self._loop = None
 
     # ------------------------------------------------------------ the thread
 
-    def _work(self) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._keep())
         finally:
             self._given_back.set_result(None)

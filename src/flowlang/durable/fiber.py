@@ -16,7 +16,7 @@ from uuid import UUID
 
 from flowlang.connections.errors import Classified
 from flowlang.durable.codec import decode
-from flowlang.durable.records import StoredStep, failure_of, failure_record
+from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
 from flowlang.durable.transactions import Inside, committing, transact
 from flowlang.engine.failures import OperationError, call_error, step_error
 from flowlang.engine.fiber import Fiber
@@ -63,7 +63,10 @@ class DurableFiber(Fiber):
         if known is not None and known.state != "started":
             if known.state == "cancelled":  # by whatever happens next, again
                 await asyncio.get_running_loop().create_future()
-            return self._replayed(known, step)
+            try:
+                return self._replayed(known, step)
+            except Damaged as error:
+                await run.stop_for_damage(known, error)
         await run.admit()
         if known is not None and not step.rerun:
             await run.stop_for_attention(path, spec.name)
@@ -149,8 +152,7 @@ class DurableFiber(Fiber):
 
     def _replayed(self, known: StoredStep, step: Call) -> Any:
         """What came of it in an earlier life."""
-        assert known.outcome is not None
-        outcome = decode(self.run.store.sealer.open(known.outcome))
+        outcome = self.recalled(known)
         if known.state == "failed":
             raise StepError(failure_of(outcome))
         if step.secret_outputs:
@@ -188,6 +190,15 @@ class DurableFiber(Fiber):
     async def committing(self, step: Transaction) -> None:
         await committing(self, step)
 
+    def recalled(self, known: StoredStep) -> Any:
+        """What is recorded of a call that has ended. Raises `Damaged`."""
+        if known.outcome is None or known.state not in ("succeeded", "failed"):
+            raise Damaged(f"it is `{known.state}`" + (", and has no outcome" if known.outcome is None else ""))
+        try:
+            return decode(self.run.store.sealer.open(known.outcome))
+        except Exception as error:
+            raise Damaged(str(error) or type(error).__name__) from error
+
     # ------------------------------------------------------------ time, chance, waiting
 
     def read(self, kind: str, position: Any) -> Any:
@@ -200,7 +211,11 @@ class DurableFiber(Fiber):
             return UUID(bytes=digest[:16], version=4) if kind == "uuid" else Random(digest).random()  # noqa: S311
         known = run.journal.known.pop(place, None) or self._peeked(place, "now")
         if known is not None and known.outcome is not None:
-            return datetime.fromisoformat(known.outcome)
+            try:
+                return datetime.fromisoformat(known.outcome)
+            except ValueError as error:
+                run.tell_damage(known, error)
+                raise
         now = run.clock.now()
         at = now.timestamp()
         run.journal.write(StoredStep(*place, "now", "succeeded", None, now.isoformat(), at, at))
@@ -233,7 +248,10 @@ class DurableFiber(Fiber):
         place = run.journal.place(path)
         known = run.journal.known.pop(place, None) or self._peeked(place, "wait")
         if known is not None and known.outcome is not None:
-            return float(known.outcome)
+            try:
+                return float(known.outcome)
+            except ValueError as error:
+                await run.stop_for_damage(known, error)
         await run.admit()
         now, until = run.clock.time(), run.store.time() + seconds
         run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(until), now, now))
@@ -252,8 +270,10 @@ class DurableFiber(Fiber):
             asked = StoredStep(*place, "signal", "started", None, None, now, None)
             known = await run.wait_for_signal(name, asked, until)
         if known is not None and known.state == "succeeded":
-            assert known.outcome is not None
-            return decode(run.store.sealer.open(known.outcome))
+            try:
+                return self.recalled(known)
+            except Damaged as error:
+                await run.stop_for_damage(known, error)
         if known is None:
             now = run.clock.time()
             run.journal.write(StoredStep(*place, "signal", "failed", None, None, now, now))

@@ -138,7 +138,16 @@ async def _claimed(
     rows = await at.fetch(
         _CLAIM, queue=queue, owner=owner, token=uuid.uuid4().hex, most=most, begun=begun, without=without
     )
-    return sorted(map(run_of, rows), key=lambda each: (-each.priority, each.due_at, each.id))
+    runs = []
+    for row in rows:
+        try:
+            runs.append(run_of(row))
+        except StoreError as error:  # it must not keep the others from being claimed, again and again
+            await at.execute(
+                "UPDATE flowlang_runs SET state = 'parked', owner = NULL, token = NULL, reason = :why WHERE id = :id",
+                id=row["id"], why=str(error),
+            )  # fmt: skip
+    return sorted(runs, key=lambda each: (-each.priority, each.due_at, each.id))
 
 
 async def _room(tx: Transaction, limits: Limits) -> int:

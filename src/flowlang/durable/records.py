@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowlang.durable.database import Row
-from flowlang.exceptions import Failure
+from flowlang.exceptions import Failure, StoreError
 from flowlang.records import frozen
 
 
@@ -57,12 +57,16 @@ class StoredRun:
 
 
 def run_of(row: Row) -> StoredRun:
+    """Raises `StoreError` for one that is damaged."""
     import json
 
     values = {name: row[name] for name in StoredRun.__dataclass_fields__}
     values["durable"], values["cancel"] = bool(row["durable"]), bool(row["cancel"])
-    values["options"] = json.loads(row["options"])
-    values["error"] = failure_of(json.loads(row["error"])) if row["error"] else None
+    try:
+        values["options"] = json.loads(row["options"])
+        values["error"] = failure_of(json.loads(row["error"])) if row["error"] else None
+    except ValueError as error:
+        raise StoreError(f"the row of run `{row['id']}` in the store is damaged: {error}") from error
     return StoredRun(**values)
 
 
@@ -80,6 +84,10 @@ class StoredStep(NamedTuple):
     outcome: str | None
     started_at: float
     ended_at: float | None
+
+
+class Damaged(Exception):
+    """What is recorded of a step cannot be read."""
 
 
 def failure_record(failure: Failure) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flowlang.connections.errors import Classified
 from flowlang.durable import gates
@@ -42,7 +42,7 @@ _SHOWN = 64 * 1024  # characters of a step's inputs that the history keeps
 class Left:
     """A run that stopped before its end, and why. `waiting`: until `due_at`, or a signal of `waits_for`.
     `attention`: somebody has to decide about the step `path`. `lost`: somebody else has it. `store`: it cannot be
-    written. `released`: it was asked to make room."""
+    written. `damaged`: what it holds of `path` cannot be read. `released`: it was asked to make room."""
 
     why: str
     detail: str = ""
@@ -134,6 +134,16 @@ class DurableRun(Run):
         assert self.reuse is not None
         if self.emit is not None:
             self.emit(StepReused(self.run_id, self.clock.time(), path, None if taken else self.reuse.why[path]))
+
+    async def stop_for_damage(self, known: StoredStep, error: Exception) -> NoReturn:
+        """What is recorded cannot be read: nothing is made up in its place, and nothing done again."""
+        self.tell_damage(known, error)
+        await _the_end()
+        raise AssertionError("it was abandoned")
+
+    def tell_damage(self, known: StoredStep, error: Exception) -> None:
+        told = str(error) or type(error).__name__
+        self.abandon(Left("damaged", f"what the store holds of `{known.path}` cannot be read: {told}", known.path))
 
     async def commit(self) -> None:
         """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""

@@ -63,10 +63,11 @@ class Store:
         return time.monotonic() + self._ahead
 
     async def look_at_clock(self) -> None:
-        """Raises `StoreError`."""
+        """What is known of it stays as it is, as far as that agrees with what it says: the answer may have taken long.
+        Raises `StoreError`."""
         asked = time.monotonic()
-        rows = await self.database.fetch("SELECT {now} AS now")
-        self._ahead = float(rows[0]["now"]) - (asked + time.monotonic()) / 2
+        now = float((await self.database.fetch("SELECT {now} AS now"))[0]["now"])
+        self._ahead = min(max(self._ahead, now - time.monotonic()), now - asked)
 
     # ------------------------------------------------------------ flows
 
@@ -95,7 +96,12 @@ class Store:
         if not rows:
             raise StoreError(f"the store {self.url} does not hold the flow {hash_[:12]} any more")
         row = rows[0]
-        return StoredFlow(row["hash"], row["name"], row["file"], json.loads(row["texts"]))
+        try:
+            texts = json.loads(row["texts"])
+            texts[row["file"]]  # it is there
+        except (ValueError, LookupError, TypeError) as error:
+            raise StoreError(f"the flow {hash_[:12]} in the store {self.url} is damaged") from error
+        return StoredFlow(row["hash"], row["name"], row["file"], texts)
 
     # ------------------------------------------------------------ runs
 

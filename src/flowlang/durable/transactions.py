@@ -10,10 +10,9 @@ One that is `exactly_once` is asked for by its key when it is done again; one th
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flowlang.durable.codec import decode
-from flowlang.durable.records import StoredStep, failure_of, failure_record
+from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
 from flowlang.engine.exactly_once import leave, left
 from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.steps import run_block
@@ -99,7 +98,12 @@ async def committing(fiber: DurableFiber, step: Transaction) -> None:
 async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transaction, frame: Frame) -> Ended | None:
     """One that came to its end in an earlier life."""
     run = fiber.run
-    outcome = decode(run.store.sealer.open(known.outcome)) if known.outcome is not None else {}
+    outcome: Any = {}
+    if known.outcome is not None:
+        try:
+            outcome = fiber.recalled(known)
+        except Damaged as error:
+            await run.stop_for_damage(known, error)
     if known.state == "failed":
         calls = outcome.get("calls", {})
         run.journal.passed(calls)
