@@ -54,7 +54,7 @@ test: $(STAMP) $(TOOLS) ## run the whole test suite, in random order on all core
 test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow and not long' $(ARGS)
 
-long: $(STAMP) $(TOOLS) ## run the sets of tests that take minutes: a mutant for each check of the conformance kit
+long: $(STAMP) $(TOOLS) ## run the sets of tests that take minutes: soaks, random kills, a mutant for each check of the conformance kit
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 lint: $(STAMP) ## look for mistakes and departures from the style (ruff)
