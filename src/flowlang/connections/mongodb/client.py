@@ -1,4 +1,4 @@
-"""PyMongo's client, with other locks.
+"""PyMongo's client, with other locks, and no socket left behind by a cancellation.
 
 For each operation the driver takes the lock of its pool six times and that of its view of the servers once, for a few
 assignments each time. Its locks are fair: while one task waits, whoever comes has to wait too, a turn of the event loop
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from traceback import walk_tb
 from typing import Any, Literal
 
 from pymongo import AsyncMongoClient
@@ -76,6 +77,23 @@ class _Pool(DriversPool):
         self.lock = lock
         self.size_cond = type(self.size_cond)(lock)
         self._max_connecting_cond = type(self._max_connecting_cond)(lock)
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().connect(*args, **kwargs)
+        except asyncio.CancelledError as error:
+            _close_unconnected(error)
+            raise
+
+
+def _close_unconnected(error: BaseException) -> None:
+    """Close the socket that was being connected when `error` came. The driver does so for errors, and lets go of it in
+    a cancellation (`pymongo/pool_shared.py`): its function alone knew of it."""
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_async_create_connection":
+            unconnected = frame.f_locals.get("sock")
+            if unconnected is not None:
+                unconnected.close()
 
 
 def client(url: str, **options: Any) -> AsyncMongoClient[dict[str, Any]]:
