@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import math
 from decimal import Decimal
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
-from flowlang.connections import ConnectionPlugin
+from flowlang.connections import ConnectionPlugin, plugin_registry
+from flowlang.connections._obvious import obviously_fits
 from flowlang.connections.config import (
     check_literal,
     coerce,
@@ -22,6 +25,9 @@ from flowlang.connections.config import (
     with_defaults,
 )
 from flowlang.exceptions import PluginError
+
+ODD = [None, True, False, 0, 1, 5, -1, 10**9, 2**70, 0.5, 5.0, math.inf, math.nan, "", "a", ":memory:", "ü", "DEFERRED"]
+ODD += ["https://a.example", "redis://h", [], ["a"], {}, {"a": "b"}, datetime.date(2026, 1, 1), Decimal(5)]
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -388,3 +394,21 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
     assert type_of_schema(schema).kind == "object"
     assert with_defaults(schema, {"next": {}}) == {"next": {"v": 1}, "v": 1}
     assert [each.path for each in problems(schema, {"next": {"x": 1}})] == [("next", "x")]
+
+
+@pytest.mark.parametrize("kind", ["http", "mongodb", "mysql", "postgres", "redis", "sqlite"])
+def test_what_obviously_fits_is_what_the_validator_takes(kind: str) -> None:
+    """Of all values in every place, none that the validator refuses is let through without it; the usual ones are."""
+    schema = schema_of(plugin_registry.get(kind))
+    validator = jsonschema_rs.Draft202012Validator(schema)
+    least = dict.fromkeys(schema.get("required", ()), "a")
+    for name in schema["properties"]:
+        for value in ODD:
+            config = {**least, name: value}
+            if obviously_fits(schema, config):
+                assert validator.is_valid(config), config
+    usual = {"sqlite": {"timeout": 5}, "redis": {"url": "redis://h"}, "mongodb": {"url": "mongodb://h", "tls": None}}
+    if kind in usual:
+        assert obviously_fits(schema, {**least, **usual[kind]})
+        assert not obviously_fits(schema, {**least, "unknown": 1})
+        assert not obviously_fits(schema, {})

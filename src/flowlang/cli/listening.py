@@ -25,6 +25,9 @@ def listening_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def listeners(events: str | None, otel: bool | None) -> Iterator[list[Any]]:
     """The sinks that the options ask for. What cannot be had is refused, with exit code 2, before anything is run."""
+    if events is None and not otel and not any(name.startswith("OTEL_") for name in os.environ):
+        yield []  # as for most runs, which need not wait for the rest to be loaded
+        return
     from flowlang.telemetry import Options, TelemetryError, sinks
 
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from collections.abc import Sequence as Ordered
-from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -346,6 +345,8 @@ def alike(written: str, meaning: str, also: dict[str, str]) -> bool:
     """Whether `written` is so near to `meaning` that it may be read as it without asking."""
     if also.get(written) == meaning or one_slip(written, meaning):
         return True
+    from difflib import SequenceMatcher
+
     return SequenceMatcher(None, written.casefold(), meaning).ratio() >= _SURE
 
 
@@ -359,6 +360,8 @@ def nearest_keys(name: str, known: Ordered[str]) -> list[str]:
     """The few keys that are most like `name`, in their own order when nothing is."""
     if len(known) <= _SHOWN_KEYS:
         return list(known)
+    from difflib import get_close_matches
+
     name = name[:40]
     like = get_close_matches(name, known, n=_SHOWN_KEYS, cutoff=0.3)
     return [*like, *(each for each in known if each not in like)][:_SHOWN_KEYS]

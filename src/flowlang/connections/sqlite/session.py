@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from flowlang.connections._sql.dialect import SQLITE
@@ -47,6 +46,8 @@ class Session:
         settings = self.settings
         target, uri = settings.path, False
         if settings.read_only and target != MEMORY:
+            from pathlib import Path  # not for every start
+
             target, uri = f"{Path(target).as_uri()}?mode=ro", True
         slice_ = min(settings.timeout, _BUSY_SLICE)
         self._db = sqlite3.connect(target, timeout=slice_, isolation_level=None, uri=uri)
