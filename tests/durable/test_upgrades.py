@@ -19,7 +19,7 @@ from tests.durable.workers import PATIENCE, holding_flow, lines, reached, until,
 from flowlang import api, runs, workers
 from flowlang.durable import executors, schema
 from flowlang.durable.store import Store, open_store
-from flowlang.exceptions import StoreError
+from flowlang.exceptions import InvalidFlowError, StoreError
 
 SIGNALLED = """
 flow: told
@@ -119,8 +119,8 @@ def installed(folder: Path, version: str) -> Iterator[None]:
 
 
 async def test_workers_with_two_versions_of_a_plugin_and_one_without(tmp_path: Path) -> None:
-    """The one without leaves the run to others, and asks for it no second time. What one version has begun the other
-    goes on with: the outputs that count stay."""
+    """The one without leaves the run to others, and asks for it no second time; so does `runs resume` there. What one
+    version has begun the other goes on with: the outputs that count stay."""
     url, (old, new) = f"sqlite:///{tmp_path}/runs.db", (tmp_path / "old", tmp_path / "new")
     holding_flow(tmp_path)
     (tmp_path / "metered.yaml").write_text(METERED)
@@ -132,6 +132,10 @@ async def test_workers_with_two_versions_of_a_plugin_and_one_without(tmp_path: P
     assert done.returncode == 0, done.stderr
     run_id = done.stdout.strip()
     async with await open_store(url) as store:
+        before = await store.run(run_id)
+        with pytest.raises(InvalidFlowError, match="`meter`"):
+            await runs.resume(run_id, store=store)
+        assert await store.run(run_id) == before
         with worker(url):
             async with asyncio.timeout(PATIENCE):
                 while not (reasons := [row["reason"] for row in await store.database.fetch(GIVEN_BACK)]):  # noqa: ASYNC110

@@ -66,7 +66,8 @@ async def resume(
 
 
 async def taken(host: Host, run_id: str, retry: Sequence[str] = (), skip: Mapping[str, Any] | None = None) -> StoredRun:
-    """The run, made this process's own, with what was decided about it. Raises `StoreError` when that cannot be."""
+    """The run, made this process's own, with what was decided about it. Raises `StoreError` when that cannot be, and
+    `InvalidFlowError` where something is missing that its flow needs; it stays as it is then."""
     store = host.store
     known = await find(store, run_id)
     if known.state in ENDED:
@@ -77,6 +78,7 @@ async def taken(host: Host, run_id: str, retry: Sequence[str] = (), skip: Mappin
         raise StoreError(f"run `{known.id}` is under way in another process")
     decisions = Decisions(frozenset(retry), await _kept_outputs(store, known, skip or {}))
     refuse(decisions, await store.steps(known.id) if decisions else (), known.id)
+    plan_of(await store.flow(known.hash))
     record = await store.take(known.id, host.executor.id, dead=known.owner)
     if record is None:
         raise StoreError(f"run `{known.id}` was taken by another process just now")
