@@ -179,16 +179,16 @@ class Repeat:
 @frozen
 class Transaction:
     """The operations in `body` on the connection at place `connection` share one handle and one transaction. `once`:
-    some of them are done exactly once. `kept`: of a block that is done exactly once as a whole, the names that it
-    leaves and their places; None of any other. `rerun`: all of it may be done again when nobody knows whether it was
-    committed."""
+    some of them are done exactly once. `exactly_once`: the block is, as a whole. `kept`: the names that it leaves and
+    their places. `rerun`: all of it may be done again when nobody knows whether it was committed."""
 
     site: Site
     connection: int
     connection_name: str
     body: tuple[Step, ...]
     once: bool = False
-    kept: tuple[tuple[str, int], ...] | None = None
+    kept: tuple[tuple[str, int], ...] = ()
+    exactly_once: bool = False
     rerun: bool = False
 
 

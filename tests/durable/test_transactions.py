@@ -62,6 +62,22 @@ finally:
   - change: {id: e}
 """
 
+STREAMED = """
+  - transaction: db
+    id: moving
+    do:
+      - SQL_stream: {id: all, query: "SELECT 1 AS n UNION SELECT 2"}
+      - for_each: ${all.rows}
+        id: turns
+        collect: ${item.n}
+        do:
+          - SQL_execute: {query: "INSERT INTO moves (run, what) VALUES (${run.id}, 'a')"}
+  - put: {id: c, value: "${turns.results}"}
+  - change: {id: e}
+outputs:
+  - {name: all, value: "${turns.results}"}
+"""
+
 PLAIN = """
   - look: {id: a}
   - transaction: db
@@ -167,6 +183,15 @@ async def test_a_block_that_was_rolled_back_is_gone_through_again(base: Base, ki
         assert (told["status"], told["reason"]) == ("failed", "1 too many"), told
         assert Counter(each["step"] for each in told["effects"])["finally.e"] == 1
     assert await base.moved() == {}
+
+
+@only_sqlite
+async def test_a_block_that_read_a_stream_is_not_read_again(base: Base, killed: Life) -> None:
+    flow = base.flow(STREAMED)
+    model = killed([(flow, [])])[0]
+    told = killed([(flow, [(model["commits"][0] + 1, "after")])])[0]
+    assert (told["status"], told["outputs"]) == ("succeeded", {"all": [1, 2]}), told
+    assert list((await base.moved()).values()) == ["aa", "aa"]
 
 
 @only_sqlite

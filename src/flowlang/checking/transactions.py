@@ -46,11 +46,10 @@ def transaction(checker: Checker, scope: Scope, step: model.TransactionStep, sit
     scope.present = inner.present
     if connection is None:
         return Walked(None, ends=ends)
-    kept = None
-    if step.modifiers.exactly_once:
-        kept = tuple((each, entry.slot) for each, entry in left.items() if entry.state != "hidden")
-    again = kept is not None or not writes
-    planned = Transaction(site, checker.connection_places[name], name, body, once or kept is not None, kept, again)
+    kept = tuple((each, entry.slot) for each, entry in left.items() if entry.state != "hidden")
+    whole = step.modifiers.exactly_once
+    again = whole or not writes
+    planned = Transaction(site, checker.connection_places[name], name, body, once or whole, kept, whole, again)
     return Walked(planned, ends=ends, service=Service(again, key=key))
 
 

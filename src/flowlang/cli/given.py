@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,22 @@ def pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
             raise click.BadParameter(f"`{visible(name)}` is given twice", ctx, param)
         found[name] = value
     return found
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that takes inputs: `texts` and `inputs_file`."""
+    options = (
+        click.option(
+            "--inputs", "inputs_file", metavar="FILE|-", help="Inputs as a JSON object, from a file or stdin."
+        ),
+        click.option(
+            "-i", "--input", "texts", metavar="NAME=VALUE", multiple=True, callback=pairs,
+            help="An input, read by its declared type; may be repeated. Wins over --inputs.",
+        ),
+    )  # fmt: skip
+    for each in options:
+        command = each(command)
+    return command
 
 
 def typed(inputs: Iterable[Any], texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowlang.cli.given import explained, json_inputs, pairs, secrets_of, typed
+from flowlang.cli.given import explained, input_options, json_inputs, secrets_of, typed
 from flowlang.cli.output import colours, err, out, out_json, say
 
 if TYPE_CHECKING:
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option(
-    "-i", "--input", "texts", metavar="NAME=VALUE", multiple=True, callback=pairs,
-    help="An input, read by its declared type; may be repeated. Wins over --inputs.",
-)  # fmt: skip
-@click.option("--inputs", "inputs_file", metavar="FILE|-", help="Inputs as a JSON object, from a file or stdin.")
+@input_options
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @click.option("--turns", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Turns told of a loop.")
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout, with a record per call.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowlang.cli.given import explained, json_inputs, pairs, secrets_of, typed
+from flowlang.cli.given import explained, input_options, json_inputs, secrets_of, typed
 from flowlang.cli.listening import carried, listeners, listening_options
 from flowlang.cli.output import colours, err, out, say, stdout_reserved, write_utf8
 
@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option(
-    "-i", "--input", "texts", metavar="NAME=VALUE", multiple=True, callback=pairs,
-    help="An input, read by its declared type; may be repeated. Wins over --inputs.",
-)  # fmt: skip
-@click.option("--inputs", "inputs_file", metavar="FILE|-", help="Inputs as a JSON object, from a file or stdin.")
+@input_options
 @click.option("--secrets", "secrets_file", metavar="FILE", help="Secrets: lines NAME=value, or YAML.")
 @click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
 @click.option("--durable", is_flag=True, help="Keep what is done in a store, and go on after a crash.")

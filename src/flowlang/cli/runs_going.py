@@ -1,14 +1,18 @@
-"""`flowlang runs resume|signal|cancel|key`."""
+"""`flowlang runs resume|retry|signal|cancel|key`."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowlang.cli.listening import listeners, listening_options
 from flowlang.cli.output import err, out
 from flowlang.cli.stored import RUN, STORE
+
+if TYPE_CHECKING:
+    from flowlang.cli.run import Starting
 
 
 def _objects(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
@@ -26,6 +30,24 @@ def _objects(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     return tuple(found)
 
 
+def _conducting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command under which runs go on: those of `_conducted`."""
+    command = click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")(command)
+    command = listening_options(command)
+    return click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object a run on stdout.")(command)
+
+
+def _conducted(starting: Starting, *, as_json: bool, events: str | None, otel: bool | None, verbose: bool) -> int:
+    """Conduct a run to its end and tell how it ended; the exit code."""
+    from flowlang.cli.logs import logging_to_stderr
+    from flowlang.cli.run import conduct, tell
+
+    with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
+        result, code = conduct(starting, None, heard, handler, as_json=as_json)
+        told = tell(result, {}, as_json=as_json, apart=events == "-")
+    return told if code is None or result.status != "cancelled" else code
+
+
 @click.command()
 @click.argument("run_id", metavar="[ID]", required=False)
 @click.option("--retry", metavar="STEP", multiple=True, help="A step whose outcome is unknown is done again.")
@@ -38,19 +60,14 @@ def _objects(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     help="What the skipped step returned, an object (default: {}); once for each --skip, in their order.",
 )
 @STORE
-@click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object for each run on stdout.")
-@listening_options
-@click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
+@_conducting
 def resume(
     run_id: str | None,
     retry: tuple[str, ...],
     skip: tuple[str, ...],
     outputs: tuple[dict[str, Any], ...],
     store: str | None,
-    as_json: bool,
-    events: str | None,
-    otel: bool | None,
-    verbose: bool,
+    **how: Any,
 ) -> int:
     """Let a run go on whose process is gone, or that stopped for you to decide. Without ID: all whose processes are
     gone, one after the other.
@@ -60,8 +77,6 @@ def resume(
     import asyncio
 
     from flowlang import runs
-    from flowlang.cli.logs import logging_to_stderr
-    from flowlang.cli.run import conduct, tell
     from flowlang.cli.stored import going_on
 
     async def interrupted() -> list[str]:
@@ -78,10 +93,7 @@ def resume(
         err("no run waits to be resumed")
     highest = 0
     for each in wanted:
-        with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
-            result, code = conduct(going_on(each, store, {}, retry, decided), None, heard, handler, as_json=as_json)
-            told = tell(result, {}, as_json=as_json, apart=events == "-")
-        highest = max(highest, told if code is None or result.status != "cancelled" else code)
+        highest = max(highest, _conducted(going_on(each, store, {}, retry, decided), **how))
     return highest
 
 
@@ -90,29 +102,19 @@ def resume(
 @click.option("--from", "start", metavar="STEP", help="Do this step again, and all that follows it.")
 @click.option("--flow", "file", type=click.Path(), help="The flow as it is now (default: the file it came from).")
 @STORE
-@click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout.")
-@listening_options
-@click.option("-v", "--verbose", is_flag=True, help="Logs on stderr, down to DEBUG.")
+@_conducting
 def retry(
     run_id: str,
     start: str | None,
     file: str | None,
     store: str | None,
-    as_json: bool,
-    events: str | None,
-    otel: bool | None,
-    verbose: bool,
+    **how: Any,
 ) -> int:
     """Begin a new run with the inputs of one that is over. It takes over the steps that were done, as long as they are
     the same and nothing before them is done again. Exit codes as of `flowlang run`."""
-    from flowlang.cli.logs import logging_to_stderr
-    from flowlang.cli.run import conduct, tell
     from flowlang.cli.stored import retrying
 
-    with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
-        result, code = conduct(retrying(run_id, store, file, start), None, heard, handler, as_json=as_json)
-        told = tell(result, {}, as_json=as_json, apart=events == "-")
-    return told if code is None or result.status != "cancelled" else code
+    return _conducted(retrying(run_id, store, file, start), **how)
 
 
 @click.command()

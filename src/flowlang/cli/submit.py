@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowlang.cli.given import explained, json_inputs, pairs, typed
+from flowlang.cli.given import explained, input_options, json_inputs, typed
 from flowlang.cli.listening import carried
 from flowlang.cli.output import err, out
 from flowlang.cli.stored import STORE
@@ -27,11 +27,7 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option(
-    "-i", "--input", "texts", metavar="NAME=VALUE", multiple=True, callback=pairs,
-    help="An input, read by its declared type; may be repeated. Wins over --inputs.",
-)  # fmt: skip
-@click.option("--inputs", "inputs_file", metavar="FILE|-", help="Inputs as a JSON object, from a file or stdin.")
+@input_options
 @STORE
 @click.option("--queue", metavar="NAME", default="default", help="The queue; workers choose which they serve.")
 @click.option("--priority", metavar="N", type=int, default=0, help="Higher ones begin first (default: 0).")

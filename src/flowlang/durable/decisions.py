@@ -62,7 +62,8 @@ async def decide(store: Store, run: StoredRun, decisions: Decisions) -> None:
             await _again(tx, run, found[path])
         for path, outputs in decisions.skip.items():
             await tx.execute(
-                """UPDATE flowlang_steps SET state = 'succeeded', outcome = :outcome, ended_at = {now}
+                """UPDATE flowlang_steps SET state = 'succeeded', ended_at = {now},
+                    outcome = CASE WHEN operation = 'transaction' THEN coalesce(outcome, :outcome) ELSE :outcome END
                 WHERE run_id = :run AND path = :path AND nth = :nth AND state = 'started'""",
                 run=run.id, path=path, nth=found[path].nth, outcome=outputs,
             )  # fmt: skip

@@ -48,6 +48,9 @@ class DurableFiber(Fiber):
         run, planned = self.run, self.activation.plan.operations[step.operation]
         spec = planned.spec
         if spec.effect == "none" or spec.streams:
+            around = self._within(planned.connection) if planned.shared else None
+            if around is not None:
+                around.streamed = True
             await run.admit()
             return await operation.call(self, path, kwargs)
         journal = run.journal
@@ -187,8 +190,8 @@ class DurableFiber(Fiber):
     async def transact(self, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
         return await transact(self, step, frame, runner)
 
-    async def committing(self, step: Transaction) -> None:
-        await committing(self, step)
+    async def committing(self, step: Transaction, frame: Frame) -> None:
+        await committing(self, step, frame)
 
     def recalled(self, known: StoredStep) -> Any:
         """What is recorded of a call that has ended. Raises `Damaged`."""

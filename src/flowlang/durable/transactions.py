@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 class Inside:
     """A transaction that is open on the connection `slot`. `kept`: what was done on its handle, written down when it is
     over. `calls`: which calls were made in it, and how often: where its failure is recorded, nobody goes through them
-    again. `committed`: its steps were done, and it is about to be, or was."""
+    again. `committed`: its steps were done, and it is about to be, or was. `streamed`: a stream was opened on its
+    handle, which nobody can open again: then what the block leaves is written down."""
 
     def __init__(self, slot: object, outer: Inside | None) -> None:
         self.slot = slot
         self.outer = outer
         self.kept: list[StoredStep] = []
         self.calls: Counter[str] = Counter()
-        self.committed = False
+        self.committed = self.streamed = False
 
 
 async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner: Runner) -> Ended | None:
@@ -67,8 +68,8 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
             del run.inside[id(fiber)]
         else:
             run.inside[id(fiber)] = outer
-    done_before = step.kept is not None and not inside.committed and ended is None
-    kept = _left(fiber, step, frame, path) if done_before else None
+    done_before = step.exactly_once and not inside.committed
+    kept = _left(fiber, step, frame, path) if (done_before or inside.streamed) and ended is None else None
     for each in inside.kept:
         run.journal.write(each)
     run.journal.write(StoredStep(*place, "transaction", "succeeded", None, kept, began, run.clock.time()))
@@ -77,21 +78,22 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
     return ended
 
 
-async def committing(fiber: DurableFiber, step: Transaction) -> None:
+async def committing(fiber: DurableFiber, step: Transaction, frame: Frame) -> None:
     """About to commit. Of one that may not be done again it is unknown from here on whether it counts, until that is
     written down."""
     run, path = fiber.run, fiber.prefix + step.site.path
     inside = run.inside[id(fiber)]
     inside.committed = True
     if step.rerun:
-        if step.kept is not None:
+        if step.exactly_once:
             await run.commit()
         return
     nth = run.journal.latest(path)
     for each in inside.kept:
         run.journal.write(each)
     inside.kept = []
-    run.journal.write(StoredStep(path, nth, "transaction", "started", None, None, run.clock.time(), None))
+    kept = _left(fiber, step, frame, path) if inside.streamed else None
+    run.journal.write(StoredStep(path, nth, "transaction", "started", None, kept, run.clock.time(), None))
     await run.commit()
 
 
@@ -110,14 +112,14 @@ async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transactio
         for each in fiber.open_transactions():
             each.calls.update(calls)
         raise StepError(failure_of(outcome))
-    if step.kept is not None and "left" in outcome:
+    if "left" in outcome:
         leave(step, frame, fiber, outcome)
         return None
     return await run_block(step.body, frame, fiber)  # each step inside is recorded
 
 
 def _left(fiber: DurableFiber, step: Transaction, frame: Frame, path: str) -> str:
-    """What it left when it was done with its key before. Raises StepError when that cannot be stored."""
+    """What it leaves, or left when it was done with its key before. Raises StepError when that cannot be stored."""
     try:
         return fiber.run.sealed(left(step, frame), secret=False, what=f"what `{path}` leaves")
     except OperationError as error:

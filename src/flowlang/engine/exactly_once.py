@@ -177,8 +177,8 @@ async def _asked(step: Transaction, fiber: Fiber, shared: Shared, ask: Callable[
 
 def left(step: Transaction, frame: Frame) -> dict[str, Any]:
     """What a block leaves behind it, by names: a later version of its flow has its places elsewhere."""
-    there = {name: _plain(frame[slot]) for name, slot in step.kept or () if frame[slot] is not UNSET}
-    return {"left": there, "skipped": [name for name, slot in step.kept or () if frame[slot] is UNSET]}
+    there = {name: _plain(frame[slot]) for name, slot in step.kept if frame[slot] is not UNSET}
+    return {"left": there, "skipped": [name for name, slot in step.kept if frame[slot] is UNSET]}
 
 
 def _plain(value: Any) -> Any:
@@ -188,10 +188,10 @@ def _plain(value: Any) -> Any:
 def leave(step: Transaction, frame: Frame, fiber: Fiber, answer: Mapping[str, Any]) -> None:
     """Leave what `left` told. Raises StepError where the block was another one then."""
     there, known = answer.get("left", {}), {*answer.get("left", ()), *answer.get("skipped", ())}
-    missing = next((name for name, _ in step.kept or () if name not in known), None)
+    missing = next((name for name, _ in step.kept if name not in known), None)
     if missing is not None:
         detail = f"the block was done before with this key, and did not leave `{missing}` then: it is another one now"
         error = OperationError(Classified("validation", False), None, detail=detail)
         raise step_error(error, step.site, fiber)
-    for name, slot in step.kept or ():
+    for name, slot in step.kept:
         frame[slot] = there.get(name, UNSET)

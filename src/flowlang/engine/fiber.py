@@ -148,7 +148,7 @@ class Fiber:
         """Run a transaction with `runner`."""
         return await runner(step, frame, self)
 
-    async def committing(self, step: Transaction) -> None:
+    async def committing(self, step: Transaction, frame: Frame) -> None:
         """The innermost transaction is about to be committed."""
 
     async def pause(self, path: str, seconds: float) -> None:

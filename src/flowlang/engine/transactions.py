@@ -207,7 +207,7 @@ async def _operation(fiber: Fiber, shared: Shared) -> AsyncIterator[None]:
 
 
 async def run_transaction(step: Transaction, frame: Frame, fiber: Fiber) -> Ended | None:
-    if step.kept is not None:
+    if step.exactly_once:
         from flowlang.engine.exactly_once import run_once
 
         return await run_once(step, frame, fiber)
@@ -237,7 +237,7 @@ async def carried(
         if ended is None or ended.status != "failure":
             if finish is not None and shared.lost is None:
                 await finish()
-            await fiber.committing(step)
+            await fiber.committing(step, frame)
     except GeneratorExit:
         raise  # the event loop is gone: nothing can be awaited any more
     except BaseException as error:

@@ -149,7 +149,9 @@ def _record(nodes: dict[str, Node], step: StoredStep) -> None:
         return
     node.state = step.state
     if step.outcome is not None:
-        node.outputs = shown(step.outcome)
+        outputs = shown(step.outcome)
+        whole = step.operation == "transaction" and isinstance(outputs, dict)
+        node.outputs = outputs.get("left", outputs) if whole else outputs
 
 
 def _failed(node: Node, step: StoredStep) -> None:
