@@ -35,8 +35,8 @@ async def executor(store: Store, lease: float) -> AsyncIterator[Executor]:
 
 async def test_a_task_that_holds_the_event_loop_is_no_reason(store: Store) -> None:
     """The beats come from a thread of their own."""
-    async with executor(store, 1.0) as mine:
-        time.sleep(2.0)  # noqa: ASYNC251 - what a task should not do
+    async with executor(store, 0.4) as mine:
+        time.sleep(1.0)  # noqa: ASYNC251 - what a task should not do
         assert await lives(store, mine.id)
         assert await Watch(store).dead() == []
 
@@ -99,7 +99,7 @@ async def test_a_run_of_a_frozen_process_can_be_resumed(
     store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the process finds out when it wakes up: its step counts no more, and it does not do the next one."""
-    monkeypatch.setenv("FLOWLANG_LEASE", "1")
+    monkeypatch.setenv("FLOWLANG_LEASE", "0.6")
     words = [sys.executable, "-m", "flowlang", "run", str(holding_flow(tmp_path)), "-i", f"folder={tmp_path}"]
     with subprocess.Popen(  # noqa: ASYNC220 - it is there at once
         [*words, "--durable", "--store", store_url], stderr=subprocess.PIPE, text=True
