@@ -75,7 +75,7 @@ def replay(folder: Path, run_id: str, number: int) -> tuple[Any, ...]:
     return json.loads(said.stdout)["outputs"], sorted(map(str, steps)), sorted(effects)
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 async def test_one_journal_in_many_surroundings(tmp_path: Path, times: int) -> None:
     """Seeds of hashes, locales, time zones: outputs, decisions, values and effects are the same in each."""
     shutil.copy(HERE / "effects.py", tmp_path)

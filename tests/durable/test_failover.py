@@ -107,7 +107,8 @@ async def test_a_run_outlives_the_server_of_its_store(pair: Pair, tmp_path: Path
         handle = await runs.begin(host, api.load(flow(tmp_path)), files_root=str(tmp_path))
         await until(lambda: len(changes(tmp_path)) > MANY // 3)
         await asyncio.to_thread(pair.fail_over)
-        assert (await handle).succeeded
+        result = await handle
+        assert result.succeeded, result.failure
         steps = await store.steps(handle.run_id)
     assert changes(tmp_path) == [f"l[{turn}].c" for turn in range(MANY)]
     assert sorted(each.path for each in steps if each.state == "succeeded") == sorted(changes(tmp_path))

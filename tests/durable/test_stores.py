@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.postgres import translated
 from flowlang.durable.records import StoredFlow, StoredStep
 from flowlang.durable.store import Lost, Store, open_store
 from flowlang.exceptions import StoreError, StoreUnavailable
@@ -134,6 +136,17 @@ async def test_what_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as refused:
         await open_store("postgresql://flow:hush-hush@127.0.0.1:9/d")
     assert "hush" not in str(refused.value)
+
+
+def test_a_connection_that_was_lost_under_the_driver_may_be_another_the_next_time() -> None:
+    """It says so in odd ways, seen when a server is killed: none of them is a defect of a run."""
+    for error in (
+        asyncpg.InternalClientError("cannot switch to state 12"),
+        asyncpg.InterfaceError("closed"),
+        OSError(),
+    ):
+        with pytest.raises(StoreUnavailable), translated("postgresql://h/d"):
+            raise error
 
 
 async def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

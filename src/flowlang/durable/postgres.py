@@ -200,12 +200,13 @@ class translated:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         import asyncpg
 
-        if error is None or not isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        known = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+        if error is None or not isinstance(error, known):
             return
         if isinstance(error, asyncpg.PostgresError):
             state = getattr(error, "sqlstate", None) or ""
             later = state.startswith(_LATER)
-        else:  # TimeoutError is an OSError; an interface error is a connection that was closed under us
+        else:  # TimeoutError is an OSError; the other two are what comes of a connection that was lost under the driver
             later = True
         said = str(error) or type(error).__name__
         if later:
