@@ -14,6 +14,7 @@ from tests.durable.test_faults import effects, until
 from flowlang import api, runs
 from flowlang.durable.store import Store, open_store
 from flowlang.exceptions import StoreError, StoreUnavailable
+from flowlang.runs import flows
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -87,7 +88,7 @@ async def test_a_flow_that_is_not_the_one_of_its_hash(store: Store, tmp_path: Pa
     """One letter of it has changed in the store: it is another flow, and not run."""
     run_id = await begun(store, tmp_path)
     await store.database.execute("UPDATE flowlang_flows SET texts = replace(texts, 'id: b', 'id: c')")
-    runs._PLANS.clear()
+    flows._PLANS.clear()
     with pytest.raises(StoreError, match="its texts are not those of its hash"):
         await runs.resume(run_id, store=store)
 

@@ -91,7 +91,7 @@ only_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 _PREFIXES = {"sqlite": "sqlite", "postgres": "pg", "mysql": "mysql"}
 
 
-@pytest.fixture(params=["sqlite", "postgres", "mysql"])
+@pytest.fixture(params=["sqlite", "postgres", pytest.param("mysql", marks=pytest.mark.long)])
 def kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind

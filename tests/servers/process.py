@@ -132,6 +132,8 @@ class Server(ABC):
         """Freeze it: its connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
         _signal_each(self._children(), signal.SIGSTOP)
+        if self._process is not None:
+            _await_stop([self._process.pid, *self._children()])
 
     def resume(self) -> None:
         """Let a frozen server go on."""
@@ -209,6 +211,22 @@ class Server(ABC):
             raise RuntimeError(
                 f"{words[0]} ended with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}"
             )
+
+
+def _await_stop(processes: Sequence[int]) -> None:
+    """Until every thread has stopped: one on another core may answer a little longer."""
+    deadline = time.monotonic() + PATIENCE
+    while not all(_stopped(each) for process in processes for each in Path(f"/proc/{process}/task").glob("*/stat")):
+        if time.monotonic() > deadline:
+            raise RuntimeError("a server that was told to stop goes on")
+        time.sleep(0.001)
+
+
+def _stopped(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] in "TtZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it is over
 
 
 def _signal_each(processes: Sequence[int], number: int) -> None:

@@ -231,6 +231,8 @@ def _not_found(folder: str, step: model.SubflowStep) -> Iterator[Diagnostic]:
         files = [each for each in os.listdir(os.path.join(folder, parent)) if each.endswith((".yaml", ".yml"))]
     except (OSError, ValueError):
         files = []
+    if not parent and step.flow.span.file is not None:  # it is not itself that a flow means
+        files = [each for each in files if each != os.path.basename(step.flow.span.file)]
     known = files if name.endswith((".yaml", ".yml")) else [each.rsplit(".", 1)[0] for each in files]
     close = nearest(base, known)
     meant = os.path.join(parent, close) if close else None
