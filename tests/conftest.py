@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import random
 
@@ -41,6 +42,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_logfinish() -> None:
+    """The same for what tests leave in caches, now and then: to look through all of it takes a second at the end."""
+    if next(_ENDED) % 200 == 0:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter) -> None:  # type: ignore[no-untyped-def]  # pytest's TerminalReporter
     """The figures that tests were asked to tell (`record_property("figure", …)`), also those of xdist's workers."""
     reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())]
@@ -57,3 +65,4 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SEED = pytest.StashKey[int]()
+_ENDED = itertools.count(1)  # tests

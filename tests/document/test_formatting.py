@@ -215,7 +215,7 @@ def test_any_data_in_any_layout(data: dict[str, Any], random: Random) -> None:
     assert numbers(done) == list(range(layout.written))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), RANDOM)
 def test_random_flows_in_any_layout(seed: int, random: Random) -> None:
     """A generated flow in a random layout is the flow that was generated."""
