@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase, trouble
+from flowlang.durable.store import ENTRY, OVER
 
 if TYPE_CHECKING:
     from flowlang.durable.journal import Journal
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
 Part = tuple["Journal", list[StoredStep], str | None, int]
 
 _OWNED = "SELECT 1 FROM flowlang_runs WHERE id = ? AND token = ?"
-_STEP = """INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (run_id, path, nth) DO UPDATE SET
-        state = excluded.state, inputs = coalesce(excluded.inputs, inputs), outcome = excluded.outcome,
-        ended_at = excluded.ended_at"""
+_STEP = f"{ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) {OVER}"
 _LINES = "INSERT INTO flowlang_events (run_id, seq, lines) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -50,10 +47,6 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
     return lost
 
 
-_INSERT = "INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)"
-_UPDATE = """ON CONFLICT (run_id, path, nth) DO UPDATE SET
-        state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
-        outcome = excluded.outcome, ended_at = excluded.ended_at"""
 _TYPES = ("text", "int", "text", "text", "text", "text", "float8", "float8")  # of an entry, from its path on
 _FEW = 2  # entries that most commits are of: the end of a step, and the beginning of the next
 
@@ -63,7 +56,7 @@ def _lone(count: int) -> str:
     numbers = iter(range(3, 3 + count * len(_TYPES)))
     rows = ", ".join(f"({', '.join(f'${next(numbers)}::{kind}' for kind in _TYPES)})" for _ in range(count))
     return f"""WITH mine AS (SELECT id FROM flowlang_runs WHERE id = $1 AND token = $2 FOR SHARE)
-    {_INSERT} SELECT mine.id, s.* FROM mine, (VALUES {rows}) AS s {_UPDATE}
+    {ENTRY} SELECT mine.id, s.* FROM mine, (VALUES {rows}) AS s {OVER}
     RETURNING 1"""  # noqa: S608 - texts of ours
 
 
@@ -72,12 +65,12 @@ _BATCH = f"""WITH mine AS (
         SELECT r.id FROM flowlang_runs r JOIN unnest($1::text[], $2::text[]) AS t (id, token)
             ON r.id = t.id AND r.token = t.token FOR SHARE OF r
     ), kept AS (
-        {_INSERT}
+        {ENTRY}
         SELECT s.* FROM unnest($3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[],
             $10::float8[], $11::float8[])
             AS s (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
         JOIN mine ON mine.id = s.run_id
-        {_UPDATE}
+        {OVER}
     ), told AS (
         INSERT INTO flowlang_events (run_id, seq, lines)
         SELECT e.* FROM unnest($12::text[], $13::int[], $14::text[]) AS e (run_id, seq, lines)
@@ -91,8 +84,8 @@ async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> s
     """Returns the runs that are lost. One statement, which is its own transaction."""
     if len(parts) == 1:
         journal, steps, lines, _ = parts[0]
-        if lines is None and 1 <= len(steps) <= _FEW:
-            return await _write_lone(database, journal.run, steps)
+        if lines is None and 1 <= len(steps) <= _FEW and await _written(database, journal.run, steps):
+            return set()
     entries = [(journal.run.id, *each) for journal, steps, _, _ in parts for each in steps]
     told = [(journal.run.id, seq, lines) for journal, _, lines, seq in parts if lines is not None]
     rows = await database.write(
@@ -105,7 +98,7 @@ async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> s
     return {journal.run.id for journal, *_ in parts} - {row["id"] for row in rows}
 
 
-async def _write_lone(database: PostgresDatabase, run: StoredRun, steps: Sequence[StoredStep]) -> set[str]:
+async def _written(database: PostgresDatabase, run: StoredRun, steps: Sequence[StoredStep]) -> bool:
+    """False when nothing was: the run is lost, or the entries were there. Which of the two a batch tells."""
     values = [value for each in steps for value in each]
-    written = await database.write(_LONE[len(steps)], run.id, run.token, *values)
-    return set() if written else {run.id}
+    return bool(await database.write(_LONE[len(steps)], run.id, run.token, *values))

@@ -138,6 +138,12 @@ class Journal:
         self.seq += 1
         return steps, chunk, self.seq - 1
 
+    def put_back(self, steps: Sequence[StoredStep], told: Sequence[Event] = ()) -> None:
+        """They were taken, and it is not known whether they were written. What was recorded since is newer; events are
+        rather told twice than not at all."""
+        self.pending = {(each.path, each.nth): each for each in steps} | self.pending
+        self.told, self.flush = [*told, *self.told], self.flush or bool(told)
+
 
 class Writer:
     """Commits the journals of one process, those that ask in the same turn of the event loop together."""
@@ -168,7 +174,7 @@ class Writer:
         try:
             lost = await self.persistently(lambda: self._write([(journal, steps, lines, seq)]))
         except asyncio.CancelledError:
-            journal.pending = {(each.path, each.nth): each for each in steps} | journal.pending
+            journal.put_back(steps)
             raise
         if lost:
             raise Lost(journal.run.id)
@@ -183,10 +189,14 @@ class Writer:
             self._task = None
 
     async def _batch(self, asked: dict[Journal, list[asyncio.Future[None]]]) -> None:
+        told = [journal.told for journal in asked]
         parts = [(journal, *journal.taken()) for journal in asked]
         try:
             lost = await self.persistently(lambda: self._write(parts))
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits, and they raise it
+            if isinstance(error, asyncio.CancelledError):
+                for (journal, steps, lines, _), events in zip(parts, told, strict=True):
+                    journal.put_back(steps, events if lines is not None else ())
             for waiting in asked.values():
                 _tell(waiting, error)
             return

@@ -29,11 +29,17 @@ from flowlang.exceptions import Failure, StoreError
 VARIABLE = "FLOWLANG_STORE"
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
 _STEP = ", ".join(StoredStep._fields)
-_UPSERT = """INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)
-    VALUES (:run, :path, :nth, :operation, :state, :inputs, :outcome, :started, :ended)
-    ON CONFLICT (run_id, path, nth) DO UPDATE SET
+ENTRY = "INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)"
+OVER = """ON CONFLICT (run_id, path, nth) DO UPDATE SET
         state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
-        outcome = excluded.outcome, ended_at = excluded.ended_at"""
+        outcome = excluded.outcome, ended_at = excluded.ended_at
+    WHERE excluded.state <> 'started'"""
+"""What an entry of the journal does to one that is there: an end is written over a beginning, and over an end. A
+beginning is only ever new: a statement that was given up can reach the server late, when its step has ended. To begin
+a step again its entry is taken out first (see `decisions`)."""
+_UPSERT = f"""{ENTRY}
+    VALUES (:run, :path, :nth, :operation, :state, :inputs, :outcome, :started, :ended)
+    {OVER}"""
 
 
 class Store:

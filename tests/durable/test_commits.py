@@ -1,0 +1,116 @@
+"""Commits that are cancelled: whether they were done nobody knows, and they may yet be, late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from tests.durable.test_stores import FLOW, step
+from tests.durable.workers import PATIENCE
+from tests.faults.proxy import Proxy
+
+from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.postgres import PostgresDatabase
+from flowlang.durable.sqlite import SqliteDatabase
+from flowlang.durable.store import Store, open_store
+from flowlang.events import LogWritten
+
+
+async def states(store: Store, journal: Journal) -> dict[str, str]:
+    return {each.path: each.state for each in await store.steps(journal.run.id)}
+
+
+@asynccontextmanager
+async def stalled(store: Store) -> AsyncIterator[None]:
+    """Nobody writes meanwhile."""
+    database = store.database
+    if isinstance(database, SqliteDatabase):
+        async with database.turn:
+            yield
+    else:
+        assert isinstance(database, PostgresDatabase)
+        async with database._writing:
+            yield
+
+
+async def given_up(*commits: asyncio.Task[None]) -> None:
+    ends = await asyncio.gather(*commits, return_exceptions=True)
+    assert [type(each) for each in ends] == [asyncio.CancelledError] * len(commits)
+
+
+async def test_what_a_cancelled_commit_has_taken_goes_with_the_next_one(store: Store) -> None:
+    """What was recorded since is newer."""
+    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"), [])
+    for path in ("a", "b"):
+        journal.write(step(path, "started"))
+    async with stalled(store):
+        commit = asyncio.create_task(journal.commit())
+        await asyncio.sleep(0)
+        assert not journal.pending, "they are on their way"
+        journal.write(step("b"))
+        commit.cancel()
+        await given_up(commit)
+    assert await states(store, journal) == {}
+    await journal.commit()
+    assert await states(store, journal) == {"a": "started", "b": "succeeded"}
+
+
+async def test_what_a_cancelled_batch_has_taken_goes_with_the_next_one(store: Store) -> None:
+    """Events, too."""
+    writer = Writer(store, {"one": None, "another": None})
+    journals = [Journal(writer, await store.add(FLOW, "{}", {}, owner="me"), []) for _ in range(2)]
+    for each in journals:
+        each.write(step("a"))
+    journals[0].told.append(LogWritten(journals[0].run.id, 1.0, "a", "hello"))
+    async with stalled(store):
+        commits = [asyncio.create_task(each) for each in (journals[0].flushed(), journals[1].commit())]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not any(each.pending or each.told for each in journals), "they are on their way"
+        assert writer._task is not None
+        writer._task.cancel()
+        await given_up(*commits)
+    for each in journals:
+        await each.commit()
+        assert await states(store, each) == {"a": "succeeded"}
+    assert ['"hello"' in lines for _, lines in await store.events(journals[0].run.id)] == [True]
+
+
+async def test_a_beginning_that_reaches_the_server_late(postgres_url: str) -> None:
+    """A server, or the way to it, that stood still does what was given up: by then the step has ended."""
+    place = urlsplit(postgres_url)
+    async with Proxy(place.hostname or "", place.port or 0) as proxy:
+        behind = place._replace(netloc=f"{place.username}@{proxy.host}:{proxy.port}").geturl()
+        async with await open_store(behind) as slow, await open_store(postgres_url) as store:
+            journal = Journal(Writer(slow), await store.add(FLOW, "{}", {}, owner="me"), [])
+            journal.write(step("a"))
+            await journal.commit()
+            assert isinstance(slow.database, PostgresDatabase)
+            assert slow.database._pen is not None
+            session = slow.database._pen.get_server_pid()
+            proxy.swallow = True
+            journal.write(step("b", "started"))
+            commit = asyncio.create_task(journal.commit())
+            await proxy.held.wait()
+            commit.cancel()
+            await given_up(commit)
+            journal.writer = Writer(store)
+            journal.write(step("b"))
+            await journal.commit()
+            proxy.heal()
+            at_work = "SELECT 1 FROM pg_stat_activity WHERE pid = :pid"  # until it has done all that it was told
+            async with asyncio.timeout(PATIENCE):
+                while await store.database.fetch(at_work, pid=session):  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+            assert await states(store, journal) == {"a": "succeeded", "b": "succeeded"}
+
+
+async def test_to_commit_a_beginning_twice_is_to_lose_nothing(store: Store) -> None:
+    """The answer to the first time was lost."""
+    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"), [])
+    for _ in range(2):
+        journal.write(step("a", "started"))
+        await journal.commit()
+    assert await states(store, journal) == {"a": "started"}
