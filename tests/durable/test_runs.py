@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowlang import api, runs
+from flowlang.durable.lines import parsed
 from flowlang.durable.store import Store, open_store
 from flowlang.engine.result import RunResult
 
@@ -67,7 +68,7 @@ async def test_a_run_is_recorded_to_its_end(store: Store, flow: Write, tmp_path:
     assert kept is not None
     assert (kept.state, kept.owner, json.loads(kept.outputs or "")) == ("succeeded", None, {"o": ["a", 3]})
     assert [(each.path, each.state) for each in await store.steps(kept.id)] == [("a", "succeeded")]
-    told = [json.loads(line)["event"] for _, chunk in await store.events(kept.id) for line in chunk.splitlines()]
+    told = [each["event"] for _, lines in await store.events(kept.id) for each in parsed(lines, kept.id)]
     assert told == ["run_started", "step_started", "step_succeeded", "run_finished"]
 
 

@@ -22,6 +22,7 @@ HEAVY = {
     "importlib.metadata",
     "cronsim",
     "jsonschema_rs",
+    "msgspec",
     "multiprocessing",
     "opentelemetry",
     "packaging",

@@ -15,7 +15,7 @@ from flowlang.views.text import painter, table
 Check = dict[str, Any]
 """`{name, state: "ok" | "warning" | "broken", detail}`."""
 
-_PACKAGES = ("click", "cronsim", "jsonschema-rs", "packaging", "PyYAML", "rich")
+_PACKAGES = ("click", "cronsim", "jsonschema-rs", "msgspec", "packaging", "PyYAML", "rich")
 
 
 @click.command()

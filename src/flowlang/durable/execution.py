@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from flowlang.durable import gates
 from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
+from flowlang.durable.lines import parsed
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Lost, Store
@@ -53,8 +53,7 @@ class History:
 
 def messages(chunks: Iterable[tuple[int, str]]) -> Counter[tuple[str, str]]:
     """How often which step has written which message, as far as the history knows."""
-    lines = (line for _, chunk in chunks for line in chunk.split("\n") if '"log_written"' in line)
-    told = (json.loads(line) for line in lines)
+    told = (each for _, lines in chunks if lines for each in parsed(lines, ""))
     return Counter((each["path"], each["message"]) for each in told if each["event"] == "log_written")
 
 
@@ -81,6 +80,7 @@ def prepared(
         **options,
     )  # fmt: skip
     history.run = run
+    run.quiet = run.replaying and not sinks
     return run
 
 

@@ -54,8 +54,8 @@ class DurableFiber(Fiber):
             await run.admit()
             return await operation.call(self, path, kwargs)
         journal = run.journal
-        place = self.place(path)
-        known = journal.known.pop(place, None)
+        place = self.place(path) if run.inside else journal.place(path)
+        known = journal.known.pop(place, None) if journal.known else None
         within = self._within(planned.connection) if planned.shared else None
         if within is not None:
             known = None  # the transaction in which that was done did not count

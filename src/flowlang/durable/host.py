@@ -52,8 +52,8 @@ class Host:
     ) -> DurableRun:
         """The next life of a run that this process owns. `accept` makes the values of its inputs. `begins`: it is the
         first one, of which nothing can be recorded."""
-        steps = [] if begins else await self.store.steps(record.id)
-        chunks = [] if begins else await self.store.events(record.id)
+        steps = [] if begins else await self.store.steps(record.id, inputs=False)
+        chunks = [] if begins else await self.store.messages(record.id)
         inputs = accept(plan, inputs_of(self.store, record))
         run = prepared(
             plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, chunks=chunks,

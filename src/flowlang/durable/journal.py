@@ -8,15 +8,15 @@ In a sequence of steps this is one commit a step; between 1,000 branches it is o
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from flowlang.durable.lines import chunk
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
-from flowlang.events import Event, to_record
+from flowlang.events import Event
 from flowlang.exceptions import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -27,18 +27,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
 T = TypeVar("T")
 _MANY = 500  # events
 _SOON = 0.005  # seconds from the end of a write until it is committed by itself: short reads cost no commit
-_LONGEST = 64 * 1024  # characters
 Place = tuple[str, int]
-_write = json.JSONEncoder(separators=(",", ":"), default=str).encode
-
-
-def line(event: Event) -> str:
-    """The event as the history keeps it. What is very long is in the journal, and not told a second time."""
-    record = to_record(event)
-    text = _write(record)
-    if len(text) <= _LONGEST:
-        return text
-    return _write({name: None if name in ("inputs", "outputs") else value for name, value in record.items()})
 
 
 class Journal:
@@ -134,9 +123,9 @@ class Journal:
         steps, self.pending = list(self.pending.values()), {}
         if not self.full:
             return steps, None, self.seq
-        chunk, self.told, self.flush = "\n".join(map(line, self.told)), [], False
+        lines, self.told, self.flush = chunk(self.told), [], False
         self.seq += 1
-        return steps, chunk, self.seq - 1
+        return steps, lines, self.seq - 1
 
     def put_back(self, steps: Sequence[StoredStep], told: Sequence[Event] = ()) -> None:
         """They were taken, and it is not known whether they were written. What was recorded since is newer; events are

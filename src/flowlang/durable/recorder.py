@@ -16,7 +16,7 @@ from typing import Any
 
 from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.executors import Executor
-from flowlang.durable.journal import line
+from flowlang.durable.lines import chunk
 from flowlang.durable.records import StoredFlow, StoredRun
 from flowlang.durable.store import Store, open_store
 from flowlang.engine.result import RunResult
@@ -105,7 +105,7 @@ class Recorder:
                 continue
             await store.database.execute(
                 "INSERT INTO flowlang_events (run_id, seq, lines) VALUES (:run, :seq, :lines)",
-                run=run.id, seq=seq, lines="\n".join(map(line, events)),
+                run=run.id, seq=seq, lines=chunk(events),
             )  # fmt: skip
             seq += 1
             await store.database.notify(f"run:{run.id}")

@@ -114,7 +114,7 @@ class DurableRun(Run):
         """Before anything new is done. Raises `CancelledError` when nothing new is to be done any more."""
         if self.abandoned:
             raise asyncio.CancelledError
-        self.replaying = False
+        self.replaying = self.quiet = False
         if self._cancel_wanted:
             self._cancel_wanted = False
             super().cancel()

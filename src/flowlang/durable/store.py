@@ -246,9 +246,10 @@ class Store:
 
     # ------------------------------------------------------------ the journal
 
-    async def steps(self, run_id: str) -> list[StoredStep]:
-        """The journal of a run, in no order."""
-        rows = await self.database.fetch(f"SELECT {_STEP} FROM flowlang_steps WHERE run_id = :run", run=run_id)  # noqa: S608 - names
+    async def steps(self, run_id: str, *, inputs: bool = True) -> list[StoredStep]:
+        """The journal of a run, in no order; without the inputs of steps when nobody looks at them."""
+        columns = _STEP if inputs else _STEP.replace("inputs", "NULL AS inputs")
+        rows = await self.database.fetch(f"SELECT {columns} FROM flowlang_steps WHERE run_id = :run", run=run_id)  # noqa: S608 - names
         return list(map(StoredStep._make, rows))
 
     async def events(self, run_id: str, after: int = -1) -> list[tuple[int, str]]:
@@ -257,6 +258,15 @@ class Store:
             "SELECT seq, lines FROM flowlang_events WHERE run_id = :run AND seq > :after ORDER BY seq",
             run=run_id, after=after,
         )  # fmt: skip
+        return [(row["seq"], row["lines"]) for row in rows]
+
+    async def messages(self, run_id: str) -> list[tuple[int, str]]:
+        """The same, empty where nothing in a chunk was logged."""
+        rows = await self.database.fetch(
+            """SELECT seq, CASE WHEN lines LIKE '%"log_written"%' THEN lines ELSE '' END AS lines
+            FROM flowlang_events WHERE run_id = :run ORDER BY seq""",
+            run=run_id,
+        )
         return [(row["seq"], row["lines"]) for row in rows]
 
     # ------------------------------------------------------------ signals

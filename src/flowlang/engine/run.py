@@ -93,6 +93,7 @@ class Run:
         self._displaced = False  # a newer run has taken its place
         self._aftermath: list[str] = []  # what went wrong while a cancellation was answered
         self.abandoned = False  # it goes on elsewhere, or later: nothing is cleaned up here but the connections
+        self.quiet = False  # what operations do was told in an earlier life
         self.spent = 0.0  # seconds that earlier lives of it took
         self.queued = False
         self.facts = {"id": run_id, "attempt": 1, "started_at": self.started_at, "trigger": "manual"}

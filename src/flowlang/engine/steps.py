@@ -79,8 +79,9 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
         began = monotonic()
         try:
             arguments = step.arguments(frame, fiber)
-            shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
-            emit(_made(StepStarted, (run_id, epoch + began, path, site.operation, connection, shown)))
+            if not run.quiet:
+                shown = arguments if not step.secret_arguments else hidden(arguments, step.secret_arguments)
+                emit(_made(StepStarted, (run_id, epoch + began, path, site.operation, connection, shown)))
             fiber.timeout = step.timeout
             fiber.step = step
             outputs = await fiber.do(path, fiber.activation.operations[step.operation], arguments)
@@ -98,6 +99,8 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
             emit(StepFailed(run_id, epoch + now, path, now - began, failed.failure))
             raise failed from _cause(error)
         frame[step.slot] = outputs
+        if run.quiet:
+            continue
         told = outputs if not step.secret_outputs else dict.fromkeys(outputs, MASK)
         now = monotonic()
         emit(_made(StepSucceeded, (run_id, epoch + now, path, now - began, 1, told, False)))

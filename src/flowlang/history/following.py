@@ -24,7 +24,7 @@ async def followed(store: Store, start: str, *, follow: bool) -> AsyncIterator[T
         stopped = not follow or (await settled(store, run.id))[1] in STOPPED
         for seq, chunk in await store.events(run.id, after):
             after = seq
-            for each in lives.fresh(parsed(chunk)):
+            for each in lives.fresh(parsed(chunk, run.id)):
                 yield each
         if stopped:
             return

@@ -86,7 +86,7 @@ def _undecided(journal: Sequence[StoredStep], places: Places) -> tuple[str, ...]
 async def told_by(store: Store, run_id: str) -> list[Told]:
     """The events of a run, each once."""
     lives = Lives()
-    return [each for _, chunk in await store.events(run_id) for each in lives.fresh(parsed(chunk))]
+    return [each for _, chunk in await store.events(run_id) for each in lives.fresh(parsed(chunk, run_id))]
 
 
 async def _flow(store: Store, run: StoredRun) -> StoredFlow | None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, get_args
 
+from flowlang.durable.lines import Told, parsed
 from flowlang.durable.records import failure_of
 from flowlang.events import Event, kind_of
 from flowlang.exceptions import Failure
-
-Told = Mapping[str, Any]
-"""An event in its wire form."""
-
-
-def parsed(chunk: str) -> list[Told]:
-    """The events of a chunk of JSON lines."""
-    return [json.loads(line) for line in chunk.split("\n")]
 
 
 class Lives:
