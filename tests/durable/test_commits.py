@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from tests.durable.test_stores import FLOW, step
-from tests.durable.workers import PATIENCE
+from tests.durable.workers import PATIENCE, holding_flow, lines, until
 from tests.faults.proxy import Proxy
 
+from flowlang import api, runs
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.postgres import PostgresDatabase
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store, open_store
-from flowlang.events import LogWritten
+from flowlang.events import Event, LogWritten, StepCancelled
 
 
 async def states(store: Store, journal: Journal) -> dict[str, str]:
@@ -114,3 +119,52 @@ async def test_to_commit_a_beginning_twice_is_to_lose_nothing(store: Store) -> N
         journal.write(step("a", "started"))
         await journal.commit()
     assert await states(store, journal) == {"a": "started"}
+
+
+FLOW_WITH_A_LIMIT = """
+flow: f
+tasks: [effects.py, tasks.py]
+connections: {db: {type: sqlite, database: "FOLDER/base.db"}}
+steps:
+  - sqlite_execute: {id: made, query: "CREATE TABLE t (i integer)"}
+  - hold: {folder: FOLDER}
+  - try:
+      - for_each: [1]
+        timeout: 300ms
+        do:
+          - BLOCK
+    catch:
+      - {on: [timeout], do: [{change: {id: c}}]}
+  - {id: s, wait: {signal: go}}
+"""
+BLOCKS = {
+    "step": "change: {id: b}",
+    "transaction": "{transaction: db, id: b, do: [{sqlite_execute: {id: i, query: INSERT INTO t VALUES (1)}}]}",
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+async def test_what_was_cancelled_before_its_beginning_was_committed(store: Store, tmp_path: Path, block: str) -> None:
+    """It was not begun: nobody has to look whether it was done, and in each life it is cancelled."""
+    holding_flow(tmp_path)
+    shutil.copy(Path(__file__).parent / "effects.py", tmp_path)
+    (tmp_path / "f.yaml").write_text(FLOW_WITH_A_LIMIT.replace("FOLDER", str(tmp_path)).replace("BLOCK", BLOCKS[block]))
+    cancelled = asyncio.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepCancelled):
+            cancelled.set()
+
+    async with runs.hosting(store) as host:
+        handle = await runs.begin(host, api.load(tmp_path / "f.yaml"), files_root=str(tmp_path), on_event=[listen])
+        await until(lambda: lines(tmp_path / "holding"))
+        async with stalled(store):
+            (tmp_path / "go").touch()
+            await cancelled.wait()
+        await until(lambda: (tmp_path / "effects.jsonl").exists())
+    await store.signal(handle.run_id, "go", "1")
+    assert (await runs.resume(handle.run_id, store=store)).status == "succeeded"
+    effects = (tmp_path / "effects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in effects] == ["try#3.catch1.c"]
+    ends = {each.path: each.state for each in await store.steps(handle.run_id)}
+    assert ends["try#3.try.for_each#1[0].b"] == "cancelled"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.durable import workers
+from tests.durable.workers import holding_flow, lines
 
 from flowlang import api, runs
 from flowlang.durable.lines import parsed
@@ -180,6 +182,24 @@ async def test_a_cancellation_reaches_a_run_whose_process_is_gone(store: Store, 
     kept = await store.run(run_id)
     assert kept is not None
     assert kept.state == "cancelled"
+
+
+async def test_a_clean_up_that_was_cut_short_goes_on(store: Store, flow: Write, tmp_path: Path) -> None:
+    """The step that was cancelled is recorded, and cancelled again."""
+    path = flow(
+        f"steps:\n  - change: {{id: a}}\n  - hold: {{folder: {tmp_path}}}\n"
+        "on_cancel:\n  - change: {id: undo}\n  - {id: w, wait: 500ms}\n  - change: {id: more}",
+        tasks="effects.py, tasks.py",
+    )
+    holding_flow(tmp_path)
+    async with runs.hosting(store) as host:
+        handle = await runs.begin(host, api.load(path), files_root=str(tmp_path))
+        await workers.until(lambda: lines(tmp_path / "holding"))
+        await runs.cancel(handle.run_id, store=store)
+        await workers.until(lambda: len(effects(tmp_path)) == 2)
+    assert {each.path: each.state for each in await store.steps(handle.run_id)}["hold#2"] == "cancelled"
+    assert (await runs.resume(handle.run_id, store=store)).status == "cancelled"
+    assert effects(tmp_path) == ["a", "on_cancel.undo", "on_cancel.more"]
 
 
 async def test_a_transaction_is_recorded_whole(store: Store, flow: Write, tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ class DurableFiber(Fiber):
         elif known is not None and run.reuse is not None:
             run.reuse.seen(known)
         if known is not None and known.state != "started":
-            if known.state == "cancelled":  # by whatever happens next, again
-                await asyncio.get_running_loop().create_future()
+            if known.state == "cancelled":
+                await run.cancelled_again()
             try:
                 return self._replayed(known, step)
             except Damaged as error:
@@ -77,14 +77,15 @@ class DurableFiber(Fiber):
         inputs = run.shown(kwargs, step.secret_arguments)
         if within is not None:
             return await self._inside(within.kept, place, operation, kwargs, step, inputs)
-        if spec.effect != "read":
-            if not step.rerun:  # of one that may be done again nobody needs to know that it had begun
-                journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
-                inputs = None  # they are there
-            journal.alone = self.parent is None  # the branches of a `parallel` share a commit
-            await run.commit()
         run.busy += 1
         try:
+            if spec.effect != "read":
+                if not step.rerun:  # of one that may be done again nobody needs to know that it had begun
+                    journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+                journal.alone = self.parent is None  # the branches of a `parallel` share a commit
+                await run.commit()
+                if not step.rerun:
+                    inputs = None  # they are there
             outputs = await operation.call(self, path, kwargs)
             if step.selected is not None and isinstance(outputs, dict):
                 outputs = selected(outputs, step.selected, f"task `{name}`")
@@ -195,7 +196,7 @@ class DurableFiber(Fiber):
 
     def recalled(self, known: StoredStep) -> Any:
         """What is recorded of a call that has ended. Raises `Damaged`."""
-        if known.outcome is None or known.state not in ("succeeded", "failed"):
+        if known.outcome is None or known.state == "started":
             raise Damaged(f"it is `{known.state}`" + (", and has no outcome" if known.outcome is None else ""))
         try:
             return decode(self.run.store.sealer.open(known.outcome))

@@ -27,6 +27,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to write
 T = TypeVar("T")
 _MANY = 500  # events
 _SOON = 0.005  # seconds from the end of a write until it is committed by itself: short reads cost no commit
+_CLEAN_UP = frozenset({"on_cancel", "finally"})  # in paths
 Place = tuple[str, int]
 
 
@@ -59,7 +60,10 @@ class Journal:
     def passed(self, calls: Mapping[str, int]) -> None:
         """Calls that were made in an earlier life, and are not made again in this one."""
         for path, count in calls.items():
-            self._calls[path] = self._calls.get(path, 0) + count
+            first = self._calls.get(path, 0)
+            self._calls[path] = first + count
+            for nth in range(first, first + count):
+                self.known.pop((path, nth), None)
 
     def latest(self, path: str) -> int:
         """Which call of `path` is under way."""
@@ -71,6 +75,13 @@ class Journal:
             return False
         return (path, self._calls.get(path, 0)) in self.known or any(
             known.startswith(f"{path}[") for known, _ in self.known
+        )
+
+    def goes_on(self) -> bool:
+        """Whether there is more to go through that came before a clean-up of the run, or of a subflow."""
+        return any(
+            each.state != "cancelled" and not _CLEAN_UP.intersection(each.path.split("."))
+            for each in self.known.values()
         )
 
     def write(self, step: StoredStep) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 LINGER = 1.0  # seconds that a run waits where it is before it leaves its worker
 _UNKNOWN = "had begun when its worker was lost: whether it was done is unknown"
 _LOOK = 1.0  # seconds between two looks for a signal when nobody was notified
+_AGAIN = 0.05  # seconds between two looks at whether what was cancelled is cancelled again
 _SHOWN = 64 * 1024  # characters of a step's inputs that the history keeps
 
 
@@ -119,6 +120,13 @@ class DurableRun(Run):
             self._cancel_wanted = False
             super().cancel()
             await _the_end()
+
+    async def cancelled_again(self) -> None:
+        """Of a step that was cancelled in an earlier life: wait for what cancels it in this one. That may be the
+        request to cancel the run, which comes once nothing is recorded any more but what followed it."""
+        while not self._cancel_wanted or self.journal.goes_on():  # noqa: ASYNC110 - other fibers go through it
+            await asyncio.sleep(_AGAIN)
+        await self.admit()
 
     async def stop_for_attention(self, path: str, operation: str, why: str = _UNKNOWN) -> None:
         """Somebody has to say what came of an operation that is not one to do twice."""

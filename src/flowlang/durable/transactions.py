@@ -9,9 +9,11 @@ One that is `exactly_once` is asked for by its key when it is done again; one th
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from flowlang.durable.codec import encode
 from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
 from flowlang.engine.exactly_once import leave, left
 from flowlang.engine.failures import OperationError, step_error
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from flowlang.durable.fiber import DurableFiber
     from flowlang.durable.journal import Place
     from flowlang.durable.reuse import Reuse
+    from flowlang.durable.run import DurableRun
     from flowlang.engine.steps import Ended, Runner
 
 
@@ -63,6 +66,11 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
         if inside.committed and not step.rerun:
             run.hurry()
         raise
+    except asyncio.CancelledError:
+        if not inside.committed and not run.abandoned:
+            outcome = encode({"calls": inside.calls})
+            run.journal.write(StoredStep(*place, "transaction", "cancelled", None, outcome, began, run.clock.time()))
+        raise
     finally:
         if outer is None:
             del run.inside[id(fiber)]
@@ -86,7 +94,7 @@ async def committing(fiber: DurableFiber, step: Transaction, frame: Frame) -> No
     inside.committed = True
     if step.rerun:
         if step.exactly_once:
-            await run.commit()
+            await _prepared(run, inside)
         return
     nth = run.journal.latest(path)
     for each in inside.kept:
@@ -94,7 +102,16 @@ async def committing(fiber: DurableFiber, step: Transaction, frame: Frame) -> No
     inside.kept = []
     kept = _left(fiber, step, frame, path) if inside.streamed else None
     run.journal.write(StoredStep(path, nth, "transaction", "started", None, kept, run.clock.time(), None))
-    await run.commit()
+    await _prepared(run, inside)
+
+
+async def _prepared(run: DurableRun, inside: Inside) -> None:
+    """Commit the journal. Cancelled in that, the transaction was not begun to be committed."""
+    try:
+        await run.commit()
+    except asyncio.CancelledError:
+        inside.committed = False
+        raise
 
 
 async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transaction, frame: Frame) -> Ended | None:
@@ -106,11 +123,13 @@ async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transactio
             outcome = fiber.recalled(known)
         except Damaged as error:
             await run.stop_for_damage(known, error)
-    if known.state == "failed":
+    if known.state in ("failed", "cancelled"):
         calls = outcome.get("calls", {})
         run.journal.passed(calls)
         for each in fiber.open_transactions():
             each.calls.update(calls)
+        if known.state == "cancelled":
+            await run.cancelled_again()
         raise StepError(failure_of(outcome))
     if "left" in outcome:
         leave(step, frame, fiber, outcome)
