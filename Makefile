@@ -13,7 +13,9 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 ARGS ?=
 # One more than there are cores: tests wait for servers as often as they compute.
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
-PYTEST := $(BIN)/python -m pytest
+# What pytest makes of the sources and the tests is kept: to do it again costs each worker, and each run of pytest within
+# a test, as much as the collecting itself.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

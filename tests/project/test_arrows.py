@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -232,6 +232,7 @@ FACE_ROWS = {row for row, arrows in ARROWS.items() if arrows is FACES}
 FILE_ROWS = {row for row in ARROWS if row.startswith("connections.")}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name below `flowlang`."""
     found = {}
@@ -243,15 +244,18 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def row_of(module: str) -> str | None:
     """The longest row that stands for the module."""
     matching = [row for row in ARROWS if module == row or module.startswith(row + ".")]
     return max(matching, key=len) if matching else None
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
     """Every module of ours that a file imports, at any depth of the file, with the line."""
     package = path.relative_to(ROOT).parent.parts
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -261,7 +265,8 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             names = [target(base, alias.name) for alias in node.names]
         else:
             continue
-        yield from ((node.lineno, name) for name in names if name == "flowlang" or name.startswith("flowlang."))
+        found += ((node.lineno, name) for name in names if name == "flowlang" or name.startswith("flowlang."))
+    return tuple(found)
 
 
 def target(base: str, name: str) -> str:

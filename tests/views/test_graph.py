@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -46,16 +47,24 @@ def parsed(text: str) -> model.Flow:
     return flow
 
 
-def flows() -> Iterator[tuple[str, model.Flow]]:
-    yield "every verb", every()
+def flows() -> Iterator[tuple[str, Callable[[], model.Flow]]]:
+    """Flows by name, each read when it is asked for."""
+    yield "every verb", every
     for path in sorted((ROOT / "examples").glob("*.yaml")):
-        yield path.stem, parsed(path.read_text("utf-8"))
+        yield path.stem, lambda path=path: parsed(path.read_text("utf-8"))
     for seed in range(20):
-        yield f"generated {seed}", parsed(flowgen.flow(seed, size=8, depth=3)[0])
-    yield "empty", parsed("flow: empty\nsteps:\n  - log: hello\n")
+        yield f"generated {seed}", lambda seed=seed: parsed(flowgen.flow(seed, size=8, depth=3)[0])
+    yield "empty", lambda: parsed("flow: empty\nsteps:\n  - log: hello\n")
 
 
 FLOWS = dict(flows())
+
+
+@cache
+def flow_of(name: str) -> model.Flow:
+    return FLOWS[name]()
+
+
 Named = pytest.mark.parametrize("name", FLOWS)
 
 
@@ -75,7 +84,7 @@ def drawn(flow: model.Flow) -> Drawing:
 
 @Named
 def test_the_drawing_is_well_formed_and_holds_every_step_once(name: str) -> None:
-    flow = FLOWS[name]
+    flow = flow_of(name)
     root = ElementTree.fromstring(svg(chart(Drawn(flow, (), ""))))
     keys = [each.get("data-key") for each in root.iter(f"{SVG}g") if each.get("data-place")]
     groups = [each for each in root.iter(f"{SVG}g") if (each.get("class") or "").startswith("frame")]
@@ -91,7 +100,7 @@ def test_the_drawing_is_well_formed_and_holds_every_step_once(name: str) -> None
 @Named
 def test_no_two_cards_overlap_and_each_frame_holds_whole_things(name: str) -> None:
     """Two shapes are apart, or one lies wholly inside the other; only frames hold anything."""
-    shapes = [each for each in drawn(FLOWS[name]).shapes if isinstance(each, (Card, Frame))]
+    shapes = [each for each in drawn(flow_of(name)).shapes if isinstance(each, (Card, Frame))]
     for at, one in enumerate(shapes):
         for other in shapes[at + 1 :]:
             if apart(one, other):
@@ -112,7 +121,7 @@ def holds(a: Card | Frame, b: Card | Frame) -> bool:
 
 @Named
 def test_everything_is_inside_the_page(name: str) -> None:
-    page = drawn(FLOWS[name])
+    page = drawn(flow_of(name))
     for each in page.shapes:
         if isinstance(each, (Card, Frame)):
             assert each.x >= 0
@@ -130,7 +139,7 @@ def test_everything_is_inside_the_page(name: str) -> None:
 
 @Named
 def test_no_line_runs_through_a_card_and_none_is_slanted(name: str) -> None:
-    shapes = drawn(FLOWS[name]).shapes
+    shapes = drawn(flow_of(name)).shapes
     cards = [each for each in shapes if isinstance(each, Card)]
     for line in (each for each in shapes if isinstance(each, Line)):
         for (x, y), (u, v) in zip(line.points, line.points[1:], strict=False):
@@ -143,7 +152,7 @@ def test_no_line_runs_through_a_card_and_none_is_slanted(name: str) -> None:
 
 @Named
 def test_labels_keep_off_each_other(name: str) -> None:
-    labels = [each for each in drawn(FLOWS[name]).shapes if isinstance(each, Label)]
+    labels = [each for each in drawn(flow_of(name)).shapes if isinstance(each, Label)]
     for at, one in enumerate(labels):
         for other in labels[at + 1 :]:
             across = abs(one.x - other.x) >= (one.words.width + other.words.width) / 2 + 8
@@ -188,7 +197,7 @@ LINE = re.compile(
 
 @Named
 def test_the_text_has_only_lines_of_the_grammar_and_links_that_exist(name: str) -> None:
-    lines = mermaid(chart(Drawn(FLOWS[name], (), ""))).splitlines()
+    lines = mermaid(chart(Drawn(flow_of(name), (), ""))).splitlines()
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     nodes = {found[1] for line in lines if (found := re.match(r" *(n\d+)[\[({]", line))}
     ends = [found.groups() for line in lines if (found := re.match(r" *(n\d+) -.* (n\d+)$", line))]
@@ -298,8 +307,8 @@ def test_numbers_of_a_random_order_do_not_matter() -> None:
     """The drawing does not depend on what was drawn before."""
     names = list(FLOWS)
     random.Random(7).shuffle(names)
-    first = {name: svg(chart(Drawn(FLOWS[name], (), ""))) for name in names}
-    assert first == {name: svg(chart(Drawn(FLOWS[name], (), ""))) for name in FLOWS}
+    first = {name: svg(chart(Drawn(flow_of(name), (), ""))) for name in names}
+    assert first == {name: svg(chart(Drawn(flow_of(name), (), ""))) for name in FLOWS}
 
 
 def test_a_flow_with_errors_says_so_instead(tmp_path: Path) -> None:
