@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests import forks
 
 from flowlang.cli.app import serve
 
@@ -55,18 +56,17 @@ def environment(**more: str) -> dict[str, str]:
 
 @pytest.fixture
 def process(folder: Path) -> Callable[..., Done]:
-    """Call a command in a process of its own; `stdin` is bytes, `env` are further variables."""
+    """Call a command in a process of its own; `stdin` is bytes, `env` are further variables. It is a fork, unless it
+    has to be `fresh`: where it matters how Python begins."""
 
-    def call(*words: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Done:
-        done = subprocess.run(
-            [*COMMAND, *words],
-            input=stdin,
-            env=environment(**(env or {})),
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        shown = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    def call(*words: str, stdin: bytes = b"", env: dict[str, str] | None = None, fresh: bool = False) -> Done:
+        whole = environment(**(env or {}))
+        if fresh:
+            options = {"capture_output": True, "text": True, "timeout": 60, "check": False}
+            done = subprocess.run([*COMMAND, *words], input=stdin.decode(), env=whole, **options)
+        else:
+            done = forks.command(*words, cwd=folder, env=whole, stdin=stdin, strict=True)
+        shown = Done(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in shown.err, shown.err
         return shown
 

@@ -130,9 +130,10 @@ def test_an_output_without_json_is_named_and_the_document_stays_valid(cli: Call,
 
 
 def test_json_is_utf_8_in_any_locale(process: Call, write: Callable[..., str]) -> None:
-    done = process("run", write(HELLO), "-i", "name=Zoë", "--json", env={"PYTHONIOENCODING": "ascii"})
+    words, ascii_ = ("run", write(HELLO), "-i", "name=Zoë"), {"PYTHONIOENCODING": "ascii"}
+    done = process(*words, "--json", env=ascii_, fresh=True)
     assert json.loads(done.out)["outputs"] == {"greeting": "Hello, Zoë!"}
-    assert process("run", "flow.yaml", "-i", "name=Zoë", env={"PYTHONIOENCODING": "ascii"}).out.endswith("Zo\\xeb!\n")
+    assert process(*words, env=ascii_, fresh=True).out.endswith("Zo\\xeb!\n")
 
 
 def test_control_characters_cannot_redraw_the_terminal(cli: Call, write: Callable[..., str]) -> None:

@@ -227,7 +227,7 @@ def test_no_driver_is_loaded_before_the_stage_that_needs_it(process: Call, folde
     from tests.cli.conftest import SOURCES
 
     words = ("connection", "test", "--type", "redis", "--set", f"url=redis://127.0.0.1:{free_port()}")
-    done = process(*words, env={"PYTHONPATH": f"{folder}:{SOURCES}"})
+    done = process(*words, env={"PYTHONPATH": f"{folder}:{SOURCES}"}, fresh=True)
     assert (done.code, done.err) == (3, "drivers []\n")
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.connections.guide import laying
 from tests.connections.guide.service import KEY, Service
 
@@ -66,7 +67,9 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def cli(installed: str, service: Service, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": installed, "MYSERVICE_API_KEY": KEY, "MYSERVICE_URL": service.url}
-    return subprocess.run(
+    if os.pathsep in installed:
+        return forks.command(*words, cwd=folder, env=env)
+    return subprocess.run(  # it has a FlowLang of its own
         [sys.executable, "-m", "flowlang", *words], env=env, cwd=folder, capture_output=True, text=True, check=False
     )
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import forks
+
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -45,15 +47,16 @@ def blocks(page: Path) -> Iterator[Block]:
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the page's folder, with what the page has installed there; stdout and stderr together."""
-    if words[0] == "flowlang":
-        words = (sys.executable, "-m", *words)
-    elif words[0] == "python":
-        words = (sys.executable, *words[1:])
     path = os.pathsep.join([str(folder), str(ROOT / "src")])
+    env = {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    if words[0] == "flowlang":
+        return forks.command(*words[1:], cwd=folder, env=env, merged=True)
+    if words[0] == "python":
+        words = (sys.executable, *words[1:])
     return subprocess.run(
         words,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,20 +18,6 @@ operations:
     description: One order.
     request: {path: /order}
 """
-
-
-@pytest.fixture(scope="module")
-def _editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
-    made = Editor(tmp_path_factory.mktemp("services"))
-    yield made
-    assert made.client.close() == 0
-
-
-@pytest.fixture
-def editor(_editor: Editor, tmp_path: Path) -> Editor:
-    """The editor, in a folder of the test's own."""
-    _editor.folder = tmp_path
-    return _editor
 
 
 def test_mistakes_are_found_and_keys_offered(editor: Editor) -> None:

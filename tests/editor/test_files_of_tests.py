@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +40,6 @@ tests:
     expect:
       outputs: {total: 3}
 """
-
-
-@pytest.fixture
-def editor(tmp_path: Path) -> Iterator[Editor]:
-    made = Editor(tmp_path)
-    yield made
-    made.client.close()
 
 
 def at(editor: Editor, text: str, name: str = "orders.test.yaml") -> list[tuple[str, int]]:

@@ -26,7 +26,7 @@ class Orders(Api):
         return ok({})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the tests run in any order, between those of other modules
 def _api() -> Iterator[Orders]:
     api = Orders()
     with serving(api):
