@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.durable.workers import PATIENCE, freeze, holding_flow, lines, until
+from tests.durable.workers import PATIENCE, freeze, holding_flow, lines, lose_lock, until
 
 from flowlang import runs
-from flowlang.durable import postgres
+from flowlang.durable import liveness, postgres
 from flowlang.durable.executors import Executor
 from flowlang.durable.liveness import Watch, gone, lives
 from flowlang.durable.locks import SessionLock
@@ -46,6 +46,22 @@ async def test_an_executor_that_was_closed_is_gone_at_once(store: Store) -> None
         assert not await gone(store, mine.id)
     assert await gone(store, mine.id)
     assert await Watch(store).dead() == []
+
+
+async def test_a_process_that_has_ended_may_keep_its_lock_for_a_moment(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has much to do notices later that it has."""
+    monkeypatch.setattr(liveness, "NOTICED", PATIENCE)
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220 - it ends at once
+    assert ended.wait() == 0
+    async with await open_store(postgres_url) as store, executor(store, 1000.0) as mine:
+        assert not await gone(store, mine.id)
+        await store.database.execute("UPDATE flowlang_executors SET pid = :pid::int", pid=ended.pid)
+        asked = asyncio.create_task(gone(store, mine.id))
+        assert not (await asyncio.wait([asked], timeout=0.3))[0]
+        await lose_lock(store, mine.id)
+        assert await asked
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])

@@ -8,6 +8,8 @@ either is taken for dead. Once it is, its lock counts for nothing any more, and 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Sequence
 
@@ -16,6 +18,9 @@ from flowlang.durable.locks import lock_file, lock_name, look, unlinked
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
 from flowlang.records import frozen
+
+NOTICED = 5.0  # seconds after which PostgreSQL, on a machine that is busy, has seen that a process has ended
+_PAUSE = 0.05
 
 
 @frozen
@@ -65,15 +70,37 @@ async def lives(store: Store, executor: str) -> bool:
 
 
 async def gone(store: Store, executor: str) -> bool:
-    """Whether it is dead for sure. Of one that is only silent this takes half of its lease to say."""
+    """Whether it is dead for sure. Of one that is only silent this takes half of its lease to say, and of one whose
+    process has ended just now as long as the server takes to notice that, up to `NOTICED` seconds."""
     seen: dict[str, tuple[float, float]] = {}
+    until = time.monotonic() + NOTICED
     while True:
         sign = await _sign(store, executor)
         if _judged(sign, seen, seen):
             return True
-        if not sign.silent:
+        if sign.silent:
+            await asyncio.sleep(sign.lease / 16)
+        elif time.monotonic() < until and await _ended_here(store, executor):
+            await asyncio.sleep(_PAUSE)
+        else:
             return False
-        await asyncio.sleep(sign.lease / 16)
+
+
+async def _ended_here(store: Store, executor: str) -> bool:
+    """Whether its process was one of this machine, and is there no more. By itself that proves nothing: names of
+    machines are no identities, and a process in a container is not seen from outside by its number."""
+    if isinstance(store.database, SqliteDatabase) or os.name == "nt":
+        return False
+    rows = await store.database.fetch("SELECT host, pid FROM flowlang_executors WHERE id = :id", id=executor)
+    if not rows or rows[0]["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(rows[0]["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # somebody else's
+    return False
 
 
 async def forget(store: Store, executor: str) -> None:
