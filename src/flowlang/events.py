@@ -150,7 +150,8 @@ class StepSkipped(NamedTuple):
 
 class StepReused(NamedTuple):
     """In a run that retries another one: the step takes over what it gave then (`again` is null), or is done again, and
-    why. It stands between the start of the step and its end."""
+    why. In one that goes on after its process was lost: what the step gave was written down, and is looked up. It
+    stands between the start of the step and its end."""
 
     run_id: str
     at: float

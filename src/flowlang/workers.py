@@ -14,6 +14,7 @@ from typing import Any
 from flowlang.api import Flow, InvalidFlowError, load
 from flowlang.durable.codec import decode, encode
 from flowlang.durable.host import hosting
+from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.pruning import pruned_now_and_then
 from flowlang.durable.queues import DEFAULT, Limits, limits_of, remove_limits, set_limits, sizes
 from flowlang.durable.records import StoredRun
@@ -160,6 +161,8 @@ async def schedule(
     loaded = flow if isinstance(flow, Flow) else load(flow)
     if not loaded.plan.schedules:
         raise StoreError(f"flow `{loaded.name}` has no triggers `schedule` or `every`")
+    refuse_name("queue", queue)
+    refuse_priority(priority)
     options = {"queue": queue, "priority": priority, "files_root": _absolute(files_root)}
     async with opened(store) as own:
         names = await register(own, captured(loaded.checked), loaded.plan.schedules, options)

@@ -19,6 +19,7 @@ from flowlang.durable.store import Store, open_store
 
 TASKS = '''
 import asyncio, json, os
+from typing import TypedDict
 from flowlang import task
 from flowlang.tasks.context import Context
 from flowlang.tasks.files import FILES_ROOT
@@ -41,6 +42,16 @@ async def charge(context: Context, value: object = None) -> dict[str, object]:
     note(context, "charge", value)
     await perhaps_hang(context)
     return {"receipt": f"receipt for {value}"}
+
+
+class Paid(TypedDict):
+    receipt: str
+
+
+@task(effect="write")
+async def pay(context: Context, value: object = None) -> Paid:
+    """An effect that says what it gives."""
+    return await charge(context, value)
 
 
 @task(effect="read")

@@ -11,7 +11,7 @@ import pytest
 from flowlang import runs
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
-from flowlang.history.story import story
+from flowlang.history.story import story, told_by
 
 FLOW = """
 - look: {id: before, value: 1}
@@ -108,6 +108,39 @@ async def test_there_has_to_be_something_to_decide(file_store: Store, flows: Any
     record = await file_store.run(run_id)
     assert record is not None
     assert record.state == "needs_attention"
+
+
+async def test_what_a_step_says_that_it_gives_has_to_be_said_when_it_is_skipped(file_store: Store, flows: Any) -> None:
+    run_id = await stopped(file_store, flows, '- pay: {id: pay, value: 2}\n- look: {value: "${pay.receipt}"}\n')
+    with pytest.raises(StoreError, match=r"`pay` gives `receipt`, .* say what with --outputs '\{\"receipt\":null\}'"):
+        await runs.resume(run_id, skip={"pay": {"recipt": "R-1"}}, store=file_store)
+    assert (await runs.resume(run_id, skip={"pay": {"receipt": "R-1"}}, store=file_store)).status == "succeeded"
+
+
+async def test_why_a_run_stopped_is_told_with_its_place(file_store: Store, flows: Any, cli: Callable[..., Any]) -> None:
+    run_id = await flows.lost(file_store, flows.write(FLOW), "pay")
+    code, _, err = await cli("runs", "resume", run_id, "--store", file_store.url)
+    assert code == 1
+    assert "orders.yaml:6:5\n" in err
+    assert "6 |   - charge: {id: pay, value: 2}" in err
+    assert "done before  look  taken over" in err, "it was only looked up"
+    assert "needs_attention in 0 " not in err
+    told = await story(file_store, run_id, runs.steps_of)
+    assert told.run.error is not None
+    assert (told.run.error.line, told.run.error.column) == (6, 5)
+
+
+async def test_the_end_of_a_run_is_told_where_nothing_new_was_done(store: Store, flows: Any) -> None:
+    steps = "- charge: {id: pay}\n- id: bad\n  set: {x: '${pay.receipt + 1}'}\n"
+    run_id = await stopped(store, flows, steps)
+    result = await runs.resume(run_id, skip={"pay": {"receipt": "R-1"}}, store=store)
+    assert result.status == "failed"
+    events = await told_by(store, run_id)
+    assert [each["event"] for each in events[-3:]] == ["step_started", "step_failed", "run_finished"]
+    assert [(each.path, each.state) for each in (await story(store, run_id, runs.steps_of)).steps] == [
+        ("pay", "succeeded"),
+        ("bad", "failed"),
+    ]
 
 
 async def test_a_run_whose_workers_died_may_go_on(store: Store, flows: Any) -> None:

@@ -40,8 +40,8 @@ async def test_what_was_done_is_taken_over_and_the_rest_done_again(store: Store,
     assert run.reuse.taken == 1
     assert run.reuse.why == {
         "b": "its inputs are others now",
-        "c": "`b` before it was done again",
-        "d": "`b` before it was done again",
+        "c": "`b`, which comes before it, was done again",
+        "d": "`b`, which comes before it, was done again",
     }
     told = await story(store, result.run_id, runs.steps_of)
     assert (told.run.origin, told.run.attempt) == (first.run_id, 2)
@@ -59,7 +59,7 @@ async def test_what_was_done_is_taken_over_and_the_rest_done_again(store: Store,
         line for each in await told_by(store, result.run_id) if (event := event_of(each)) for line in live.feed(event)
     ]
     assert any("taken over" in line for line in lines)
-    assert any("done again: `b` before it was done again" in line for line in lines)
+    assert any("done again: `b`, which comes before it, was done again" in line for line in lines)
 
 
 async def test_from_a_step_on_all_is_done_again(file_store: Store, flows: Any) -> None:
@@ -69,7 +69,7 @@ async def test_from_a_step_on_all_is_done_again(file_store: Store, flows: Any) -
     assert result.status == "succeeded"
     assert flows.effects() == ["a", "b", "c", "b", "c"]
     assert run.reuse is not None
-    assert run.reuse.why == {"b": "asked for", "c": "`b` before it was done again"}
+    assert run.reuse.why == {"b": "asked for", "c": "`b`, which comes before it, was done again"}
     with pytest.raises(StoreError, match="no step `nope`"):
         await retry(file_store, str(first.run_id), file, "nope")
 

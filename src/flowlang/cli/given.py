@@ -81,6 +81,28 @@ def explained(findings: Sequence[Diagnostic], reasons: Mapping[str, str]) -> lis
     return told
 
 
+def json_value(text: str) -> Any:
+    """What a JSON text says. Raises `ValueError` for one that is none, or says something twice."""
+    import json
+
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg}, at character {error.pos + 1}") from None
+    except ValueError as error:
+        told = str(error)
+        raise ValueError("a number in it is too long" if "integer string conversion" in told else told) from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text} is too large")
+    return value
+
+
 def json_inputs(path: str) -> tuple[dict[str, Any], list[Diagnostic]]:
     """The JSON object in a file, or on stdin when `path` is `-`."""
     import json

@@ -83,6 +83,7 @@ def list_(store: str | None, as_json: bool) -> int:
     import json
 
     from flowlang import workers
+    from flowlang.diagnostics import visible
 
     found = asyncio.run(workers.queues(store))
     if as_json:
@@ -100,7 +101,7 @@ def list_(store: str | None, as_json: bool) -> int:
         parts += [f"{limits.worker_concurrency} in each worker"] if limits.worker_concurrency else []
         parts += [f"{limits.rate} begin in {limits.period:g} s"] if limits.rate else []
         counts = ", ".join(f"{count} {state}" for state, count in runs.items()) or "empty"
-        out(f"{name}: {counts}" + (f" ({'; '.join(parts)})" if parts else ""))
+        out(f"{visible(name)}: {counts}" + (f" ({'; '.join(parts)})" if parts else ""))
     if not found:
         err("no queue has runs that are not over, or limits")
     return 0

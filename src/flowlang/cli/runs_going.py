@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def _objects(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    import json
+    from flowlang.cli.given import json_value
 
     found = []
     for text in values:
         try:
-            value = json.loads(text)
+            value = json_value(text)
         except ValueError as error:
-            raise click.BadParameter(f"no JSON: {error}") from None
+            raise click.BadParameter(f"this is no JSON: {error}") from None
         if not isinstance(value, dict):
             raise click.BadParameter(f"an object with the outputs by name is expected, as {{}}, not {text}")
         found.append(value)
@@ -37,14 +37,20 @@ def _conducting(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Exactly one JSON object a run on stdout.")(command)
 
 
-def _conducted(starting: Starting, *, as_json: bool, events: str | None, otel: bool | None, verbose: bool) -> int:
-    """Conduct a run to its end and tell how it ended; the exit code."""
+def _conducted(
+    starting: Starting, texts: Mapping[str, str], *, as_json: bool, events: str | None, otel: bool | None, verbose: bool
+) -> int:
+    """Conduct a run to its end and tell how it ended; the exit code. `texts`: the files of its flow, once it began."""
     from flowlang.cli.logs import logging_to_stderr
     from flowlang.cli.run import conduct, tell
+    from flowlang.history.story import source_of
 
     with logging_to_stderr(verbose) as handler, listeners(events, otel) as heard:
         result, code = conduct(starting, None, heard, handler, as_json=as_json)
-        told = tell(result, {}, as_json=as_json, apart=events == "-")
+        file = result.failure.file if result.failure is not None else None
+        source = source_of(texts, file) if file is not None else None
+        sources = {file: source} if file is not None and source is not None else {}
+        told = tell(result, sources, as_json=as_json, apart=events == "-")
     return told if code is None or result.status != "cancelled" else code
 
 
@@ -93,7 +99,8 @@ def resume(
         err("no run waits to be resumed")
     highest = 0
     for each in wanted:
-        highest = max(highest, _conducted(going_on(each, store, {}, retry, decided), **how))
+        texts: dict[str, str] = {}
+        highest = max(highest, _conducted(going_on(each, store, {}, retry, decided, texts=texts), texts, **how))
     return highest
 
 
@@ -114,7 +121,8 @@ def retry(
     the same and nothing before them is done again. Exit codes as of `flowlang run`."""
     from flowlang.cli.stored import retrying
 
-    return _conducted(retrying(run_id, store, file, start), **how)
+    texts: dict[str, str] = {}
+    return _conducted(retrying(run_id, store, file, start, texts), texts, **how)
 
 
 @click.command()
@@ -125,16 +133,25 @@ def retry(
 def signal(run_id: str, name: str, payload: str | None, store: str | None) -> int:
     """Send the signal NAME to a run. It is kept until the run waits for it."""
     import asyncio
-    import json
 
     from flowlang import runs
+    from flowlang.cli.given import json_value
+    from flowlang.history.listing import TURN, find
 
     try:
-        value = None if payload is None else json.loads(payload)
+        value = None if payload is None else json_value(payload)
     except ValueError as error:
-        raise click.BadParameter(f"no JSON: {error}", param_hint="--json") from None
-    state = asyncio.run(runs.send_signal(run_id, name, value, store=store))
-    err(f"sent to a run that is {state}")
+        raise click.BadParameter(f"this is no JSON: {error}", param_hint="--json") from None
+
+    async def sent() -> str:
+        async with runs.opened(store) as own:
+            awaited = (await find(own, run_id)).waits_for or ""
+            state = await runs.send_signal(run_id, name, value, store=own)
+        if not awaited or awaited.startswith(TURN) or name in (awaited, *awaited.split(" ")):
+            return f"sent to a run that is {state}"
+        return f"sent to a run that waits for `{awaited}`; `{name}` is kept until it waits for that"
+
+    err(asyncio.run(sent()))
     return 0
 
 

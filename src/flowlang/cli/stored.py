@@ -26,15 +26,19 @@ def beginning(flow: Flow, inputs: Mapping[str, Any], store: str | None, options:
     @asynccontextmanager
     async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
         from flowlang import runs
+        from flowlang.cli.output import err
 
         async with runs.opened(store) as own, runs.hosting(own) as host:
-            yield await runs.begin(host, flow, inputs, on_event=sinks, **options)
+            handle = await runs.begin(host, flow, inputs, on_event=sinks, **options)
+            err(f"run {handle.run_id} in {own.url}")
+            yield handle
 
     return start
 
 
-def retrying(run_id: str, store: str | None, file: str | None, start: str | None) -> Starting:
-    """A new run that retries one that is over. What it took over, and why not more, is told at its end."""
+def retrying(run_id: str, store: str | None, file: str | None, start: str | None, texts: dict[str, str]) -> Starting:
+    """A new run that retries one that is over. What it took over, and why not more, is told at its end. `texts`: gets
+    the files of its flow."""
 
     @asynccontextmanager
     async def begin(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
@@ -45,6 +49,7 @@ def retrying(run_id: str, store: str | None, file: str | None, start: str | None
         async with runs.opened(store) as own, runs.hosting(own) as host:
             flow = api.load(file) if file is not None else None
             run = await runs.retried(host, run_id, flow, start=start, on_event=sinks)
+            texts.update((await own.flow(run.record.hash)).texts)
             yield runs.handle_of(host, run)
             assert run.reuse is not None
             err(reuse_text(run.run_id, run.reuse.taken, run.reuse.why))
@@ -75,8 +80,10 @@ def going_on(
     options: Mapping[str, Any],
     retry: Sequence[str] = (),
     skip: Mapping[str, Any] | None = None,
+    *,
+    texts: dict[str, str],
 ) -> Starting:
-    """The next life of a run, with what was decided about its steps."""
+    """The next life of a run, with what was decided about its steps. `texts`: gets the files of its flow."""
 
     @asynccontextmanager
     async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
@@ -84,6 +91,7 @@ def going_on(
 
         async with runs.opened(store) as own, runs.hosting(own) as host:
             record = await runs.taken(host, run_id, retry, skip)
+            texts.update((await own.flow(record.hash)).texts)
             yield runs.handle_of(host, await runs.again(host, record, on_event=sinks, **options))
 
     return start

@@ -11,25 +11,28 @@ from flowlang.durable import gates
 from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
 from flowlang.durable.lines import parsed
+from flowlang.durable.places import site_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
-from flowlang.events import Event, LogWritten, Progress, RunStarted, Sink
+from flowlang.events import Event, LogWritten, Progress, RunFinished, RunStarted, Sink, StepReused
 from flowlang.exceptions import Failure, StoreError
 from flowlang.plan import Plan
 
 _LOG = logging.getLogger("flowlang.durable")
 Outcome = RunResult | Left
+_ALWAYS = (RunStarted, RunFinished)
 
 
 class History:
     """The sink that keeps events for the history: they go into the store with the journal of `run`.
 
-    That a run goes on is told, and not the way to where it was, which was told before; nor the turns of a loop, which
-    are there one by one. Messages on that way which are not among those `told` were lost with a process: they are told
-    now.
+    That a run goes on is told, and not the way to where it was, which was told before, up to the last thing that is
+    recorded: what comes behind that may have been told or not, and readers know the same event again. Nor are the turns
+    of a loop, which are there one by one. Messages on that way which are not among those `told` were lost with a
+    process: they are told now.
     """
 
     run: DurableRun
@@ -40,9 +43,10 @@ class History:
     def __call__(self, event: Event) -> None:
         run = self.run
         kind = type(event)
-        if run.abandoned or kind is Progress:
+        if run.abandoned or kind is Progress or (kind is StepReused and run.reuse is None):
             return
-        if not run.replaying or kind is RunStarted or (isinstance(event, LogWritten) and self._lost(event)):
+        beyond = not run.replaying or not run.journal.known  # nothing is ahead that was recorded
+        if beyond or kind in _ALWAYS or (isinstance(event, LogWritten) and self._lost(event)):
             run.journal.told.append(event)
 
     def _lost(self, event: LogWritten) -> bool:
@@ -77,7 +81,7 @@ def prepared(
     heard = [*sinks, history] if tell else list(sinks)
     run = DurableRun(
         plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard,
-        **options,
+        watched=bool(sinks), **options,
     )  # fmt: skip
     history.run = run
     run.quiet = run.replaying and not sinks
@@ -138,6 +142,20 @@ def _clean(run: DurableRun, failure: Failure | None) -> Failure | None:
     return None if failure is None else run.masker.value(failure)
 
 
+def reason_of(run: DurableRun, left: Left) -> Failure:
+    """Why a run stopped before its end, as a failure, with what lets it go on."""
+    resume = f"flowlang runs resume {run.run_id}"
+    notes = (f"it goes on with `{resume}`",)
+    if left.why == "attention":
+        notes = (f"look at the service, then `{resume} --retry {left.path}` or `--skip {left.path} --outputs JSON`",)
+    site = site_of(run.plan, left.path) if left.path is not None else None
+    file, line, column = (site.file, site.line, site.column) if site is not None else (None, None, None)
+    return Failure(
+        "internal" if left.why != "store" else "unavailable", left.detail or left.why, flow=run.record.flow,
+        step=left.path, file=file, line=line, column=column, outcome_unknown=left.why == "attention", notes=notes,
+    )  # fmt: skip
+
+
 async def _leave(run: DurableRun, left: Left) -> Left:
     """Record why a run stops before its end."""
     store, record = run.store, run.record
@@ -146,12 +164,7 @@ async def _leave(run: DurableRun, left: Left) -> Left:
     try:
         await run.journal.flushed()
         if left.why == "attention":
-            failure = Failure(
-                "internal", left.detail, flow=record.flow, step=left.path, outcome_unknown=True,
-                notes=(f"look at the service, then `flowlang runs resume {record.id} --retry {left.path}`,"
-                       f" or `--skip {left.path} --outputs JSON`",),
-            )  # fmt: skip
-            kept = await store.finish(record, "needs_attention", error=failure, reason=left.detail)
+            kept = await store.finish(record, "needs_attention", error=reason_of(run, left), reason=left.detail)
         elif left.why == "damaged":
             kept = await store.finish(record, "parked", reason=left.detail)
         elif left.why == "waiting":

@@ -66,6 +66,8 @@ class DurableFiber(Fiber):
         if known is not None and known.state != "started":
             if known.state == "cancelled":
                 await run.cancelled_again()
+            if run.watched and run.reuse is None:
+                run.told_known(path)
             try:
                 return self._replayed(known, step)
             except Damaged as error:

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from flowlang.plan import Call, Loop, Plan, Repeat, Site, Step, Subflow
+from flowlang.tasks.spec import TaskSpec
 
+_TURN = re.compile(r"\[\d+\]")
 _NO_STEPS = ("site", "arguments", "plan")
 _SECRET: dict[int, tuple[Plan, tuple[Call, ...]]] = {}  # by the identity of plans, which are the same for many runs
 _MOST = 256
+
+
+def static(path: str) -> str:
+    """The path in the flow, whatever the turn: `outer[*].charge`."""
+    return _TURN.sub("[*]", path)
+
+
+def site_of(plan: Plan, path: str) -> Site | None:
+    """Where the step of this path, with its turns, is written."""
+    wanted = static(path)
+    return next((step.site for known, step in places(plan) if known == wanted), None)
+
+
+def task_of(plan: Plan, path: str) -> TaskSpec | None:
+    """The task that the step of this path calls, in the flow or a subflow of it."""
+    known, wanted = dict(places(plan)), static(path)
+    step = known.get(wanted)
+    if not isinstance(step, Call):
+        return None
+    around = [(outer, each.plan) for outer, each in known.items() if isinstance(each, Subflow)]
+    owners = [(len(outer), owner) for outer, owner in around if wanted.startswith(f"{outer}.")]
+    return max(owners, key=lambda each: each[0], default=(0, plan))[1].operations[step.operation].spec
 
 
 def places(plan: Plan, prefix: str = "") -> Iterator[tuple[str, Step]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from flowlang.durable.database import Statements, Transaction
+from flowlang.durable.names import refuse_name
 from flowlang.durable.records import StoredRun, run_of
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
@@ -63,6 +64,7 @@ async def limits_of(store: Store) -> dict[str, Limits]:
 
 async def set_limits(store: Store, limits: Limits) -> None:
     """Replace the limits of a queue. Workers see them within a second. Raises `StoreError` for a limit below 1."""
+    refuse_name("queue", limits.name)
     for value in (limits.concurrency, limits.worker_concurrency, limits.rate, limits.period):
         if value is not None and value <= 0:
             raise StoreError(f"a limit of queue `{limits.name}` is {value}; it has to be more than 0")

@@ -71,7 +71,7 @@ class Reuse:
             return "asked for"
         before = self._before(path)
         if before is not None:
-            return f"`{before}` before it was done again"
+            return f"`{before}`, which comes before it, was done again"
         if known is None:
             return "it was not done then"
         if known.state != "succeeded":

@@ -53,7 +53,8 @@ class Left:
 
 
 class DurableRun(Run):
-    """One life of a stored run. `leaves`: whether it may leave its worker while it waits."""
+    """One life of a stored run. `leaves`: whether it may leave its worker while it waits. `watched`: somebody sees its
+    events as they come, and is told of steps that are only looked up."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class DurableRun(Run):
         steps: Sequence[StoredStep],
         seq: int = 0,
         leaves: bool = False,
+        watched: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(plan, inputs, run_id=record.id, fiber_type=DurableFiber, **options)
@@ -73,6 +75,7 @@ class DurableRun(Run):
         self.record = record
         self.journal = Journal(writer, record, steps, seq)
         self.leaves = leaves
+        self.watched = watched
         self.reuse: Reuse | None = None  # what may be taken over from the run that this one retries
         self.seed: str = record.options.get("seed") or record.id  # of what is left to chance
         self.left: Left | None = None
@@ -142,6 +145,11 @@ class DurableRun(Run):
         assert self.reuse is not None
         if self.emit is not None:
             self.emit(StepReused(self.run_id, self.clock.time(), path, None if taken else self.reuse.why[path]))
+
+    def told_known(self, path: str) -> None:
+        """Say of a step that what came of it was written down in an earlier life."""
+        if self.emit is not None:
+            self.emit(StepReused(self.run_id, self.clock.time(), path, None))
 
     async def stop_for_damage(self, known: StoredStep, error: Exception) -> NoReturn:
         """What is recorded cannot be read: nothing is made up in its place, and nothing done again."""

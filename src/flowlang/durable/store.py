@@ -18,9 +18,11 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from flowlang.durable import formats
 from flowlang.durable.database import Database, Transaction
+from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
@@ -132,6 +134,10 @@ class Store:
 
         With `dedup` there is at most one of that key in its queue that has not ended: the one there is, else a new one.
         """
+        refuse_name("queue", queue)
+        if dedup is not None:
+            refuse_name("key", dedup)
+        refuse_priority(priority)
         run_id = run_id or str(uuid.uuid4())
         await self.put_flow(flow)
         rows = await self.database.fetch(
@@ -272,7 +278,9 @@ class Store:
     # ------------------------------------------------------------ signals
 
     async def signal(self, run_id: str, name: str, payload: str) -> str | None:
-        """Send a signal; the state of its run, None when there is none. A run that has ended takes none."""
+        """Send a signal; the state of its run, None when there is none. A run that has ended takes none. Raises
+        `StoreError` for a name that no signal has."""
+        refuse_name("signal", name)
         async with self.database.transaction() as tx:
             rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id FOR UPDATE", id=run_id)
             if not rows:
@@ -351,6 +359,10 @@ async def open_store(url: str | None = None, env: Mapping[str, str] | None = Non
     environment = os.environ if env is None else env
     address = url or environment.get(VARIABLE) or f"sqlite:///{default_path()}"
     database: Database
+    try:
+        urlsplit(address)
+    except ValueError as error:  # what is in it stays unsaid: it may hold a password
+        raise StoreError(f"this is no address of a store: {error}") from None
     if address.startswith("sqlite:"):
         from flowlang.durable.sqlite import open_sqlite
 

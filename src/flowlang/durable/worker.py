@@ -209,7 +209,8 @@ class Worker:
         self._awake.set()
         outcome = task.result()
         if isinstance(outcome, Left):
-            _LOG.info("run %s of `%s` left: %s %s", record.id, record.flow, outcome.why, outcome.detail)
+            why = "it waits, and takes no place meanwhile" if outcome.why == "waiting" else outcome.detail
+            _LOG.info("run %s of `%s` left this worker: %s", record.id, record.flow, why)
         else:
             _LOG.info("run %s of `%s` %s in %.3f s", record.id, record.flow, outcome.status, outcome.duration)
         if queue in self._limits and self._limits[queue].shared:

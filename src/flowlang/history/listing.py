@@ -16,8 +16,9 @@ INTERRUPTED, LOST = "interrupted", "lost"
 SHOWN_STATES = (*STATES, INTERRUPTED)
 """`interrupted`: the process of the run is gone, and it may be resumed. `lost`: the same of a run in memory, which was
 only recorded; a worker writes it down when it finds one."""
+TURN = "concurrency@"  # begins what a run waits for that queues by the `concurrency` of its flow; see `durable.gates`
 _UNDER_WAY = ("running", "cancelling")
-_NEVER = 1e15  # seconds since the epoch from which on a time stands for none
+NEVER = 1e15  # seconds since the epoch from which on a time stands for none
 _LONGEST_ID = 200
 _SHORTEST = 8  # characters of an id that are shown, when they are enough
 
@@ -50,7 +51,7 @@ class Listed:
 def run_record(run: StoredRun, state: str) -> dict[str, Any]:
     """A run for programs. Times are seconds since the epoch."""
     error = run.error.as_value() if run.error is not None else None
-    due = run.due_at if state in ("queued", "waiting") and run.due_at < _NEVER else None
+    due = run.due_at if state in ("queued", "waiting") and run.due_at < NEVER else None
     return {
         "run_id": run.id, "flow": run.flow, "version": run.hash, "state": state, "durable": run.durable,
         "queue": run.queue, "priority": run.priority, "created_at": run.created_at, "started_at": run.started_at,

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from flowlang.durable.places import static
 from flowlang.durable.records import StoredFlow, StoredRun, StoredStep
 from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find, run_record, seen_state
 from flowlang.history.told import Lives, Told, parsed
-from flowlang.history.tree import Node, Places, shown, static, tree
+from flowlang.history.tree import Node, Places, shown, tree
 from flowlang.records import frozen
 
 Plans = Callable[[StoredFlow], Places]

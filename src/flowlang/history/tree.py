@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowlang.durable.codec import decode
+from flowlang.durable.places import static
 from flowlang.durable.records import StoredStep, failure_of
 from flowlang.durable.sealing import is_sealed
 from flowlang.exceptions import Failure
@@ -18,7 +19,6 @@ from flowlang.plan import Site, Step
 
 Places = Mapping[str, Step]
 """The steps of a plan by their paths, with `[*]` for turns."""
-_TURN = re.compile(r"\[\d+\]")
 _LAST_TURN = re.compile(r"\[(\d+)\]\Z")
 _ENDS = {"step_succeeded": "succeeded", "step_failed": "failed", "step_cancelled": "cancelled"}
 
@@ -180,11 +180,6 @@ def shown_inputs(text: str) -> Any:
 
 
 # ---------------------------------------------------------------- planting
-
-
-def static(path: str) -> str:
-    """The path in the flow, whatever the turn: `outer[*].charge`."""
-    return _TURN.sub("[*]", path)
 
 
 def around(path: str) -> Iterator[tuple[str, int | None]]:

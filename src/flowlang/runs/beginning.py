@@ -68,7 +68,7 @@ def handle_of(host: Host, run: DurableRun) -> RunHandle:
 
 async def _told(run: DurableRun, task: asyncio.Task[Outcome]) -> RunResult:
     outcome = await task
-    return outcome if isinstance(outcome, RunResult) else left_result(run.record, outcome, run)
+    return outcome if isinstance(outcome, RunResult) else left_result(outcome, run)
 
 
 async def run(

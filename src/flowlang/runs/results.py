@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from flowlang.durable.execution import reason_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.engine.result import RunResult
-from flowlang.exceptions import Failure
 from flowlang.history.tree import shown
 
 STATUS = {"attention": "needs_attention", "waiting": "waiting"}
 
 
-def left_result(record: StoredRun, left: Left, run: DurableRun | None = None) -> RunResult:
+def left_result(left: Left, run: DurableRun) -> RunResult:
     """A run that left this process before its end, as a result."""
-    status = STATUS.get(left.why, "interrupted")
-    notes = (f"it goes on with `flowlang runs resume {record.id}`",)
-    if left.why == "attention":
-        notes = (
-            f"look at the service, then `flowlang runs resume {record.id} --retry {left.path}`"
-            f" or `--skip {left.path} --outputs JSON`",
-        )
-    failure = Failure(
-        "internal" if left.why != "store" else "unavailable", left.detail or left.why, flow=record.flow, step=left.path,
-        outcome_unknown=left.why == "attention", notes=notes,
+    spent = max(0.0, run.store.time() - run.started_at.timestamp())
+    return RunResult(
+        run.run_id, run.record.flow, STATUS.get(left.why, "interrupted"), {}, reason_of(run, left),
+        started_at=run.started_at, duration=spent, masker=run.masker,
     )  # fmt: skip
-    return RunResult(record.id, record.flow, status, {}, failure, masker=run.masker if run is not None else None)
 
 
 def result_of(record: StoredRun, state: str) -> RunResult:

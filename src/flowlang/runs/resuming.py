@@ -11,6 +11,7 @@ from flowlang.durable.codec import encode
 from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
 from flowlang.durable.host import Host, hosting
 from flowlang.durable.liveness import gone
+from flowlang.durable.places import places, static, task_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun
 from flowlang.durable.schema import ENDED
@@ -19,10 +20,9 @@ from flowlang.engine.result import RunResult
 from flowlang.events import Sink
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find
-from flowlang.history.tree import static
 from flowlang.masking import Masker
 from flowlang.runs.beginning import handle_of
-from flowlang.runs.flows import plan_of, steps_of
+from flowlang.runs.flows import plan_of
 from flowlang.runs.refusals import accepted, secrets_of
 from flowlang.runs.stores import opened
 
@@ -93,13 +93,19 @@ async def _kept_outputs(store: Store, run: StoredRun, skip: Mapping[str, Any]) -
     """Outputs that somebody names, as the journal keeps them."""
     if not skip:
         return {}
-    flow, kept = await store.flow(run.hash), {}
-    steps, masker = steps_of(flow), Masker(secrets_of(run, plan_of(flow), {}, os.environ)[0].values())
+    plan, kept = plan_of(await store.flow(run.hash)), {}
+    steps, masker = dict(places(plan)), Masker(secrets_of(run, plan, {}, os.environ)[0].values())
     for path, outputs in skip.items():
         if not isinstance(outputs, dict):
             raise StoreError(f"the outputs of `{path}` are an object with its outputs by name, not {outputs!r}")
+        step, task = steps.get(static(path)), task_of(plan, path)
+        missing = [name for name in (task and task.outputs) or () if name not in outputs]
+        if missing and step is not None and step.site.id is not None:
+            told = ", ".join(f"`{name}`" for name in missing)
+            example = encode(dict.fromkeys(missing))
+            raise StoreError(f"`{path}` gives {told}, which later steps may read: say what with --outputs '{example}'")
         text = encode(outputs)
-        secret = getattr(steps.get(static(path)), "secret_outputs", False) or masker.text(text) != text
+        secret = getattr(step, "secret_outputs", False) or masker.text(text) != text
         kept[path] = store.sealer.seal(text) if secret or store.sealer.ready else text
     return kept
 

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from flowlang.api import Flow, InvalidFlowError, load
 from flowlang.durable.execution import inputs_of
 from flowlang.durable.host import Host
-from flowlang.durable.places import places
+from flowlang.durable.places import places, static
 from flowlang.durable.run import DurableRun
 from flowlang.durable.schema import ENDED
 from flowlang.events import Sink
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find
-from flowlang.history.tree import static
 from flowlang.runs.flows import captured
 from flowlang.runs.refusals import accepted, secrets_of, unkept
 

@@ -36,6 +36,7 @@ class Step:
         "done",
         "has_inner",
         "note",
+        "taken_over",
         "operation",
         "path",
         "resumes_at",
@@ -56,6 +57,7 @@ class Step:
         self.total: int | None = None
         self.has_inner = False
         self.note = ""  # what is said of it at its end
+        self.taken_over = False
 
 
 class Place:
@@ -145,6 +147,8 @@ class Live:
         if place.operation == "log":
             return []  # its message has been shown
         extra = f"  attempt {event.attempts}" if event.attempts > 1 else "  from the cache" if event.cached else ""
+        if step is not None and step.taken_over:
+            return self._told(place, "done", event.path, f"{place.operation}  taken over")
         extra += step.note if step is not None else ""
         return self._told(place, "done", event.path, f"{place.operation}  {seconds(event.duration)}{extra}")
 
@@ -165,7 +169,8 @@ class Live:
     def _reused(self, event: events.StepReused) -> list[str]:
         step = self.running.get(event.path)
         if step is not None:
-            step.note = "  taken over" if event.again is None else f"  done again: {event.again}"
+            step.taken_over = event.again is None
+            step.note = f"  done again: {event.again}" if event.again is not None else ""
         return []
 
     def _cancelled(self, event: events.StepCancelled) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from flowlang.history.listing import Listed
+from flowlang.history.listing import TURN, Listed
 from flowlang.history.told import Told, event_of
 from flowlang.views.progress import Live
 from flowlang.views.story import STATES, moment
@@ -18,11 +18,11 @@ _ABOUT = 60  # characters of why a run ended as it did
 def runs_text(rows: Sequence[Listed], now: float, paint: Paint = plain) -> str:
     """A line for each run. `now`: seconds since the epoch."""
     cells = [
-        (each.short, each.state, cut(each.run.flow, 40), moment(each.run.started_at or each.run.created_at),
-         _length(each, now), cut(_about(each), _ABOUT))
+        (each.short, each.state, cut(each.run.flow, 40), moment(each.run.created_at),
+         _length(each, now), cut(_about(each, now), _ABOUT))
         for each in rows
     ]  # fmt: skip
-    head, *lines = table(cells, ("run", "state", "flow", "started", "took", ""), right=(4,), paint=paint)
+    head, *lines = table(cells, ("run", "state", "flow", "created", "took", ""), right=(4,), paint=paint)
     width = max(len(each.short) for each in rows) + 2
     return "\n".join([head, *(_coloured(line, row.state, width, paint) for line, row in zip(lines, rows))])
 
@@ -38,7 +38,11 @@ def _length(each: Listed, now: float) -> str:
     return seconds(max(0.0, (run.ended_at or now) - run.started_at))
 
 
-def _about(each: Listed) -> str:
+def _until(at: float) -> str:
+    return f"until {moment(at)}"
+
+
+def _about(each: Listed, now: float) -> str:
     run = each.run
     if run.error is not None and each.state != "needs_attention":
         told = f"{run.error.type}: {next(iter(run.error.detail.splitlines()), '')}"
@@ -46,7 +50,10 @@ def _about(each: Listed) -> str:
     if each.state == "needs_attention" and run.error is not None:
         return f"decide about {run.error.step}"
     if each.state == "waiting":
-        return f"for signal {run.waits_for}" if run.waits_for else f"until {moment(run.due_at)}"
+        queued = (run.waits_for or "").startswith(TURN)
+        return "for its turn" if queued else f"for signal {run.waits_for}" if run.waits_for else _until(run.due_at)
+    if each.state == "queued" and not run.reason and run.due_at > max(now, run.created_at + 1):
+        return _until(run.due_at)
     return run.reason or ""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flowlang.diagnostics import visible
+from flowlang.history.listing import NEVER, TURN
 from flowlang.history.story import Story, source_of
 from flowlang.history.tree import Node
 from flowlang.views.findings import failure_text
@@ -74,11 +75,11 @@ def _head(story: Story, now: float, paint: Paint) -> list[str]:
     spent = (run.ended_at or now) - run.started_at if run.started_at is not None else None
     told = f" after {seconds(spent)}" if spent is not None and run.ended_at is not None else ""
     lines = [f"{paint(visible(run.flow), 'bold')}  {paint(story.state, STATES.get(story.state, 'bold'))}{told}"]
-    lines += [f"  {paint(name.ljust(9), 'dim')} {visible(text)}" for name, text in _facts(story, spent)]
+    lines += [f"  {paint(name.ljust(9), 'dim')} {visible(text)}" for name, text in _facts(story, spent, now)]
     return lines
 
 
-def _facts(story: Story, spent: float | None) -> Iterator[tuple[str, str]]:
+def _facts(story: Story, spent: float | None, now: float) -> Iterator[tuple[str, str]]:
     run = story.run
     yield "run", run.id if run.durable else f"{run.id} (recorded; it cannot be resumed)"
     yield "version", run.hash[:12] + (f" of {story.file}" if story.file else "")
@@ -90,10 +91,14 @@ def _facts(story: Story, spent: float | None) -> Iterator[tuple[str, str]]:
         yield "ended", moment(run.ended_at)
     elif spent is not None:
         yield "for", seconds(max(spent, 0.0))
-    if run.queue != "default" or run.priority:
+    if run.durable and (run.queue != "default" or run.priority):
         yield "queue", run.queue + (f", priority {run.priority}" if run.priority else "")
     if len(story.begun) > 1:
         yield "went on", ", ".join(moment(each) for each in story.begun[1:])
+    if story.state == "waiting" and (run.waits_for or "").startswith(TURN):
+        yield "waits", "for its turn: `concurrency` of the flow"
+    elif story.state in ("waiting", "queued") and now < run.due_at < NEVER:
+        yield "until", moment(run.due_at)
     if run.takeovers:
         yield "taken over", many(run.takeovers, "time")
     if run.reason:
@@ -249,7 +254,7 @@ def next_steps(story: Story) -> Iterator[str]:
         yield f"flowlang runs resume {short}     its process is gone; it goes on where it was"
     elif story.state == "parked":
         yield f"flowlang runs resume {short}     its workers died again and again; when the cause is mended"
-    elif story.state == "waiting" and run.waits_for:
+    elif story.state == "waiting" and run.waits_for and not run.waits_for.startswith(TURN):
         for name in run.waits_for.split():
             yield f"flowlang runs signal {short} {name} --json PAYLOAD"
     elif story.state in ("failed", "timed_out", "cancelled") and run.durable:
