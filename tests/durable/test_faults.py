@@ -16,6 +16,7 @@ from tests.servers.process import Server
 from flowlang import api, runs
 from flowlang.cli.app import serve
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.liveness import lives
 from flowlang.durable.records import StoredFlow, StoredStep
 from flowlang.durable.store import Store, open_store
 
@@ -59,7 +60,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.mark.slow
 async def test_a_server_that_is_killed_and_started_again(own_postgres: Server, tasks: Path) -> None:
-    """Inside a step, and while the run waits for a signal: the run goes on by itself."""
+    """Inside a step, and while the run waits for a signal: the run goes on by itself, and its process is not dead."""
     flow = tasks / "flow.yaml"
     flow.write_text(
         "flow: f\ntasks: [effects.py, hold.py]\nsteps:\n  - change: {id: a}\n"
@@ -77,6 +78,11 @@ async def test_a_server_that_is_killed_and_started_again(own_postgres: Server, t
         await asyncio.to_thread(own_postgres.kill)
         (tasks / "go").touch()
         await asyncio.to_thread(own_postgres.start)
+
+        async def locked() -> bool:
+            return await lives(store, host.executor.id)
+
+        await until(locked)
 
         async def waits() -> bool:
             return any(each.path == "s@until" for each in await store.steps(handle.run_id))

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.durable.workers import PATIENCE, freeze, holding_flow, lines, lose_lock, until
+from tests.durable.test_workers import Serving
+from tests.durable.workers import PATIENCE, end_session, freeze, holding_flow, lines, lose_lock, until
 
-from flowlang import runs
+from flowlang import api, runs
 from flowlang.durable import liveness, postgres
 from flowlang.durable.executors import Executor
 from flowlang.durable.liveness import Watch, gone, lives
@@ -62,6 +63,46 @@ async def test_a_process_that_has_ended_may_keep_its_lock_for_a_moment(
         assert not (await asyncio.wait([asked], timeout=0.3))[0]
         await lose_lock(store, mine.id)
         assert await asked
+
+
+async def test_a_run_whose_session_ends_goes_on_where_it_is(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process takes its lock again, while a worker looks on that would have it, and gives it time for that."""
+    monkeypatch.setattr(liveness, "RETAKEN", PATIENCE)
+    async with await open_store(postgres_url) as store, runs.hosting(store) as host:
+        flow = api.load(holding_flow(tmp_path))
+        handle = await runs.begin(host, flow, {"folder": str(tmp_path)}, files_root=str(tmp_path))
+        await until(lambda: lines(tmp_path / "holding"))
+        async with Serving(store):
+            for _ in range(2):
+                await end_session(store, host.executor.id)
+                async with asyncio.timeout(PATIENCE):
+                    while not await lives(store, host.executor.id):  # noqa: ASYNC110 - nothing tells of it
+                        await asyncio.sleep(0.02)
+            (tmp_path / "go").touch()
+            assert (await handle).succeeded
+        run = await store.run(handle.run_id)
+        assert run is not None
+        assert run.takeovers == 0
+    assert lines(tmp_path / "notes") == ["one", "two"]
+
+
+async def test_who_does_not_take_its_lock_again_is_dead(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a moment: its process may be there, on this machine or another."""
+
+    async def cut_off(lock: SessionLock) -> bool:
+        return False
+
+    monkeypatch.setattr(SessionLock, "beat", cut_off)
+    async with await open_store(postgres_url) as store, executor(store, 1000.0) as mine:
+        watch = Watch(store)
+        await end_session(store, mine.id)
+        assert await watch.dead() == []
+        assert watch.doubtful
+        assert await gone(store, mine.id)
+        assert await watch.dead() == [mine.id]
+        assert not mine.alive
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])

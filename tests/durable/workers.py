@@ -141,13 +141,19 @@ def worker(url: str, *options: str, under: Sequence[str] = ()) -> Iterator[Proce
         process.close()
 
 
-async def lose_lock(store: Store, executor: str) -> None:
-    """What a cut line does to an executor: for all others it is dead."""
-    if isinstance(store.database, SqliteDatabase):
-        os.unlink(f"{store.database.path}.locks/{executor}")
-        return
+async def end_session(store: Store, executor: str) -> None:
+    """What a restart of PostgreSQL does to an executor: its session with the lock ends."""
     await store.database.fetch(
         """SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
             AND (classid::bigint << 32) | objid::bigint = hashtextextended(:name, 0)""",
         name=f"flowlang executor {executor}",
     )
+
+
+async def lose_lock(store: Store, executor: str) -> None:
+    """What others do to an executor that they take for dead."""
+    if isinstance(store.database, SqliteDatabase):
+        os.unlink(f"{store.database.path}.locks/{executor}")
+        return
+    await store.database.execute("DELETE FROM flowlang_executors WHERE id = :id", id=executor)
+    await end_session(store, executor)

@@ -8,6 +8,7 @@ no reason to take the runs of its process away.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -34,18 +35,18 @@ class Executor:
         self.store = store
         self.id = uuid.uuid4().hex
         self.lease = lease if lease is not None else lease_of(os.environ)
-        self._lock = lock_of(store.database, self.id, self.lease)
+        self._stirred, self._closing = asyncio.Event(), False
+        self._lock = lock_of(store.database, self.id, self.lease, self._stirred.set)
         self._told = False  # whether others know of it, and can take it for dead
         self._lost = False
         self._loop: asyncio.AbstractEventLoop | None = None  # of the thread
-        self._closing = asyncio.Event()
         self._taken, self._given_back = Future[None](), Future[None]()
         for each in (self._taken, self._given_back):
             each.set_running_or_notify_cancel()  # who stops waiting for it does not cancel it
 
     @property
     def alive(self) -> bool:
-        """Whether the lock is still held; without it others take this process for dead."""
+        """Whether others still believe that this process lives; it stops its runs when they do not."""
         return self._lock.held and not self._lost
 
     async def open(self) -> None:
@@ -83,7 +84,8 @@ class Executor:
 
     async def _end(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._closing.set)
+            self._closing = True
+            self._loop.call_soon_threadsafe(self._stirred.set)
             await asyncio.wrap_future(self._given_back)
             self._loop = None
 
@@ -104,17 +106,18 @@ class Executor:
             self._taken.set_exception(error)
         else:
             self._taken.set_result(None)
-        while not await self._closed_within(self.lease / 4):
-            if self._told and not self._lost:
+        while not self._closing:
+            await self._stir(self._lock.rest)
+            if self._told and not self._closing:
                 self._lost = not await self._lock.beat()
         await self._lock.give_back()
 
-    async def _closed_within(self, seconds: float) -> bool:
-        try:
+    async def _stir(self, seconds: float) -> None:
+        """Until it is closed, or its lock is lost, or for so long."""
+        self._stirred.clear()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                return await self._closing.wait()
-        except TimeoutError:
-            return False
+                await self._stirred.wait()
 
 
 def lease_of(env: Mapping[str, str]) -> float:

@@ -1,25 +1,30 @@
 """The lock of an executor, and its beats: how a process shows others that it lives, on each of the two databases.
 
 On PostgreSQL it is an advisory lock of a session of its own, freed at once when the process dies, and a time in its
-row of `flowlang_executors`. On SQLite it is a lock of a file beside the store, and a time in that file: to write it
-takes neither a turn of the database nor room on its disk.
+row of `flowlang_executors`. A session that ends for other reasons is replaced by one that takes the lock again: as long
+as the row is there, nobody has taken the process for dead. On SQLite it is a lock of a file beside the store, and a
+time in that file: to write it takes neither a turn of the database nor room on its disk.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from flowlang.durable.database import Database
 from flowlang.durable.postgres import PostgresDatabase, translated
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.exceptions import StoreError
+from flowlang.exceptions import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncpg
 
+RETAKEN = 0.8  # seconds for a process whose session has ended to take its lock again, before it counts as dead
+_AGAIN = 0.1  # seconds between two attempts at that
 # A server notices within 14 s that the host of a session is gone. A beat is worth no wait for the disk.
 _SETTINGS = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3",
@@ -36,22 +41,27 @@ class Lock(Protocol):
 
     @property
     def held(self) -> bool:
-        """Whether it is, as far as one can tell without asking anybody."""
+        """Whether it is, as far as one can tell without asking anybody, or may be again in time."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the next beat."""
 
     async def take(self) -> None:
         """Raises `StoreError`."""
 
     async def beat(self) -> bool:
-        """Show that this process lives; False when the lock is lost, or others have taken it for dead."""
+        """Show that this process lives. False when others have taken it for dead, or may soon; a later one may do."""
 
     async def give_back(self) -> None: ...
 
 
-def lock_of(database: Database, executor: str, lease: float) -> Lock:
+def lock_of(database: Database, executor: str, lease: float, ended: Callable[[], None]) -> Lock:
+    """`ended` is called when a session with the lock is over, by whatever."""
     if isinstance(database, SqliteDatabase):
         return FileLock(lock_file(database, executor), lease)
     assert isinstance(database, PostgresDatabase)
-    return SessionLock(database, executor, lease)
+    return SessionLock(database, executor, lease, ended)
 
 
 def lock_name(executor: str) -> str:
@@ -63,31 +73,58 @@ def lock_name(executor: str) -> str:
 
 
 class SessionLock:
-    def __init__(self, database: PostgresDatabase, executor: str, lease: float) -> None:
+    def __init__(self, database: PostgresDatabase, executor: str, lease: float, ended: Callable[[], None]) -> None:
         self._database = database
         self._executor = executor
         self._answer = lease / 2  # seconds that the server has for a beat
+        self._patience = 0.75 * lease  # seconds since the last beat until others may take this process for dead
+        self._beat = lease / 4
+        self._beaten = 0.0
+        self._over = 0.0  # when the session ended
+        self._ended = ended
         self._session: asyncpg.Connection | None = None
 
     @property
     def held(self) -> bool:
+        return self._open() or time.monotonic() - self._over < RETAKEN
+
+    @property
+    def rest(self) -> float:
+        return self._beat if self._open() else _AGAIN
+
+    def _open(self) -> bool:
         return self._session is not None and not self._session.is_closed()
+
+    def _lost(self, _: object) -> None:
+        self._over = time.monotonic()
+        self._ended()
 
     async def take(self) -> None:
         with translated(self._database.url):
             self._session = await self._database.connected()  # which no pooler in between must share
             for name, value in _SETTINGS.items():
                 await self._session.execute(f"SET {name} = {value}")
-            await self._session.fetchval(_LOCK, lock_name(self._executor))
+            if not await self._session.fetchval(_LOCK, lock_name(self._executor)):
+                raise StoreUnavailable("the session that had the lock is not over for the server")
+        self._session.add_termination_listener(self._lost)
+        self._beaten = time.monotonic()
 
     async def beat(self) -> bool:
-        assert self._session is not None
+        began = time.monotonic()
         try:
-            changed: str = await self._session.execute(_BEAT, self._executor, timeout=self._answer)
+            async with asyncio.timeout(self._answer):
+                if not self._open():
+                    await self.take()
+                assert self._session is not None
+                changed: str = await self._session.execute(_BEAT, self._executor)
         except Exception:  # noqa: BLE001 - whatever it is, the session is of no use any more
-            self._session.terminate()
+            if self._session is not None:
+                self._session.terminate()
+            return time.monotonic() - self._beaten < self._patience
+        if changed != "UPDATE 1":
             return False
-        return changed == "UPDATE 1"
+        self._beaten = began
+        return True
 
     async def give_back(self) -> None:
         if self._session is not None:
@@ -109,6 +146,10 @@ class FileLock:
     @property
     def held(self) -> bool:
         return self._file is not None
+
+    @property
+    def rest(self) -> float:
+        return self._lease / 4
 
     async def take(self) -> None:
         try:
