@@ -86,4 +86,4 @@ def test_what_is_very_long_is_in_the_journal_and_not_told_again() -> None:
     seen = told(StepSucceeded("r", 1.0, "s", 0.5, 2, {"rows": ["x" * 1000] * 100}))
     assert (seen["outputs"], seen["attempts"], seen["duration"]) == (None, 2, 0.5)
     failure = Failure("task", "m" * 100_000, step="s")
-    assert told(StepFailed("r", 1.0, "s", 0.5, failure))["failure"]["message"] == "m" * 100_000
+    assert told(StepFailed("r", 1.0, "s", 0.5, failure))["failure"]["detail"] == "m" * 100_000
