@@ -166,6 +166,10 @@ class StoreUnavailable(StoreError):
     """The store does not answer now, and may later: whoever waits for it may try again."""
 
 
+class NoStore(StoreError):
+    """There is no store at the address."""
+
+
 class StepError(FlowExecutionError):
     """A step failed. `failure` says which step, where, and why; `__cause__` is the original error."""
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import COMMAND, environment
 
+import flowlang.cli
+
 Spawn = Callable[..., subprocess.Popen[str]]
 
 TASKS = """
@@ -170,3 +172,13 @@ def test_a_closed_terminal_cancels_and_cleans_up(folder: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
     assert (folder / "tried").exists()
     assert (folder / "cleaned").exists()
+
+
+def test_an_interrupt_while_the_commands_are_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flowlang.cli.app.serve", interrupted)
+    with pytest.raises(SystemExit) as left:
+        flowlang.cli.main(["runs", "list"])
+    assert left.value.code == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +88,17 @@ async def test_addresses(address: str, cli: Callable[..., Any]) -> None:
     assert code == 1
     assert "no address of a store: Invalid IPv6 URL" in err
     assert "s3cret" not in err
+
+
+async def test_to_look_makes_no_store(flows: Any, cli: Callable[..., Any], folder: Path) -> None:
+    for words in (["list"], ["show", "x"], ["resume"], ["prune", "--keep", "0"], ["signal", "x", "go"]):
+        code, shown, err = await cli("runs", *words, "--store", "sqlite:///typo/runs.db")
+        assert (code, shown) == (1, "")
+        assert (
+            err
+            == f"error: there is no store {folder}/typo/runs.db: it is made by the first run, or `--store` is another\n"
+        )
+    assert not (folder / "typo").exists()
+    code, shown, err = await cli("runs", "list")
+    assert (code, shown, err) == (0, "", "no runs\n")
+    assert not (folder / "data").exists()

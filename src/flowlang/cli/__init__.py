@@ -10,9 +10,13 @@ def main(args: Sequence[str] | None = None) -> None:
     import gc
 
     gc.disable()  # until a flow runs: starting up makes a great many objects and hardly any garbage
-    from flowlang.cli.app import serve
+    try:
+        from flowlang.cli.app import serve
 
-    raise SystemExit(serve(args))
+        code = serve(args)
+    except KeyboardInterrupt:  # Ctrl-C while all of it is loaded; `serve` looks after the rest
+        code = 130
+    raise SystemExit(code)
 
 
 __all__ = ["main"]

@@ -86,7 +86,7 @@ def resume(
     from flowlang.cli.stored import going_on
 
     async def interrupted() -> list[str]:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             return [each.id for each in await runs.interrupted(own)]
 
     if run_id is None and (retry or skip):
@@ -144,7 +144,7 @@ def signal(run_id: str, name: str, payload: str | None, store: str | None) -> in
         raise click.BadParameter(f"this is no JSON: {error}", param_hint="--json") from None
 
     async def sent() -> str:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             awaited = (await find(own, run_id)).waits_for or ""
             state = await runs.send_signal(run_id, name, value, store=own)
         if not awaited or awaited.startswith(TURN) or name in (awaited, *awaited.split(" ")):

@@ -18,7 +18,7 @@ def delete(ids: tuple[str, ...], store: str | None) -> int:
     from flowlang import runs
 
     async def gone() -> None:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             for each in ids:
                 err(f"deleted {await runs.delete(each, store=own)}")
 

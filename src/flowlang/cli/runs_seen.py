@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def list_(
     import asyncio
 
     from flowlang import runs
+    from flowlang.exceptions import NoStore
     from flowlang.history.listing import Filter, Listed, listed
     from flowlang.views.runlist import runs_text
     from flowlang.views.text import painter
@@ -81,10 +83,15 @@ def list_(
     wanted = Filter(flow, states, queue, since, until, start, limit)
 
     async def found() -> list[Listed]:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             return await listed(own, wanted)
 
-    rows = asyncio.run(found())
+    try:
+        rows = asyncio.run(found())
+    except NoStore:
+        if store is not None or os.environ.get("FLOWLANG_STORE"):
+            raise
+        rows = []  # nobody has named one, and nothing was run yet
     if as_json:
         out_json([each.to_record() for each in rows])
     elif rows:
@@ -110,7 +117,7 @@ def show(run_id: str, full: bool, as_json: bool, store: str | None) -> int:
     from flowlang.views.story import story_text
 
     async def told() -> Story:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             return await story(own, run_id, runs.steps_of)
 
     found = asyncio.run(told())
@@ -148,7 +155,7 @@ def logs(run_id: str, follow: bool, as_json: bool, store: str | None) -> int:
         return True
 
     async def read() -> None:
-        async with runs.opened(store) as own:
+        async with runs.opened(store, make=False) as own:
             async for each in followed(own, run_id, follow=follow):
                 if not tell(each):
                     return
@@ -183,7 +190,7 @@ def watch(run_id: str, store: str | None) -> int:
     shown = screen(as_json=False)
 
     async def until_over() -> Any:
-        async with runs.opened(store) as own, shown.watching():
+        async with runs.opened(store, make=False) as own, shown.watching():
             async for told in followed(own, run_id, follow=True):
                 event = event_of(told)
                 if event is not None and shown.sink is not None:

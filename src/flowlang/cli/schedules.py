@@ -128,7 +128,7 @@ def _text(moment: float | None) -> str | None:
 
 
 def _line(each: StoredSchedule) -> str:
-    from flowlang.views.story import moment
+    from flowlang.views.states import moment
 
     rule = f"every {each.rule.interval:g} s" if each.rule.interval else f"{each.rule.cron} {each.rule.timezone}"
     when = "paused" if each.paused else f"next {moment(each.next_at)}" if each.next_at is not None else "never again"

@@ -46,7 +46,7 @@ def retrying(run_id: str, store: str | None, file: str | None, start: str | None
         from flowlang.cli.output import err
         from flowlang.views.runlist import reuse_text
 
-        async with runs.opened(store) as own, runs.hosting(own) as host:
+        async with runs.opened(store, make=False) as own, runs.hosting(own) as host:
             flow = api.load(file) if file is not None else None
             run = await runs.retried(host, run_id, flow, start=start, on_event=sinks)
             texts.update((await own.flow(run.record.hash)).texts)
@@ -89,7 +89,7 @@ def going_on(
     async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
         from flowlang import runs
 
-        async with runs.opened(store) as own, runs.hosting(own) as host:
+        async with runs.opened(store, make=False) as own, runs.hosting(own) as host:
             record = await runs.taken(host, run_id, retry, skip)
             texts.update((await own.flow(record.hash)).texts)
             yield runs.handle_of(host, await runs.again(host, record, on_event=sinks, **options))

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from flowlang.durable.database import Row
-from flowlang.exceptions import StoreError, StoreUnavailable
+from flowlang.exceptions import NoStore, StoreError, StoreUnavailable
 
 _BUSY = 30.0  # seconds to wait for another process that writes
 _LOOK = 0.1  # seconds between two looks for what other processes have written
@@ -136,7 +136,9 @@ def _parsed(url: str) -> tuple[str, str]:
     return os.path.abspath(path), synchronous
 
 
-def _connected(path: str) -> sqlite3.Connection:
+def _connected(path: str, *, make: bool) -> sqlite3.Connection:
+    if not make and not os.path.exists(path):
+        raise NoStore(f"there is no store {path}: it is made by the first run, or `--store` is another")
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         new = not os.path.exists(path)
@@ -150,10 +152,11 @@ def _connected(path: str) -> sqlite3.Connection:
     return connection
 
 
-async def open_sqlite(url: str) -> SqliteDatabase:
-    """Open, or make, the file of `sqlite:///PATH[?synchronous=normal]`. Raises `StoreError`."""
+async def open_sqlite(url: str, *, make: bool = True) -> SqliteDatabase:
+    """Open, or make, the file of `sqlite:///PATH[?synchronous=normal]`. Raises `StoreError`, and `NoStore` for one that
+    is not there when it is not to be made."""
     path, synchronous = _parsed(url)
-    connection = _connected(path)
+    connection = _connected(path, make=make)
     database = SqliteDatabase(connection, path)
     try:
         database.run("PRAGMA journal_mode = WAL", {})

@@ -351,10 +351,11 @@ async def write_steps(tx: Transaction, run: StoredRun, steps: Sequence[StoredSte
         )  # fmt: skip
 
 
-async def open_store(url: str | None = None, env: Mapping[str, str] | None = None) -> Store:
+async def open_store(url: str | None = None, env: Mapping[str, str] | None = None, *, make: bool = True) -> Store:
     """The store at `url`; else that of `FLOWLANG_STORE`; else the file `runs.db` in the user's data folder.
 
-    Raises `StoreError`: no such database, another format, no driver.
+    Raises `StoreError`: no such database, another format, no driver; `NoStore` for a file that is not there, and that
+    is not to be made.
     """
     environment = os.environ if env is None else env
     address = url or environment.get(VARIABLE) or f"sqlite:///{default_path()}"
@@ -366,7 +367,7 @@ async def open_store(url: str | None = None, env: Mapping[str, str] | None = Non
     if address.startswith("sqlite:"):
         from flowlang.durable.sqlite import open_sqlite
 
-        database = await open_sqlite(address)
+        database = await open_sqlite(address, make=make)
     elif address.startswith(("postgresql:", "postgres:")):
         from flowlang.durable.postgres import open_postgres
 

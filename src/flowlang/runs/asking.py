@@ -25,7 +25,7 @@ from flowlang.runs.stores import opened
 async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Store | str | None = None) -> str:
     """Send a signal; the state of its run. It is kept until the run waits for it. Raises `StoreError` for a run that
     is not there, or over."""
-    async with opened(store) as own:
+    async with opened(store, make=False) as own:
         run = await find(own, run_id)
         state = await own.signal(run.id, name, await _kept_payload(own, run, payload))
         if state is None or state in ENDED:
@@ -55,7 +55,7 @@ async def _kept_payload(store: Store, run: StoredRun, payload: Any) -> str:
 
 async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
     """Ask a run to stop; its state. Raises `StoreError` when there is none of that id."""
-    async with opened(store) as own:
+    async with opened(store, make=False) as own:
         run_id = (await find(own, run_id)).id
         state = await own.ask_to_cancel(run_id)
         if state is None:
@@ -65,7 +65,7 @@ async def cancel(run_id: str, *, store: Store | str | None = None) -> str:
 
 async def delete(run_id: str, *, store: Store | str | None = None) -> str:
     """Delete a run that is over, with all that is kept of it; its id. Raises `StoreError`."""
-    async with opened(store) as own:
+    async with opened(store, make=False) as own:
         run = await find(own, run_id)
         await retention.delete(own, run)
         return run.id
@@ -73,7 +73,7 @@ async def delete(run_id: str, *, store: Store | str | None = None) -> str:
 
 async def prune(bounds: Retention, *, store: Store | str | None = None, dry_run: bool = False) -> Pruned:
     """Delete the runs that `bounds` does not keep, and flows that no run has. Raises `StoreError`."""
-    async with opened(store) as own:
+    async with opened(store, make=False) as own:
         return await retention.prune(own, bounds, folder=os.path.join(data_folder(), "flows"), dry_run=dry_run)
 
 

@@ -60,7 +60,7 @@ async def resume(
 
     `run_id`: the id, or the beginning of it. Raises `StoreError` when there is none, it has ended, or it runs.
     """
-    async with opened(store) as own, hosting(own) as host:
+    async with opened(store, make=False) as own, hosting(own) as host:
         record = await taken(host, run_id, retry, skip)
         return await handle_of(host, await again(host, record, **options))
 

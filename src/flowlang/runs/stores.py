@@ -9,10 +9,11 @@ from flowlang.durable.store import Store, open_store
 
 
 @asynccontextmanager
-async def opened(store: Store | str | None) -> AsyncIterator[Store]:
-    """`store` itself, or the one at that address, closed at the end. Raises `StoreError`."""
+async def opened(store: Store | str | None, *, make: bool = True) -> AsyncIterator[Store]:
+    """`store` itself, or the one at that address, closed at the end; a file that is not there yet is made, unless it is
+    only to be looked into. Raises `StoreError`."""
     if isinstance(store, Store):
         yield store
         return
-    async with await open_store(store) as own:
+    async with await open_store(store, make=make) as own:
         yield own

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flowlang.history.listing import TURN, Listed
-from flowlang.history.told import Told, event_of
-from flowlang.views.progress import Live
-from flowlang.views.story import STATES, moment
+from flowlang.views.states import STATES, moment
 from flowlang.views.text import Paint, cut, many, plain, seconds, table
+
+if TYPE_CHECKING:
+    from flowlang.history.told import Told
 
 _MOST = 20  # steps that are told one by one
 _ABOUT = 60  # characters of why a run ended as it did
@@ -44,7 +46,7 @@ def _until(at: float) -> str:
 
 def _about(each: Listed, now: float) -> str:
     run = each.run
-    if run.error is not None and each.state != "needs_attention":
+    if run.error is not None and each.state not in ("needs_attention", run.error.type):
         told = f"{run.error.type}: {next(iter(run.error.detail.splitlines()), '')}"
         return f"{run.error.step}: {told}" if run.error.step else told
     if each.state == "needs_attention" and run.error is not None:
@@ -70,6 +72,8 @@ class LogLines:
     """What a run told, one line for each thing that ended, with the time of day."""
 
     def __init__(self, paint: Paint = plain, *, unicode: bool = True) -> None:
+        from flowlang.views.progress import Live
+
         self.paint = paint
         self._live = Live(paint, unicode=unicode, told=None)
         self._lives = 0
@@ -81,6 +85,8 @@ class LogLines:
         if kind == "run_started":
             self._lives += 1
             yield f"{at} {'began' if self._lives == 1 else 'went on'}"
+        from flowlang.history.told import event_of
+
         event = event_of(told)
         if event is not None:
             for line in self._live.feed(event):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from flowlang.diagnostics import visible
@@ -13,16 +12,11 @@ from flowlang.history.tree import Node
 from flowlang.views.findings import failure_text
 from flowlang.views.jsontext import record_json
 from flowlang.views.result import inline, outputs_text
+from flowlang.views.states import STATES, moment
 from flowlang.views.text import Paint, cut, many, painter, plain, seconds
 
 TURNS = 8  # of a loop; the others are counted, those with trouble are always shown
 WIDTH = 100  # characters of inputs or outputs
-STATES = {
-    "succeeded": "good", "failed": "error", "timed_out": "error", "lost": "error", "interrupted": "warning",
-    "needs_attention": "warning", "parked": "warning", "cancelled": "warning", "cancelling": "warning",
-    "unknown": "warning", "unfinished": "warning", "skipped": "dim", "running": "hint", "waiting": "hint",
-    "queued": "hint",
-}  # fmt: skip
 _MARKS = {
     "succeeded": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "running": "●", "unknown": "?",
     "unfinished": "…",
@@ -32,11 +26,6 @@ _WORDS = {
     "unknown": "?", "unfinished": "...",
 }  # fmt: skip
 _TROUBLE = ("failed", "cancelled", "unknown", "unfinished", "running")
-
-
-def moment(at: float | None) -> str:
-    """A time as people here read it, to the second."""
-    return "–" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def story_text(story: Story, now: float, *, colour: bool = False, unicode: bool = True, full: bool = False) -> str:
