@@ -27,7 +27,7 @@ _REGISTRARS = (
     "flowlang.document.yaml_codes",
     "flowlang.engine.inputs",
     "flowlang.expressions.codes",
-    "flowlang.runs",
+    "flowlang.runs.refusals",
     "flowlang.services.codes",
     "flowlang.testing.codes",
 )
