@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import random
+from itertools import count, islice
 
 import pytest
 
@@ -31,9 +31,20 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"order: --seed {config.stash[SEED]}"
 
 
+@pytest.hookimpl(trylast=True)  # what is left out is out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle: a test that leans on another one's leavings shows itself."""
+    """Shuffle: a test that leans on another one's leavings shows itself. The slow ones begin, on each of xdist's
+    workers: one that began last would keep the others waiting."""
     random.Random(config.stash[SEED]).shuffle(items)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = [each for each in items if each.get_closest_marker("slow")]
+    others = iter([each for each in items if not each.get_closest_marker("slow")])
+    share = len(items) // workers  # xdist gives each worker as many to begin with, in the order of `items`
+    ordered = []
+    for number in range(workers):
+        first = slow[number::workers]
+        ordered += [*first, *islice(others, max(0, share - len(first)))]
+    items[:] = [*ordered, *others]
 
 
 def pytest_collection_finish() -> None:
@@ -43,8 +54,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """The same for what tests leave in caches, now and then: to look through all of it takes a second at the end."""
-    if next(_ENDED) % 200 == 0:
+    """The same for what tests leave in caches, now and then: whoever collects looks through all of it, and many do."""
+    if next(_ENDED) % 25 == 0:
         gc.collect()
         gc.freeze()
 
@@ -65,4 +76,4 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SEED = pytest.StashKey[int]()
-_ENDED = itertools.count(1)  # tests
+_ENDED = count(1)  # tests

@@ -267,6 +267,7 @@ def measured(corpus: str, kind: str) -> tuple[int, list[str], list[str]]:
     return count, unseen, unrestored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", ["files", "pages"])
 @pytest.mark.parametrize("kind", ["typo", "deletion", "indentation"])
 def test_a_slip_is_found_where_it_was_made(kind: str, corpus: str, record_property: Record) -> None:

@@ -18,6 +18,7 @@ LONGEST_SHORT = 60  # lines
 SCORES = {"guide": 0.35, "short": 0.60, "yaml": 0.60}  # at least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS, ids=lambda each: each.name)
 def test_each_form_passes_the_contract(
     form: Form, tree: Path, site: Path, service: Service, capsys: pytest.CaptureFixture[str]

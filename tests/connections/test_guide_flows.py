@@ -54,7 +54,7 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     package = site / "flowlang"
     source = Path(flowlang.__file__).parent
     if request.param == "folder":
-        shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, package)  # with what is compiled: the files keep their times
         laying.folder(package / "connections")
         return str(site)
     target = "flowlang_myservice:MyServicePlugin" if request.param == "class" else "flowlang_myservice:plugin"

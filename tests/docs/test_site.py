@@ -35,6 +35,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_site_is_built_and_in_order(tmp_path: Path) -> None:
     """No generated page is stale, no link or anchor dead, no page outside of the navigation, nothing from elsewhere."""
     command = [sys.executable, str(ROOT / "docs/site/build.py"), "--into", str(tmp_path)]

@@ -148,6 +148,7 @@ def yaml_texts() -> Iterator[tuple[str, str]]:
 TEXTS = {name: text for name, text in yaml_texts() if not read_yaml(text, name)[1]}
 
 
+@pytest.mark.slow
 def test_every_flow_of_the_project_keeps_its_meaning() -> None:
     """Formatting any flow in examples, docs and tests gives the same flow, and is final."""
     assert len(TEXTS) > 200
@@ -203,6 +204,7 @@ def data_of(node: Node | None) -> Any:
     return [data_of(each) for each in node.items] if node is not None else None
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS, DATA, min_size=1, max_size=4), RANDOM)
 def test_any_data_in_any_layout(data: dict[str, Any], random: Random) -> None:
@@ -215,6 +217,7 @@ def test_any_data_in_any_layout(data: dict[str, Any], random: Random) -> None:
     assert numbers(done) == list(range(layout.written))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), RANDOM)
 def test_random_flows_in_any_layout(seed: int, random: Random) -> None:

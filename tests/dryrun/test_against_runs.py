@@ -143,6 +143,7 @@ async def test_the_examples_do_what_was_planned(
 # ---------------------------------------------------------------- a corpus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 120, 20))
 async def test_what_is_known_of_a_random_flow_is_what_it_does(first: int) -> None:
     """Tasks that fail, branches that are not decided, values that nobody knows yet: what is said is right."""

@@ -65,6 +65,7 @@ def applied(told: dict[str, Any]) -> dict[str, int]:
     return dict(Counter(step for step, _ in keys))
 
 
+@pytest.mark.slow
 def test_a_kill_at_each_write_and_one_more_while_it_recovers(killed: Life) -> None:
     whole = killed([(FLOW, [])])[0]
     assert whole["status"] == "succeeded", whole["detail"]
@@ -81,6 +82,7 @@ def test_a_kill_at_each_write_and_one_more_while_it_recovers(killed: Life) -> No
     assert sum(each > 1 for each in lives) >= len(lives) - 4, "the last writes are not in every run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1))
 def test_random_flows_with_random_kills(killed: Life, seed: int) -> None:
     prove(killed, seed, 5)

@@ -151,6 +151,7 @@ def around(whole: dict[str, Any]) -> list[list[Kill]]:
     return [[(write, moment)] for write in near if write for moment in ("before", "after")]
 
 
+@pytest.mark.slow
 async def test_a_block_that_is_done_exactly_once_is_told_after_a_kill_at_any_moment(base: Base, killed: Life) -> None:
     await proved(base, killed, WHOLE, "abc")
 

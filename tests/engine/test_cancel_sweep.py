@@ -129,6 +129,7 @@ class Stage:
         return starts
 
 
+@pytest.mark.slow
 async def test_each_clean_up_runs_exactly_once_wherever_the_run_is_cancelled(tmp_path: Any) -> None:
     stage = Stage(tmp_path)
     status, length = await stage.play(None)

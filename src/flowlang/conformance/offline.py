@@ -252,7 +252,7 @@ def _hide(requirements: Sequence[str]) -> None:
     """From now on none of these distributions counts as installed."""
     from importlib import metadata
 
-    from flowlang.connections.dependencies import look_up
+    from flowlang.connections.dependencies import forget, look_up
 
     there, names = metadata.version, {look_up(each).name for each in requirements}
 
@@ -262,6 +262,7 @@ def _hide(requirements: Sequence[str]) -> None:
         return there(distribution_name)
 
     metadata.version = version
+    forget()
 
 
 def _metadata(kind: Any, flow: str) -> dict[str, Any]:

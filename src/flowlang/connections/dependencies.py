@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flowlang.records import frozen
@@ -81,6 +82,24 @@ def pip_line(wanted: Iterable[Dependency | str]) -> str:
 
 def look_up(requirement: str) -> Dependency:
     """Whether one PEP 508 requirement is satisfied here: name, version, extras and markers."""
+    return _looked_up(requirement, _state_of_path())
+
+
+def _state_of_path() -> tuple[tuple[int, int], ...]:
+    """The folders in which distributions lie, and when each was changed: another one after an installation."""
+    states = []
+    for each in sys.path:
+        try:
+            found = os.stat(each or os.curdir)
+        except OSError:
+            continue
+        states.append((found.st_ino, found.st_mtime_ns))
+    return tuple(states)
+
+
+@lru_cache(maxsize=256)
+def _looked_up(requirement: str, path: tuple[tuple[int, int], ...]) -> Dependency:
+    """To read what is installed takes milliseconds, and each run asks for it: kept while the path stays as it is."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -93,6 +112,11 @@ def look_up(requirement: str) -> Dependency:
     installed = _version(wanted.name)
     reason = _lack(wanted, installed)
     return Dependency(requirement, wanted.name, installed, satisfied=not reason, reason=reason)
+
+
+def forget() -> None:
+    """Look up anew what is installed: it has changed, and the path has not."""
+    _looked_up.cache_clear()
 
 
 def _lack(wanted: Requirement, installed: str | None, depth: int = 0) -> str:
