@@ -82,6 +82,24 @@ async def test_the_table_and_the_array(file_store: Store, flows: Any, cli: Calla
     assert (code, shown, err) == (0, "", "no runs\n")
 
 
+async def test_each_filter_of_the_command(file_store: Store, cli: Callable[..., Any]) -> None:
+    await file_store.add(FLOW, "{}", {}, run_id="a1")
+    await file_store.add(OTHER, "{}", {}, run_id="b1", queue="slow")
+    done = await file_store.add(FLOW, "{}", {}, run_id="b2", owner="nobody")
+    assert await file_store.finish(done, "failed")
+    for words, wanted in (
+        (["b"], {"b1", "b2"}),
+        (["--flow", "other"], {"b1"}),
+        (["--queue", "slow"], {"b1"}),
+        (["--state", "failed", "--state", "queued"], {"a1", "b1", "b2"}),
+        (["--until", "1h"], set()),
+        (["--since", "2026-01-01T08:00", "--state", "failed"], {"b2"}),
+        (["--limit", "1"], {"b2"}),
+    ):
+        code, shown, _ = await cli("runs", "list", *words, "--json", "--store", file_store.url)
+        assert (code, {each["run_id"] for each in json.loads(shown)}) == (0, wanted), words
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [(["--state", "fialed"], "did you mean `failed`?"), (["--since", "yesterday"], "neither a time")],
@@ -106,6 +124,18 @@ async def test_logs_as_lines_and_as_events(file_store: Store, flows: Any, cli: C
     kinds = [json.loads(line)["event"] for line in shown.splitlines()]
     assert kinds[0] == "run_started"
     assert kinds[-1] == "run_finished"
+
+
+async def test_logs_are_followed_to_the_end(file_store: Store, flows: Any, cli: Callable[..., Any]) -> None:
+    async with runs.hosting(file_store) as host:
+        handle = await runs.begin(host, flowlang.load(flows.write("- wait: {signal: go}\n- log: gone on")))
+        reading = asyncio.create_task(cli("runs", "logs", str(handle.run_id), "--follow", "--store", file_store.url))
+        await runs.send_signal(str(handle.run_id), "go", store=file_store)
+        await handle
+        code, shown, _ = await reading
+    assert code == 0
+    assert "gone on" in shown
+    assert shown.endswith("succeeded\n")
 
 
 async def test_a_run_is_watched_to_its_end(store: Store, store_url: str, flows: Any, cli: Callable[..., Any]) -> None:

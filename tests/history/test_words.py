@@ -102,3 +102,19 @@ async def test_to_look_makes_no_store(flows: Any, cli: Callable[..., Any], folde
     code, shown, err = await cli("runs", "list")
     assert (code, shown, err) == (0, "", "no runs\n")
     assert not (folder / "data").exists()
+
+
+async def test_without_an_address_the_store_is_a_file_of_the_user(
+    flows: Any, cli: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = flows.write("- look: {}")
+    code, _, err = await cli("run", file, "--durable")
+    told = err.splitlines()[0].split()
+    assert (code, told[0], told[2:]) == (0, "run", ["in", f"sqlite:///{folder}/data/flowlang/runs.db"])
+    _, shown, _ = await cli("runs", "list")
+    assert told[1][:8] in shown
+    monkeypatch.setenv("FLOWLANG_STORE", "sqlite:///other.db")
+    assert (await cli("run", file, "--durable"))[0] == 0
+    _, shown, _ = await cli("runs", "list", "--json")
+    assert told[1] not in shown
+    assert (folder / "other.db").exists()

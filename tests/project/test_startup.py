@@ -89,3 +89,22 @@ def test_the_public_names_are_there() -> None:
     """Everything in `flowlang.__all__` can be imported, and `dir` shows it before it was loaded."""
     code = "import flowlang\nassert set(flowlang.__all__) <= set(dir(flowlang))\nfrom flowlang import *"
     loaded_by(code)
+
+
+def test_a_run_in_memory_loads_nothing_of_what_makes_runs_durable() -> None:
+    text = "flow: a\\nsteps: [{log: hello}, {wait: 1ms}]\\n"
+    loaded = loaded_by(f'import flowlang\nassert flowlang.run_sync(text="{text}").succeeded')
+    kept = ("flowlang.durable", "flowlang.runs", "flowlang.history", "flowlang.workers")
+    assert [name for name in loaded if name.startswith(kept)] == []
+
+
+def test_to_list_runs_loads_no_engine() -> None:
+    """What looks at a store is to answer at once."""
+    loaded = loaded_by(
+        HELP.replace('["--help"]', '["runs", "list", "--store", "sqlite:///:memory:"]')
+        .replace("assert not leaving.code, leaving.code", "pass")
+        .replace('assert "Usage" in shown.getvalue()', "")
+    )
+    assert "flowlang.history.listing" in loaded
+    heavy = ("flowlang.engine", "flowlang.checking", "flowlang.expressions.lower", "msgspec", "rich", "asyncpg")
+    assert [name for name in loaded if name.startswith(heavy)] == []

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Seconds since the epoch of a time (`2026-11-23`, `2026-11-23T08:00`), or of so long ago (`2h`)."""
+    if value is None:
+        return None
     from datetime import datetime
 
     from flowlang.expressions.durations import parse_duration
 
-    if value is None:
-        return None
     ago = parse_duration(value)
     if ago is not None:
         return time.time() - ago
