@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowlang.api import Flow, InvalidFlowError, load
-from flowlang.durable.codec import decode, encode
+from flowlang.durable.codec import decode
 from flowlang.durable.host import hosting
 from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.pruning import pruned_now_and_then
@@ -30,6 +30,7 @@ from flowlang.engine.result import RunResult
 from flowlang.events import Sink
 from flowlang.exceptions import StoreError
 from flowlang.runs import again, captured, opened, plan_of, unkept
+from flowlang.runs.refusals import inputs_text
 
 _LOOK = 1.0  # seconds between two looks for the end of a run when nobody is notified
 STOPPED = ENDED | {"needs_attention", "parked"}
@@ -67,11 +68,8 @@ async def submit(
         findings = [*findings, *unkept(plan, given, own)]
         if findings:
             raise InvalidFlowError("the run is refused", findings)
-        text = encode(given)
-        if any(each.secret and each.name in given for each in plan.inputs):
-            text = own.sealer.seal(text)
         return await own.add(
-            captured(loaded.checked), text, options,
+            captured(loaded.checked), inputs_text(plan, given, own), options,
             run_id=run_id, queue=queue, priority=priority, dedup=dedup, delay=delay, started_by="submit",
         )  # fmt: skip
 

@@ -62,6 +62,19 @@ async def test_payloads(payload: str, told: str, cli: Callable[..., Any], file_s
     assert f"this is no JSON: {told}" in err or told in err
 
 
+async def test_inputs_that_no_store_can_keep(file_store: Store, flows: Any, cli: Callable[..., Any]) -> None:
+    file = flows.write("- look: {}", more="inputs: [{name: x, type: any}]\n")
+    deep = "x=" + "[" * 950 + "]" * 950
+    for words in (["submit", file], ["run", file, "--durable"]):
+        code, shown, err = await cli(*words, "-i", deep, "--store", file_store.url)
+        assert (code, shown) == (1, "")
+        assert err == "error: the inputs cannot be kept in the store: it is nested too deeply\n"
+    assert await file_store.database.fetch("SELECT 1 FROM flowlang_runs") == []
+    _, shown, _ = await cli("submit", flows.write("- wait: {signal: go}"), "--store", file_store.url)
+    code, _, err = await cli("runs", "signal", shown.strip(), "go", "--json", deep[2:], "--store", file_store.url)
+    assert (code, err) == (1, "error: what the signal brings cannot be kept in the store: it is nested too deeply\n")
+
+
 async def test_signals(store: Store, store_url: str, flows: Any, cli: Callable[..., Any]) -> None:
     file = flows.write("- wait: {signal: approved}")
     _, shown, _ = await cli("submit", file, "--store", store_url)

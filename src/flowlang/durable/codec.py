@@ -31,7 +31,9 @@ def encode(value: Any) -> str:
             return _fast_write(plain).decode()
         except UnicodeEncodeError:  # half of a pair of characters
             return _write(plain)
-    except (Untaggable, RecursionError) as error:
+    except RecursionError as error:
+        raise Unstorable("it is nested too deeply") from error
+    except (Untaggable, ValueError) as error:  # or a number of more digits than Python writes
         raise Unstorable(str(error)) from error
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from flowlang.api import InvalidFlowError
 from flowlang.durable import retention
-from flowlang.durable.codec import encode
 from flowlang.durable.execution import inputs_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.retention import Pruned, Retention
@@ -18,7 +17,7 @@ from flowlang.exceptions import StoreError
 from flowlang.history.listing import find
 from flowlang.masking import Masker
 from flowlang.runs.flows import plan_of
-from flowlang.runs.refusals import secrets_of
+from flowlang.runs.refusals import kept_text, secrets_of
 from flowlang.runs.stores import opened
 
 
@@ -36,7 +35,7 @@ async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Sto
 async def _kept_payload(store: Store, run: StoredRun, payload: Any) -> str:
     """What a signal brings, as the store keeps it: encrypted when it holds a secret of the run, or when nobody
     here can tell. Raises `StoreError` for a secret without a key."""
-    text, ready = encode(payload), store.sealer.ready
+    text, ready = kept_text(payload, "what the signal brings"), store.sealer.ready
     try:
         plan = plan_of(await store.flow(run.hash))
         masker = Masker(secrets_of(run, plan, {}, os.environ)[0].values())

@@ -8,7 +8,7 @@ from typing import Any
 from flowlang import secretstore
 from flowlang.api import InvalidFlowError, refused_secrets
 from flowlang.diagnostics import Diagnostic, code
-from flowlang.durable.codec import encode
+from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.places import secret_calls
 from flowlang.durable.records import StoredRun
 from flowlang.durable.sealing import VARIABLE as KEY
@@ -76,6 +76,14 @@ def secrets_of(
     return refused_secrets(plan, given, environment)
 
 
+def kept_text(value: Any, what: str) -> str:
+    """A value as the store keeps it. Raises `StoreError` for one that it cannot keep."""
+    try:
+        return encode(value)
+    except Unstorable as error:
+        raise StoreError(f"{what} cannot be kept in the store: {error}") from None
+
+
 def inputs_text(plan: Plan, given: Mapping[str, Any], store: Store) -> str:
-    text = encode(dict(given))
+    text = kept_text(dict(given), "the inputs")
     return store.sealer.seal(text) if any(each.secret and each.name in given for each in plan.inputs) else text

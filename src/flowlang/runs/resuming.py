@@ -23,7 +23,7 @@ from flowlang.history.listing import find
 from flowlang.masking import Masker
 from flowlang.runs.beginning import handle_of
 from flowlang.runs.flows import plan_of
-from flowlang.runs.refusals import accepted, secrets_of
+from flowlang.runs.refusals import accepted, kept_text, secrets_of
 from flowlang.runs.stores import opened
 
 
@@ -104,7 +104,7 @@ async def _kept_outputs(store: Store, run: StoredRun, skip: Mapping[str, Any]) -
             told = ", ".join(f"`{name}`" for name in missing)
             example = encode(dict.fromkeys(missing))
             raise StoreError(f"`{path}` gives {told}, which later steps may read: say what with --outputs '{example}'")
-        text = encode(outputs)
+        text = kept_text(outputs, f"the outputs of `{path}`")
         secret = getattr(step, "secret_outputs", False) or masker.text(text) != text
         kept[path] = store.sealer.seal(text) if secret or store.sealer.ready else text
     return kept
