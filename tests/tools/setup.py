@@ -2,9 +2,9 @@
 
     python -m tests.tools.setup STAMP
 
-The servers of `tests/servers` come from Debian's packages, when we are root. The npm packages of `package.json` go into
-the folder of the file STAMP, which is written when all is there. Elsewhere this says what to do, and the tests that
-need what is missing are skipped with that reason. In CI it is an error.
+The servers of `tests/servers` and the sources of locales come from Debian's packages, when we are root. The npm
+packages of `package.json` go into the folder of the file STAMP, which is written when all is there. Elsewhere this says
+what to do, and the tests that need what is missing are skipped with that reason. In CI it is an error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.servers.kinds import PROGRAMS
 from tests.servers.process import Missing, Server
 
+LOCALES = Path("/usr/share/i18n/locales/tr_TR")
 WANTED = Path(__file__).parent / "package.json"
 HOW = "install Node.js with npm (Debian and Ubuntu: apt install nodejs npm), then: make tools"
 MINUTES = 60  # seconds in one
@@ -25,6 +26,7 @@ MINUTES = 60  # seconds in one
 
 def main(stamp: Path) -> int:
     stamp.parent.mkdir(parents=True, exist_ok=True)
+    locales()
     done = [*(server(each, stamp.parent) for each in PROGRAMS.values()), packages(stamp.parent)]
     if all(done):
         stamp.touch()
@@ -54,6 +56,12 @@ def _packages(kind: type[Server], tools: Path) -> None:
 
 def _build(kind: type[Server], tools: Path) -> None:
     kind.build(tools)
+
+
+def locales() -> None:
+    """The sources of locales; where they cannot be had, the test that tries some says which it did not."""
+    if not LOCALES.exists() and root():
+        debian("locales")
 
 
 def packages(folder: Path) -> bool:

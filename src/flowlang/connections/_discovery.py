@@ -111,11 +111,13 @@ def _provider_folders(folder: str) -> Iterator[str]:
             yield entry.name
 
 
-def entry_points() -> Iterator[Candidate]:
-    """The entry points of the group in all installed packages; a package whose metadata is broken becomes one
-    candidate with a problem and does not hide the others."""
-    if not _any_declared():
-        return
+def entry_points() -> list[Candidate]:
+    """The entry points of the group in all installed packages, by name and package; a package whose metadata is broken
+    becomes one candidate with a problem and does not hide the others."""
+    return sorted(_declared(), key=lambda each: (each.name, each.source)) if _any_declared() else []
+
+
+def _declared() -> Iterator[Candidate]:
     from importlib import metadata
 
     seen: set[str] = set()

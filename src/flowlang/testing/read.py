@@ -173,7 +173,7 @@ def flow_of(text: str, file: str) -> str | None:
 
 def _flows_in(folder: str) -> list[str]:
     try:
-        names = os.listdir(folder)
+        names = sorted(os.listdir(folder))
     except OSError:
         return []
     return [each for each in names if each.endswith((".yaml", ".yml")) and not each.endswith(SUFFIX)]

@@ -228,7 +228,7 @@ def _not_found(folder: str, step: model.SubflowStep) -> Iterator[Diagnostic]:
     name = step.flow.text
     parent, base = os.path.split(name)
     try:
-        files = [each for each in os.listdir(os.path.join(folder, parent)) if each.endswith((".yaml", ".yml"))]
+        files = sorted(each for each in os.listdir(os.path.join(folder, parent)) if each.endswith((".yaml", ".yml")))
     except (OSError, ValueError):
         files = []
     if not parent and step.flow.span.file is not None:  # it is not itself that a flow means

@@ -133,7 +133,7 @@ def _one(name: model.Name, folder: str, read_text: Callable[[str], str]) -> tupl
 def _not_found(name: model.Name, folder: str) -> Iterator[Diagnostic]:
     base = os.path.join(folder, os.path.dirname(name.text))
     try:
-        files = [each for each in os.listdir(base) if each.endswith(".py")]
+        files = sorted(each for each in os.listdir(base) if each.endswith(".py"))
     except OSError:
         files = []
     close = nearest(os.path.basename(name.text), files)
