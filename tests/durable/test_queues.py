@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.liveness import Watch
 from flowlang.durable.queues import (
     Limits,
@@ -17,7 +18,7 @@ from flowlang.durable.queues import (
     set_limits,
 )
 from flowlang.durable.reaper import reap
-from flowlang.durable.records import StoredFlow, StoredRun
+from flowlang.durable.records import StoredFlow, StoredRun, StoredStep
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 
@@ -58,6 +59,23 @@ async def test_a_delayed_run_is_not_due(store: Store) -> None:
     assert rest is not None
     assert 50 < rest <= 100
     assert await seconds_to_next(store, ["nobody's"]) is None
+
+
+async def test_a_run_that_was_refused_before_it_began_has_not_begun(store: Store) -> None:
+    """It takes nobody's place in a rate; one that has done something keeps the time at which it began."""
+    limits = Limits("default", rate=1, period=3600.0)
+    refused, begun = [await add(store, each) for each in ("a", "b")]
+    (run,) = await claim(store, "w", "default", 1, limits)
+    assert run.id == refused.id
+    assert await put_back(store, run, "a plugin is missing", 9) == "queued"
+    (run,) = await claim(store, "w", "default", 1, limits)
+    assert run.id == begun.id
+    journal = Journal(Writer(store), run, [])
+    journal.write(StoredStep("s", 0, "task", "succeeded", None, "{}", 1.0, 2.0))
+    await journal.commit()
+    await put_back(store, run, "a plugin is missing", 9)
+    found = [await store.run(each) for each in ("a", "b")]
+    assert [each and each.started_at for each in found] == [None, run.started_at]
 
 
 async def test_one_run_of_a_key_at_a_time(store: Store) -> None:

@@ -173,10 +173,13 @@ async def _begun(tx: Transaction, limits: Limits) -> int:
 
 async def put_back(store: Store, run: StoredRun, reason: str, park_after: int) -> str:
     """A run that cannot begin on this worker, which owns it: it tries again after a while that doubles each time, from
-    a second to a minute, and is parked after so many times. Returns its state."""
+    a second to a minute, and is parked after so many times. One that has done nothing yet does not count as
+    begun. Returns its state."""
     rows = await store.database.fetch(
         """UPDATE flowlang_runs SET owner = NULL, token = NULL, refused = refused + 1, reason = :reason,
             state = CASE WHEN refused + 1 >= :most::int THEN 'parked' ELSE 'queued' END,
+            started_at = CASE WHEN EXISTS (SELECT 1 FROM flowlang_steps s WHERE s.run_id = flowlang_runs.id)
+                OR EXISTS (SELECT 1 FROM flowlang_events e WHERE e.run_id = flowlang_runs.id) THEN started_at END,
             due_at = {now} + CASE WHEN refused < 6 THEN 1 << refused ELSE 60 END
         WHERE id = :id AND token = :token RETURNING state""",
         id=run.id, token=run.token, reason=reason, most=park_after,
