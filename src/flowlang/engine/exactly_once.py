@@ -22,8 +22,9 @@ from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.fiber import Fiber
 from flowlang.engine.leases import ToldCall
 from flowlang.engine.operations import LeasedCall, failure_of, original
+from flowlang.engine.shared import Shared, SharedCall
 from flowlang.engine.steps import Ended
-from flowlang.engine.transactions import RolledBack, Shared, SharedCall, begun, carried, rolled_back
+from flowlang.engine.transactions import RolledBack, begun, carried, rolled_back
 from flowlang.expressions.runtime import UNSET
 from flowlang.plan import Frame, Operation, Transaction
 from flowlang.tasks.context import Context

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from flowlang.engine.activation import Activation
     from flowlang.engine.operations import Bound
     from flowlang.engine.run import Run
+    from flowlang.engine.shared import Shared
     from flowlang.engine.steps import Ended, Runner
-    from flowlang.engine.transactions import Shared
 
 
 class _Mark:

@@ -39,7 +39,7 @@ def bind(operation: Operation, slots: Sequence[ConnectionSlot], *, told: bool = 
         kind = SharedOnce if operation.shared else ToldOnce if told else OnceCall
         return kind(operation, slot)
     if slot is not None and operation.shared:
-        from flowlang.engine.transactions import SharedCall, SharedStream
+        from flowlang.engine.shared import SharedCall, SharedStream
 
         return SharedStream(operation, slot) if operation.spec.streams else SharedCall(operation, slot)
     leased = slot is not None and "connection" in operation.spec.injects
