@@ -11,19 +11,17 @@ Memory is bounded by the flow, not by the run: the turns of a loop share one ent
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from flowlang import events
 from flowlang.diagnostics import visible
 from flowlang.events import Event
+from flowlang.views.places import ASCII, MARKS, STYLES, Place, around, place_of, tree
 from flowlang.views.text import Paint, cut, many, plain, seconds
 
 TOLD = 20  # lines that one step may print; the turns of a loop beyond them are only counted
 SHOWN = 20  # live lines
-_TURN = re.compile(r"\[\d+\]")
-_LAST_TURN = re.compile(r"\[[^\]]*\]\Z")
 
 
 class Step:
@@ -60,27 +58,6 @@ class Step:
         self.taken_over = False
 
 
-class Place:
-    """All that happened at one place of the flow, in however many turns. `retries` counts attempts but the first."""
-
-    __slots__ = ("cancelled", "count", "done", "duration", "failed", "key", "operation", "retries", "skipped", "told")
-
-    def __init__(self, key: str, operation: str) -> None:
-        self.key = key
-        self.operation = operation
-        self.count = self.failed = self.skipped = self.cancelled = self.retries = self.told = 0
-        self.duration = 0.0
-        self.done: int | None = None
-
-    @property
-    def state(self) -> str:
-        if self.failed:
-            return "failed"
-        if self.cancelled:
-            return "cancelled"
-        return "skipped" if self.skipped and not self.count else "done"
-
-
 class Live:
     """What is known of a run from its events so far."""
 
@@ -93,7 +70,7 @@ class Live:
         self.running: dict[str, Step] = {}
         self.places: dict[str, Place] = {}
         self.duration: float | None = None
-        self._marks = _MARKS if unicode else _ASCII
+        self._marks = MARKS if unicode else ASCII
 
     # ------------------------------------------------------------ folding
 
@@ -117,7 +94,7 @@ class Live:
     def _started(self, event: events.StepStarted) -> list[str]:
         self._place(event.path, event.operation)
         self.running[event.path] = Step(event.path, event.operation, event.connection, event.at)
-        parent = next((self.running[each] for each in _around(event.path) if each in self.running), None)
+        parent = next((self.running[each] for each in around(event.path) if each in self.running), None)
         if parent is not None:
             parent.has_inner = True
         return []
@@ -192,7 +169,7 @@ class Live:
         return [self._line("warning", event.connection, f"closing it failed: {event.problem}")] if event.problem else []
 
     def _place(self, path: str, operation: str) -> Place:
-        key = _TURN.sub("[*]", path)
+        key = place_of(path)
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = Place(key, operation)
@@ -217,7 +194,7 @@ class Live:
         return [self._line(mark, path, text)]
 
     def _line(self, mark: str, path: str, text: str) -> str:
-        return f"{self.paint(self._marks[mark], _STYLES[mark])} {visible(path)}  {visible(text)}"
+        return f"{self.paint(self._marks[mark], STYLES[mark])} {visible(path)}  {visible(text)}"
 
     # ------------------------------------------------------------ drawings
 
@@ -248,40 +225,7 @@ class Live:
 
     def tree(self) -> list[str]:
         """The steps as a tree with their durations; the turns of a loop share a line."""
-        children: dict[str, list[Place]] = {}
-        for each in self.places.values():
-            parent = next((key for key in _around(each.key) if key in self.places), "")
-            children.setdefault(parent, []).append(each)
-        lines: list[str] = []
-        self._branch(children, "", "", lines)
-        return lines
-
-    def _branch(self, children: dict[str, list[Place]], parent: str, lead: str, lines: list[str]) -> None:
-        of_parent = children.get(parent, ())
-        for at, place in enumerate(of_parent):
-            last = at == len(of_parent) - 1
-            joint = self._marks["last" if last else "joint"] if parent or lead else ""
-            label = place.key.removeprefix(parent).removeprefix("[*]").removeprefix(".") if parent else place.key
-            lines.append(lead + self.paint(joint, "dim") + self._tree_line(place, label))
-            inner = lead + (self.paint(self._marks["gap" if last else "bar"], "dim") if joint else "  ")
-            self._branch(children, place.key, inner, lines)
-
-    def _tree_line(self, place: Place, label: str) -> str:
-        mark = self.paint(self._marks[place.state], _STYLES[place.state])
-        facts = [place.operation] if place.operation != label else []
-        if place.count:
-            facts.append(seconds(place.duration))
-        if place.count > 1:
-            facts.append(f"×{place.count:,}")
-        if place.done is not None:
-            facts.append(many(place.done, "turn"))
-        if place.retries:
-            facts.append(many(place.retries, "retry", "retries"))
-        if place.failed and place.count > 1:
-            facts.append(f"{place.failed:,} failed")
-        if place.skipped:
-            facts.append("skipped" if not place.count else f"{place.skipped:,} skipped")
-        return f"{mark} {visible(label)}  {self.paint(visible('  '.join(facts)), 'dim')}"
+        return tree(self.places, self.paint, self._marks)
 
     _FOLDS: ClassVar[dict[type, Callable[[Live, Any], list[str]]]] = {
         events.RunStarted: _run_started,
@@ -311,36 +255,8 @@ def seconds_running(value: float) -> str:
     return f"{max(value, 0.0):.1f} s" if value < 60 else seconds(value)
 
 
-def _around(path: str) -> Iterator[str]:
-    """The paths around `path`, the nearest first: of `a.b[2].c` these are `a.b` and `a`."""
-    while "." in path:
-        path = _LAST_TURN.sub("", path.rpartition(".")[0])
-        yield path
-
-
 def _first_line(text: str) -> str:
     return cut(next(iter(text.strip().splitlines()), ""), 160)
 
-
-_STYLES = {
-    "done": "good",
-    "failed": "error",
-    "skipped": "dim",
-    "cancelled": "warning",
-    "retry": "warning",
-    "warning": "warning",
-    "more": "dim",
-    "wait": "hint",
-}
-_ASCII = {
-    "done": "done", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled", "retry": "retry",
-    "warning": "warning", "more": "...", "log": "log", "wait": "wait", "live": "*", "joint": "|- ", "last": "`- ",
-    "bar": "|  ", "gap": "   ",
-}  # fmt: skip
-_MARKS = {
-    "done": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "retry": "↻",
-    "warning": "!", "more": "…", "log": "│", "wait": "◷", "live": "●", "joint": "├─ ", "last": "└─ ", "bar": "│  ",
-    "gap": "   ",
-}  # fmt: skip
 
 __all__ = ["Event", "Live", "Place", "Step", "is_message", "seconds_running"]
