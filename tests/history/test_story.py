@@ -193,3 +193,14 @@ async def test_without_its_plugins_a_run_is_still_told(file_store: Store, flows:
     assert "✓ a  look" in story_text(found, 0.0)
     await file_store.database.execute("DELETE FROM flowlang_flows")
     assert "✓ a  look" in story_text(await told(file_store, str(result.run_id)), 0.0)
+
+
+async def test_of_a_wait_that_goes_on_what_is_left_is_told(file_store: Store, flows: Any) -> None:
+    file = flows.write("- parallel:\n    - {id: w, wait: 1h}\n    - look: {id: a}\n")
+    run_id = await flows.lost(file_store, file, "parallel#1.a")
+    set_to = "UPDATE flowlang_steps SET outcome = CAST({now} + 1 AS TEXT) WHERE path = 'parallel#1.w'"
+    assert await file_store.database.execute(set_to) == 1
+    told: list[Any] = []
+    assert (await runs.resume(run_id, store=file_store, on_event=[told.append])).status == "succeeded"
+    (waiting,) = [each for each in told if type(each).__name__ == "StepWaiting"]
+    assert waiting.until - waiting.at <= 1

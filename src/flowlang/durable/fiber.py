@@ -245,8 +245,14 @@ class DurableFiber(Fiber):
         finally:
             self.run.busy -= 1
 
-    async def sleep(self, path: str, seconds: float) -> None:
-        await self.run.wait_until(await self._deadline(path, seconds))
+    async def sleep(self, step: Wait, seconds: float) -> None:
+        """What is told of a wait that began in an earlier life is what is left of it."""
+        run, again = self.run, self.run.replaying
+        until = await self._deadline(self.prefix + step.site.path, seconds)
+        left = until - run.store.time() if again else seconds
+        if left > 0:
+            tell(step, self, left, None)
+        await run.wait_until(until)
 
     async def _deadline(self, path: str, seconds: float) -> float:
         """When a wait is over, by the clock of the database, as it was written down when it began."""
@@ -271,7 +277,7 @@ class DurableFiber(Fiber):
         place = run.journal.place(path)
         known = run.journal.known.pop(place, None) or self._peeked(place, "signal")
         if known is None:
-            tell(step, self, step.timeout, name)
+            tell(step, self, until - run.store.time() if until is not None and run.replaying else step.timeout, name)
             now = run.clock.time()
             asked = StoredStep(*place, "signal", "started", None, None, now, None)
             known = await run.wait_for_signal(name, asked, until)

@@ -155,8 +155,11 @@ class Fiber:
         """Wait between two attempts of the step at `path`, or between two turns of it."""
         await self.run.clock.sleep(seconds)
 
-    async def sleep(self, path: str, seconds: float) -> None:
-        """The `wait` of the step at `path`."""
+    async def sleep(self, step: Wait, seconds: float) -> None:
+        """The `wait` of a step."""
+        from flowlang.engine.waiting import tell
+
+        tell(step, self, seconds, None)
         await self.run.clock.sleep(seconds)
 
     async def receive(self, step: Wait, name: str) -> Any:

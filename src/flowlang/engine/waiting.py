@@ -66,8 +66,7 @@ async def run_wait(step: Wait, frame: Frame, fiber: Fiber) -> None:
         assert step.until is not None
         seconds = _left(step, step.until, frame, fiber)
     if seconds > 0:
-        tell(step, fiber, seconds, None)
-        await fiber.sleep(fiber.prefix + step.site.path, seconds)
+        await fiber.sleep(step, seconds)
 
 
 def tell(step: Wait, fiber: Fiber, seconds: float | None, signal: str | None) -> None:
