@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -82,9 +84,9 @@ async def test_a_stopped_worker_gives_back_what_does_not_end(store: Store, store
 class Serving:
     """A worker in this process."""
 
-    def __init__(self, store: Store, **settings: object) -> None:
+    def __init__(self, store: Store, env: Mapping[str, str] | None = None, **settings: object) -> None:
         made = Settings({"default": None}, **settings)  # type: ignore[arg-type]
-        self.task = asyncio.create_task(workers.work(made, store=store, env={}, ready=self._ready))
+        self.task = asyncio.create_task(workers.work(made, store=store, env=env or {}, ready=self._ready))
         self.worker: Worker | None = None
 
     def _ready(self, worker: Worker) -> None:
@@ -164,8 +166,20 @@ async def test_a_run_that_cannot_begin_here_is_put_back_with_its_reason(store: S
                     break
                 await asyncio.sleep(0.02)
     assert record.state == "queued"
-    assert "`TOKEN`" in record.reason
+    assert record.reason.startswith("secret `TOKEN` is not set: set the variable FLOWLANG_SECRET_TOKEN")
     assert record.due_at > record.created_at
+
+
+async def test_the_log_says_why_a_run_failed(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = "import flowlang\n@flowlang.task\ndef boom(pw: str):\n    raise ValueError(f'{pw} is wrong')\n"
+    (tmp_path / "tasks.py").write_text(task)
+    (tmp_path / "f.yaml").write_text("flow: f\ntasks: [tasks.py]\nsteps:\n  - boom: {id: a, pw: '${secrets.PW}'}\n")
+    with caplog.at_level(logging.INFO, "flowlang.worker"):
+        async with Serving(store, {"FLOWLANG_SECRET_PW": "canary-5e"}):
+            run = await workers.submit(tmp_path / "f.yaml", store=store)
+            assert (await workers.result_of(run.id, store=store)).status == "failed"
+    (told,) = [each.getMessage() for each in caplog.records if "failed in" in each.getMessage()]
+    assert told.endswith(" s: a: task: *** is wrong")
 
 
 def test_the_commands(store_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

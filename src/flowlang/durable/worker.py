@@ -212,7 +212,8 @@ class Worker:
             why = "it waits, and takes no place meanwhile" if outcome.why == "waiting" else outcome.detail
             _LOG.info("run %s of `%s` left this worker: %s", record.id, record.flow, why)
         else:
-            _LOG.info("run %s of `%s` %s in %.3f s", record.id, record.flow, outcome.status, outcome.duration)
+            why = f": {outcome.shown_failure()}" if outcome.failure is not None else ""
+            _LOG.info("run %s of `%s` %s in %.3f s%s", record.id, record.flow, outcome.status, outcome.duration, why)
         if queue in self._limits and self._limits[queue].shared:
             told = asyncio.ensure_future(self._tell(queue))
             self._telling.add(told)

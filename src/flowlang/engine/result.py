@@ -41,6 +41,16 @@ class RunResult:
         outputs = {name: MASK if name in self.secret_outputs else value for name, value in self.outputs.items()}
         return outputs if self.masker is None else self.masker.value(outputs)
 
+    def shown_failure(self) -> str:
+        """The failure on one line, masked: where, of which class, and the first line of why. Empty without one."""
+        if self.failure is None:
+            return ""
+        why = next(iter(self.failure.detail.strip().splitlines()), "")
+        told = (
+            f"{self.failure.step}: {self.failure.type}: {why}" if self.failure.step else f"{self.failure.type}: {why}"
+        )
+        return told if self.masker is None else self.masker.text(told)
+
     def to_record(self) -> dict[str, Any]:
         """`{run_id, flow, status, outputs, error, reason, started_at, duration_ms}` with secrets masked."""
         error: dict[str, Any] | None = None

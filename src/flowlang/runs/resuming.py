@@ -41,7 +41,8 @@ async def again(
     environment = os.environ if env is None else env
     known, missing = secrets_of(record, plan, secrets or {}, environment)
     if missing:
-        raise InvalidFlowError(missing[0].message, missing)
+        first = missing[0]
+        raise InvalidFlowError(f"{first.message}: {first.suggestion}" if first.suggestion else first.message, missing)
     return await host.prepare(
         record, plan, accept=accepted, env=environment, secrets=known, sinks=on_event, leaves=leaves
     )
