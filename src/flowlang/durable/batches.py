@@ -6,10 +6,10 @@ A run whose token is not the writer's any more gets nothing written, and does no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.records import StoredStep
 from flowlang.durable.sqlite import SqliteDatabase, trouble
 from flowlang.durable.store import ENTRY, OVER
 
@@ -22,14 +22,55 @@ Part = tuple["Journal", list[StoredStep], str | None, int]
 _OWNED = "SELECT 1 FROM flowlang_runs WHERE id = ? AND token = ?"
 _STEP = f"{ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) {OVER}"
 _LINES = "INSERT INTO flowlang_events (run_id, seq, lines) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_FEW = 2  # entries that most commits are of: the end of a step, and the beginning of the next
+_TYPES = ("text", "int", "text", "text", "text", "text", "float8", "float8")  # of an entry, from its path on
+
+
+def _rows(count: int, value: Callable[[int, str], str]) -> str:
+    """So many entries as `VALUES` has them; the run and its token are the first two parameters."""
+    numbers = iter(range(3, 3 + count * len(_TYPES)))
+    return ", ".join(f"({', '.join(value(next(numbers), kind) for kind in _TYPES)})" for _ in range(count))
+
+
+def _few_sqlite(count: int) -> str:
+    """The statement for so many entries of one run: a transaction by itself, in three quarters of the time of one that
+    is begun and committed around it."""
+    return f"""{ENTRY} SELECT ?1, s.* FROM (VALUES {_rows(count, lambda number, _: f"?{number}")}) AS s
+    WHERE EXISTS ({_OWNED.replace("id = ?", "id = ?1").replace("token = ?", "token = ?2")}) {OVER}"""  # noqa: S608
+
+
+def _few_postgres(count: int) -> str:
+    """The same. To unpack arrays would cost half as much again."""
+    rows = _rows(count, lambda number, kind: f"${number}::{kind}")
+    return f"""WITH mine AS (SELECT id FROM flowlang_runs WHERE id = $1 AND token = $2 FOR SHARE)
+    {ENTRY} SELECT mine.id, s.* FROM mine, (VALUES {rows}) AS s {OVER}
+    RETURNING 1"""  # noqa: S608 - texts of ours
+
+
+_FEW_SQLITE = {count: _few_sqlite(count) for count in range(1, _FEW + 1)}
+_FEW_POSTGRES = {count: _few_postgres(count) for count in range(1, _FEW + 1)}
+
+
+def _few(parts: Sequence[Part]) -> tuple[int, list[Any]]:
+    """How many entries there are and the values of their statement, when there are a few of one run and no events."""
+    if len(parts) > 1:
+        return 0, []
+    journal, steps, lines, _ = parts[0]
+    if lines is not None or not 1 <= len(steps) <= _FEW:
+        return 0, []
+    return len(steps), [journal.run.id, journal.run.token, *(value for each in steps for value in each)]
 
 
 async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[str]:
     """Returns the runs that are lost."""
-    connection, lost = database.connection, set()
+    connection = database.connection
+    lost: set[str] = set()
+    count, values = _few(parts)
     async with database.turn:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            if count and connection.execute(_FEW_SQLITE[count], values).rowcount:
+                return lost
+            connection.execute("BEGIN IMMEDIATE")  # also when nothing was written: the run is lost, or it was there
             for journal, steps, lines, seq in parts:
                 run = journal.run
                 if connection.execute(_OWNED, (run.id, run.token)).fetchone() is None:
@@ -47,20 +88,6 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
     return lost
 
 
-_TYPES = ("text", "int", "text", "text", "text", "text", "float8", "float8")  # of an entry, from its path on
-_FEW = 2  # entries that most commits are of: the end of a step, and the beginning of the next
-
-
-def _lone(count: int) -> str:
-    """The statement for so many entries of one run. To unpack arrays would cost half as much again."""
-    numbers = iter(range(3, 3 + count * len(_TYPES)))
-    rows = ", ".join(f"({', '.join(f'${next(numbers)}::{kind}' for kind in _TYPES)})" for _ in range(count))
-    return f"""WITH mine AS (SELECT id FROM flowlang_runs WHERE id = $1 AND token = $2 FOR SHARE)
-    {ENTRY} SELECT mine.id, s.* FROM mine, (VALUES {rows}) AS s {OVER}
-    RETURNING 1"""  # noqa: S608 - texts of ours
-
-
-_LONE = {count: _lone(count) for count in range(1, _FEW + 1)}
 _BATCH = f"""WITH mine AS (
         SELECT r.id FROM flowlang_runs r JOIN unnest($1::text[], $2::text[]) AS t (id, token)
             ON r.id = t.id AND r.token = t.token FOR SHARE OF r
@@ -82,10 +109,9 @@ _BATCH = f"""WITH mine AS (
 
 async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> set[str]:
     """Returns the runs that are lost. One statement, which is its own transaction."""
-    if len(parts) == 1:
-        journal, steps, lines, _ = parts[0]
-        if lines is None and 1 <= len(steps) <= _FEW and await _written(database, journal.run, steps):
-            return set()
+    count, values = _few(parts)
+    if count and await database.write(_FEW_POSTGRES[count], *values):
+        return set()  # otherwise nothing was written: the run is lost, or the entries were there
     entries = [(journal.run.id, *each) for journal, steps, _, _ in parts for each in steps]
     told = [(journal.run.id, seq, lines) for journal, _, lines, seq in parts if lines is not None]
     rows = await database.write(
@@ -96,9 +122,3 @@ async def write_postgres(database: PostgresDatabase, parts: Sequence[Part]) -> s
         *(zip(*told, strict=True) if told else [()] * 3),
     )
     return {journal.run.id for journal, *_ in parts} - {row["id"] for row in rows}
-
-
-async def _written(database: PostgresDatabase, run: StoredRun, steps: Sequence[StoredStep]) -> bool:
-    """False when nothing was: the run is lost, or the entries were there. Which of the two a batch tells."""
-    values = [value for each in steps for value in each]
-    return bool(await database.write(_LONE[len(steps)], run.id, run.token, *values))
