@@ -57,6 +57,7 @@ class Shuffled:
 
 def replay(folder: str, run_id: str, number: int) -> list[Any]:
     from flowlang import runs
+    from flowlang.durable.log import past
 
     os.environ["TZ"] = ZONES[number % len(ZONES)]
     time.tzset()
@@ -67,7 +68,8 @@ def replay(folder: str, run_id: str, number: int) -> list[Any]:
         os.unlink(effects)
     result = asyncio.run(runs.resume(run_id, store=f"sqlite:///{copy}"))
     with contextlib.closing(sqlite3.connect(copy)) as connection:
-        steps = connection.execute("SELECT path, nth, operation, state, inputs, outcome FROM flowlang_steps").fetchall()
+        rows = connection.execute("SELECT seq, entries, checksum FROM flowlang_journal ORDER BY seq").fetchall()
+    steps = [each[:6] for each in past(run_id, rows).steps]
     with open(effects, encoding="utf-8") as file:
         done = file.read().splitlines()
     return [result.to_record()["outputs"], result.status, sorted(map(str, steps)), sorted(done)]

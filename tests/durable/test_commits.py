@@ -47,7 +47,7 @@ async def given_up(*commits: asyncio.Task[None]) -> None:
 
 async def test_what_a_cancelled_commit_has_taken_goes_with_the_next_one(store: Store) -> None:
     """What was recorded since is newer."""
-    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"), [])
+    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
     for path in ("a", "b"):
         journal.write(step(path, "started"))
     async with stalled(store):
@@ -65,7 +65,7 @@ async def test_what_a_cancelled_commit_has_taken_goes_with_the_next_one(store: S
 async def test_what_a_cancelled_batch_has_taken_goes_with_the_next_one(store: Store) -> None:
     """Events, too."""
     writer = Writer(store, {"one": None, "another": None})
-    journals = [Journal(writer, await store.add(FLOW, "{}", {}, owner="me"), []) for _ in range(2)]
+    journals = [Journal(writer, await store.add(FLOW, "{}", {}, owner="me")) for _ in range(2)]
     for each in journals:
         each.write(step("a"))
     journals[0].told.append(LogWritten(journals[0].run.id, 1.0, "a", "hello"))
@@ -89,7 +89,7 @@ async def test_a_beginning_that_reaches_the_server_late(postgres_url: str) -> No
     async with Proxy(place.hostname or "", place.port or 0) as proxy:
         behind = place._replace(netloc=f"{place.username}@{proxy.host}:{proxy.port}").geturl()
         async with await open_store(behind) as slow, await open_store(postgres_url) as store:
-            journal = Journal(Writer(slow), await store.add(FLOW, "{}", {}, owner="me"), [])
+            journal = Journal(Writer(slow), await store.add(FLOW, "{}", {}, owner="me"))
             journal.write(step("a"))
             await journal.commit()
             assert isinstance(slow.database, PostgresDatabase)
@@ -114,7 +114,7 @@ async def test_a_beginning_that_reaches_the_server_late(postgres_url: str) -> No
 
 async def test_to_commit_a_beginning_twice_is_to_lose_nothing(store: Store) -> None:
     """The answer to the first time was lost."""
-    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"), [])
+    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
     for _ in range(2):
         journal.write(step("a", "started"))
         await journal.commit()

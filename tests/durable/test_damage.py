@@ -6,12 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.durable.journals import rewrite
 from tests.durable.test_faults import effects, until
 
 from flowlang import api, runs
+from flowlang.durable.records import StoredStep
+from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store, open_store
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.runs import flows
@@ -56,22 +62,52 @@ async def begun(store: Store, folder: Path) -> str:
         return handle.run_id
 
 
+def damaged(path: str, step: StoredStep, **changed: Any) -> StoredStep:
+    return step._replace(**changed) if step.path == path else step
+
+
+async def mend(store: Store, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Put the rows of the journal back as they were."""
+    for each in entries:
+        await store.database.execute(
+            "UPDATE flowlang_journal SET entries = :entries, checksum = :sum WHERE run_id = :run AND seq = :seq",
+            entries=each["entries"], sum=each["checksum"], run=each["run_id"], seq=each["seq"],
+        )  # fmt: skip
+
+
+async def test_a_journal_in_which_anything_has_changed(store: Store, tmp_path: Path) -> None:
+    """Even what could still be read. The run stays as it is, and goes on once its journal is mended."""
+    run_id = await begun(store, tmp_path)
+    entries = [dict(each) for each in await store.database.fetch("SELECT * FROM flowlang_journal ORDER BY seq")]
+    for each in entries:
+        for at in {0, len(each["entries"]) // 2, len(each["entries"]) - 2}:
+            flipped = chr(ord(each["entries"][at]) ^ 1)
+            changed = each | {"entries": each["entries"][:at] + flipped + each["entries"][at + 1 :]}
+            await mend(store, [changed])
+            with pytest.raises(StoreError, match=f"journal of run `{run_id}` is damaged.* number {each['seq']}"):
+                await runs.resume(run_id, store=store)
+        await mend(store, [each])
+    known = await store.run(run_id)
+    assert known is not None
+    assert known.state not in ENDED
+    await runs.cancel(run_id, store=store)
+    assert (await runs.resume(run_id, store=store)).status == "cancelled"
+    assert effects(tmp_path) == ["a", "b"]
+
+
 async def test_what_cannot_be_read_stops_the_run_and_nothing_is_made_up(store: Store, tmp_path: Path) -> None:
     """A step that is recorded is not done again for that; once the record is mended the run goes on."""
     run_id = await begun(store, tmp_path)
     for name, (column, damage) in STEPS.items():
         (path,) = {each.path for each in await store.steps(run_id) if each.path.split("@")[0] == name}
-        (row,) = await store.database.fetch(
-            f"SELECT {column} AS value FROM flowlang_steps WHERE run_id = :run AND path = :path", run=run_id, path=path
-        )  # fmt: skip
-        change = f"UPDATE flowlang_steps SET {column} = :value WHERE run_id = :run AND path = :path"
-        await store.database.execute(change, run=run_id, path=path, value=damage)
+        entries = await store.database.fetch("SELECT * FROM flowlang_journal")
+        assert await rewrite(store, run_id, partial(damaged, path, **{column: damage}))
         assert (await runs.resume(run_id, store=store)).status == "interrupted"
         known = await store.run(run_id)
         assert known is not None
         assert known.state == "parked"
         assert f"what the store holds of `{path}` cannot be read" in (known.reason or "")
-        await store.database.execute(change, run=run_id, path=path, value=row["value"])
+        await mend(store, entries)
     for table, column, damage, said in ELSEWHERE:
         (row,) = await store.database.fetch(f"SELECT {column} AS value FROM flowlang_{table}")
         change = f"UPDATE flowlang_{table} SET {column} = :value"

@@ -152,7 +152,7 @@ async def committed(store: Store, commits: int) -> str:
     """A run with so many commits of two steps each; its id."""
     flow = StoredFlow("h", "demo", "/flows/demo.yaml", {"/flows/demo.yaml": "flow: demo\n"})
     run = await store.add(flow, "{}", {}, owner="me")
-    journal = Journal(Writer(store), run, [])
+    journal = Journal(Writer(store), run)
     for number in range(commits):
         for name in ("a", "b"):
             journal.write(StoredStep(f"{name}{number}", 0, "task", "succeeded", None, '"' + "x" * 900 + '"', 1.0, 2.0))

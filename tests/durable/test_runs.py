@@ -267,7 +267,7 @@ async def test_secrets_are_never_written_down(
         run_id = await stopped(keyed, path, tmp_path, "w", **options)
         result = await runs.resume(run_id, store=keyed, secrets={"KEY": canary + "3"})
         assert result.status == "succeeded"
-        for table in ("runs", "steps", "events", "flows", "signals"):
+        for table in ("runs", "journal", "events", "flows", "signals"):
             rows = await keyed.database.fetch(f"SELECT * FROM flowlang_{table}")
             assert canary not in json.dumps([list(map(str, tuple(row))) for row in rows])
 

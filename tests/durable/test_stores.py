@@ -44,7 +44,7 @@ async def test_one_run_of_a_key_is_in_a_queue_at_a_time(store: Store) -> None:
 async def test_only_the_owner_writes(store: Store) -> None:
     mine = await store.add(FLOW, "{}", {}, owner="me")
     writer = Writer(store)
-    journal = Journal(writer, mine, [])
+    journal = Journal(writer, mine)
     journal.write(step("a"))
     await journal.commit()
     theirs = await store.take(mine.id, "them", dead="me")
@@ -65,7 +65,7 @@ async def test_one_lost_run_does_not_fail_those_of_its_batch(store: Store) -> No
     lost, kept = [await store.add(FLOW, "{}", {}, owner="me") for _ in range(2)]
     await store.take(lost.id, "them", dead="me")
     writer = Writer(store)
-    journals = [Journal(writer, each, []) for each in (lost, kept)]
+    journals = [Journal(writer, each) for each in (lost, kept)]
     for each in journals:
         each.write(step("a"))
     results = await asyncio.gather(*[each.commit() for each in journals], return_exceptions=True)
@@ -86,12 +86,12 @@ async def test_a_signal_is_taken_once_and_in_order(store: Store) -> None:
     assert await store.signal(mine.id, "go", "1") == "running"
     assert await store.signal(mine.id, "go", "2") == "running"
     assert await store.signal("nobody", "go", "3") is None
-    taken = [await store.take_signal(mine, "go", step(path)) for path in "abc"]
+    taken = [await store.take_signal(mine, "go", step(path), seq) for seq, path in enumerate("abc")]
     assert [each and each.outcome for each in taken] == ["1", "2", None]
     await store.finish(mine, "succeeded")
     assert await store.signal(mine.id, "go", "4") == "succeeded"
     with pytest.raises(Lost):
-        await store.take_signal(mine, "go", step("d"))
+        await store.take_signal(mine, "go", step("d"), 9)
 
 
 async def test_a_waiting_run_is_due_when_it_is_signalled(store: Store) -> None:

@@ -80,7 +80,7 @@ async def look_into_the_store() -> None:
                 if file.is_file():
                     assert_clean(file.read_bytes(), file.name)
         tables = [row["name"] for row in await store.database.fetch(listed)]
-        assert "flowlang_steps" in tables
+        assert "flowlang_journal" in tables
         for table in tables:
             rows = await store.database.fetch(f"SELECT * FROM {table}")
             assert_clean("\n".join(str(value) for row in rows for value in tuple(row)).encode(), table)

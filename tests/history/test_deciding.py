@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.durable.journals import rewrite
 
 from flowlang import runs
+from flowlang.durable.records import StoredStep
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.story import story, told_by
@@ -78,13 +80,14 @@ async def test_a_transaction_is_done_again_whole(store: Store, flows: Any) -> No
     """
     more = "connections:\n  db: {type: sqlite, database: orders.db}\n"
     run_id = await flows.lost(store, flows.write(steps, more=more), "after")
+
     # As if the process had been lost in the commit of the second turn, which did not reach the database.
-    await store.database.execute("DELETE FROM flowlang_steps WHERE run_id = :run AND path = 'after'", run=run_id)
-    changed = await store.database.execute(
-        "UPDATE flowlang_steps SET state = 'started', ended_at = NULL WHERE run_id = :run AND path = 'turns[1].tx'",
-        run=run_id,
-    )
-    assert changed == 1
+    def lost(each: StoredStep) -> StoredStep | None:
+        if each.path == "after":
+            return None
+        return each._replace(state="started", ended_at=None) if each.path == "turns[1].tx" else each
+
+    assert await rewrite(store, run_id, lost)
     import sqlite3
 
     with sqlite3.connect("orders.db") as base:

@@ -19,7 +19,7 @@ from flowlang.exceptions import StoreError
 
 FLOW = stored("orders", "/flows/orders.yaml", {"/flows/orders.yaml": "flow: orders\nsteps: []\n"})
 OTHER = stored("other", "/flows/other.yaml", {"/flows/other.yaml": "flow: other\nsteps: []\n"})
-TABLES = ("flowlang_steps", "flowlang_events", "flowlang_signals")
+TABLES = ("flowlang_journal", "flowlang_events", "flowlang_signals")
 
 
 async def ended(store: Store, run_id: str, ago: float, state: str = "succeeded", **options: Any) -> None:
@@ -32,9 +32,7 @@ async def ended(store: Store, run_id: str, ago: float, state: str = "succeeded",
         "INSERT INTO flowlang_events (run_id, seq, lines) VALUES (:id, 0, '{}')".replace("{}", "x"), id=run_id
     )
     await store.database.execute(
-        "INSERT INTO flowlang_steps (run_id, path, nth, operation, state, started_at)"
-        " VALUES (:id, 'a', 0, 'look', 'succeeded', 0.0)",
-        id=run_id,
+        "INSERT INTO flowlang_journal (run_id, seq, entries, checksum) VALUES (:id, 0, '', 0)", id=run_id
     )
 
 

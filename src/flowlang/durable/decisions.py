@@ -6,11 +6,11 @@ taken out, as if it had not begun; one that was done gets its outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from flowlang.durable.database import Transaction
+from flowlang.durable.log import WITHDRAWN, commits
 from flowlang.durable.records import StoredRun, StoredStep
-from flowlang.durable.store import Store, owned
+from flowlang.durable.store import Store, append, owned
 from flowlang.exceptions import StoreError
 from flowlang.records import frozen
 
@@ -53,39 +53,29 @@ async def decide(store: Store, run: StoredRun, decisions: Decisions) -> None:
 
     Raises `StoreError`, and `Lost` when the run is not the caller's any more.
     """
-    steps = await store.steps(run.id)
-    refuse(decisions, steps, run.id)
-    found = undecided(steps)
+    known = await store.journal(run.id)
+    refuse(decisions, known.steps, run.id)
+    found, entries = undecided(known.steps), []
+    for path in decisions.retry:
+        entries += [each._replace(state=WITHDRAWN) for each in _again(known.steps, found[path])]
+    for path, outputs in decisions.skip.items():
+        step, now = found[path], store.time()
+        kept = step.outcome if step.operation == "transaction" and step.outcome is not None else outputs
+        entries.append(step._replace(state="succeeded", outcome=kept, ended_at=now))
     async with store.database.transaction() as tx:
         await owned(tx, run)
-        for path in decisions.retry:
-            await _again(tx, run, found[path])
-        for path, outputs in decisions.skip.items():
-            await tx.execute(
-                """UPDATE flowlang_steps SET state = 'succeeded', ended_at = {now},
-                    outcome = CASE WHEN operation = 'transaction' THEN coalesce(outcome, :outcome) ELSE :outcome END
-                WHERE run_id = :run AND path = :path AND nth = :nth AND state = 'started'""",
-                run=run.id, path=path, nth=found[path].nth, outcome=outputs,
-            )  # fmt: skip
+        await append(tx, run, commits(known.commits, entries))
 
 
-async def _again(tx: Transaction, run: StoredRun, step: StoredStep) -> None:
-    """As if it had not begun. Of a transaction the steps inside, too, which are written down just before it commits:
-    those since its earlier call, in a loop, came to an end."""
-    await tx.execute(
-        "DELETE FROM flowlang_steps WHERE run_id = :run AND path = :path AND nth = :nth AND state = 'started'",
-        run=run.id, path=step.path, nth=step.nth,
-    )  # fmt: skip
-    if step.operation != "transaction":
-        return
-    inside = step.path + "."
-    await tx.execute(
-        """DELETE FROM flowlang_steps WHERE run_id = :run AND substr(path, 1, length(:inside::text)) = :inside::text
-            AND started_at >= coalesce((SELECT max(s.ended_at) FROM flowlang_steps s
-                WHERE s.run_id = :run AND s.path = :path), 0)""",
-        run=run.id, path=step.path, inside=inside,
-    )  # fmt: skip
-    # Times that expressions inside have read may stay: they are the same for the attempt that follows.
+def _again(steps: Sequence[StoredStep], step: StoredStep) -> Iterator[StoredStep]:
+    """What is to be as if it had not been done: the step; and of a transaction the steps inside, too, which are written
+    down just before it commits: those since its earlier call, in a loop, came to an end. Times that expressions inside
+    have read are the same for the attempt that follows."""
+    yield step
+    if step.operation == "transaction":
+        ends = [each.ended_at for each in steps if each.path == step.path and each.ended_at is not None]
+        last = max(ends, default=0.0)
+        yield from (each for each in steps if each.path.startswith(f"{step.path}.") and each.started_at >= last)
 
 
 async def rehabilitate(store: Store, run: StoredRun) -> None:

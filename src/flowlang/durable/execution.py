@@ -11,6 +11,7 @@ from flowlang.durable import gates
 from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
 from flowlang.durable.lines import parsed
+from flowlang.durable.log import Past
 from flowlang.durable.places import site_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
@@ -68,19 +69,19 @@ def prepared(
     store: Store,
     writer: Writer,
     record: StoredRun,
-    steps: Sequence[Any],
+    recorded: Past,
     chunks: Sequence[tuple[int, str]],
     sinks: Sequence[Sink] = (),
     leaves: bool = False,
     tell: bool = True,
     **options: Any,
 ) -> DurableRun:
-    """The run, ready to be executed. `steps` and `chunks`: its journal and its events from earlier lives. New events go
-    into the store unless `tell` is False."""
+    """The run, ready to be executed. `recorded` and `chunks`: its journal and its events from earlier lives. New events
+    go into the store unless `tell` is False."""
     history, seq = History(messages(chunks)), chunks[-1][0] + 1 if chunks else 0
     heard = [*sinks, history] if tell else list(sinks)
     run = DurableRun(
-        plan, inputs, store=store, writer=writer, record=record, steps=steps, seq=seq, leaves=leaves, sinks=heard,
+        plan, inputs, store=store, writer=writer, record=record, recorded=recorded, seq=seq, leaves=leaves, sinks=heard,
         watched=bool(sinks), **options,
     )  # fmt: skip
     history.run = run

@@ -26,7 +26,7 @@ from flowlang.exceptions import StepError
 from flowlang.plan import Call, Frame, Transaction, Wait
 
 if TYPE_CHECKING:
-    from flowlang.durable.journal import Place
+    from flowlang.durable.records import Place
     from flowlang.durable.reuse import Reuse
     from flowlang.durable.run import DurableRun
     from flowlang.engine.operations import Bound

@@ -18,6 +18,7 @@ from flowlang import tracecontext
 from flowlang.durable.execution import Outcome, execute, inputs_of, prepared
 from flowlang.durable.executors import Executor
 from flowlang.durable.journal import Writer
+from flowlang.durable.log import Past
 from flowlang.durable.records import StoredRun
 from flowlang.durable.reuse import Reuse
 from flowlang.durable.run import DurableRun, Left
@@ -52,11 +53,11 @@ class Host:
     ) -> DurableRun:
         """The next life of a run that this process owns. `accept` makes the values of its inputs. `begins`: it is the
         first one, of which nothing can be recorded."""
-        steps = [] if begins else await self.store.steps(record.id, inputs=False)
+        recorded = Past({}, 0) if begins else await self.store.journal(record.id, inputs=False)
         chunks = [] if begins else await self.store.messages(record.id)
         inputs = accept(plan, inputs_of(self.store, record))
         run = prepared(
-            plan, inputs, store=self.store, writer=self.writer, record=record, steps=steps, chunks=chunks,
+            plan, inputs, store=self.store, writer=self.writer, record=record, recorded=recorded, chunks=chunks,
             leaves=leaves,
             **options,
         )  # fmt: skip

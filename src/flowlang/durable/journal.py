@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from flowlang.durable.lines import chunk
-from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.log import Commit, Past, commits
+from flowlang.durable.records import Place, StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
 from flowlang.events import Event
@@ -28,7 +29,16 @@ T = TypeVar("T")
 _MANY = 500  # events
 _SOON = 0.005  # seconds from the end of a write until it is committed by itself: short reads cost no commit
 _CLEAN_UP = frozenset({"on_cancel", "finally"})  # in paths
-Place = tuple[str, int]
+
+
+class Part(NamedTuple):
+    """What a commit has of one journal: the entries, as rows of its log; and a chunk of events with its number."""
+
+    journal: Journal
+    steps: Sequence[StoredStep]
+    rows: Sequence[Commit]
+    lines: str | None
+    seq: int
 
 
 class Journal:
@@ -38,9 +48,9 @@ class Journal:
     go with one when they have become many, when the host flushes them, and at the end.
     """
 
-    def __init__(self, writer: Writer, run: StoredRun, steps: Sequence[StoredStep], seq: int = 0) -> None:
+    def __init__(self, writer: Writer, run: StoredRun, recorded: Past | None = None, seq: int = 0) -> None:
         self.run = run
-        self.known: dict[Place, StoredStep] = {(each.path, each.nth): each for each in steps}
+        self.known, self.commits = recorded or Past({}, 0)  # the second: the number of the next one
         self.pending: dict[Place, StoredStep] = {}
         self.told: list[Event] = []
         self.flush = False  # whether the next commit takes the events along
@@ -129,14 +139,21 @@ class Journal:
         """Whether the next commit takes events along."""
         return bool(self.told) and (self.flush or len(self.told) >= _MANY)
 
-    def taken(self) -> tuple[list[StoredStep], str | None, int]:
-        """What is pending, taken out: steps, and a chunk of events with its number."""
+    def number(self) -> int:
+        """Of a commit: each has its own."""
+        self.commits += 1
+        return self.commits - 1
+
+    def taken(self) -> Part:
+        """What is pending, taken out, and the rows that it is."""
         steps, self.pending = list(self.pending.values()), {}
+        rows = commits(self.commits, steps) if steps else []
+        self.commits += len(rows)
         if not self.full:
-            return steps, None, self.seq
+            return Part(self, steps, rows, None, self.seq)
         lines, self.told, self.flush = chunk(self.told), [], False
         self.seq += 1
-        return steps, lines, self.seq - 1
+        return Part(self, steps, rows, lines, self.seq - 1)
 
     def put_back(self, steps: Sequence[StoredStep], told: Sequence[Event] = ()) -> None:
         """They were taken, and it is not known whether they were written. What was recorded since is newer; events are
@@ -170,11 +187,11 @@ class Writer:
 
     async def _at_once(self, journal: Journal) -> None:
         """Without a task and its turns of the event loop: nobody else has anything to write."""
-        steps, lines, seq = journal.taken()
+        part = journal.taken()
         try:
-            lost = await self.persistently(lambda: self._write([(journal, steps, lines, seq)]))
+            lost = await self.persistently(lambda: self._write([part]))
         except asyncio.CancelledError:
-            journal.put_back(steps)
+            journal.put_back(part.steps)
             raise
         if lost:
             raise Lost(journal.run.id)
@@ -190,13 +207,13 @@ class Writer:
 
     async def _batch(self, asked: dict[Journal, list[asyncio.Future[None]]]) -> None:
         told = [journal.told for journal in asked]
-        parts = [(journal, *journal.taken()) for journal in asked]
+        parts = [journal.taken() for journal in asked]
         try:
             lost = await self.persistently(lambda: self._write(parts))
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits, and they raise it
             if isinstance(error, asyncio.CancelledError):
-                for (journal, steps, lines, _), events in zip(parts, told, strict=True):
-                    journal.put_back(steps, events if lines is not None else ())
+                for part, events in zip(parts, told, strict=True):
+                    part.journal.put_back(part.steps, events if part.lines is not None else ())
             for waiting in asked.values():
                 _tell(waiting, error)
             return
@@ -219,7 +236,7 @@ class Writer:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _write(self, parts: Sequence[Any]) -> set[str]:
+    async def _write(self, parts: Sequence[Part]) -> set[str]:
         database = self.store.database
         if isinstance(database, SqliteDatabase):
             from flowlang.durable.batches import write_sqlite

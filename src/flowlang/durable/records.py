@@ -70,6 +70,10 @@ def run_of(row: Row) -> StoredRun:
     return StoredRun(**values)
 
 
+Place = tuple[str, int]
+"""Which call of which path."""
+
+
 class StoredStep(NamedTuple):
     """One call of an operation: `started`, then `succeeded` with its outputs or `failed` with a failure; `cancelled`
     where the run itself stopped it. Also what a run has read from outside: times, signals.

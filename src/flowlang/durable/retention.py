@@ -24,7 +24,7 @@ from flowlang.records import frozen
 BATCH = 100  # runs in one transaction
 _FRESH = 3600.0  # seconds in which a flow without runs is left alone: one may be on its way
 _IDLE = 86_400.0  # seconds after which a folder of a flow may go; it is laid out again where it is needed
-_OWN = ("flowlang_steps", "flowlang_events", "flowlang_signals")
+_OWN = ("flowlang_journal", "flowlang_events", "flowlang_signals")
 
 
 @frozen

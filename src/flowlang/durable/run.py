@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +13,7 @@ from flowlang.durable import gates
 from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.log import Past
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.reuse import Reuse
 from flowlang.durable.sealing import NoKey
@@ -64,7 +65,7 @@ class DurableRun(Run):
         store: Store,
         writer: Writer,
         record: StoredRun,
-        steps: Sequence[StoredStep],
+        recorded: Past,
         seq: int = 0,
         leaves: bool = False,
         watched: bool = False,
@@ -73,7 +74,7 @@ class DurableRun(Run):
         super().__init__(plan, inputs, run_id=record.id, fiber_type=DurableFiber, **options)
         self.store = store
         self.record = record
-        self.journal = Journal(writer, record, steps, seq)
+        self.journal = Journal(writer, record, recorded, seq)
         self.leaves = leaves
         self.watched = watched
         self.reuse: Reuse | None = None  # what may be taken over from the run that this one retries
@@ -84,7 +85,7 @@ class DurableRun(Run):
         self.gate: str | None = None  # where it counts for `concurrency`
         self._waits: list[tuple[float, str | None]] = []
         self._cancel_wanted = self._asked = record.cancel
-        self.replaying = bool(steps) or record.cancel  # nothing new was done yet in this life
+        self.replaying = bool(recorded.known) or record.cancel  # nothing new was done yet in this life
         began = record.started_at if record.started_at is not None else record.created_at
         self.started_at = datetime.fromtimestamp(began, UTC)
         self.spent = max(0.0, store.time() - began)
@@ -242,7 +243,9 @@ class DurableRun(Run):
                 await self.admit()
                 await self.commit()
                 try:
-                    taken = await writer.persistently(lambda: self.store.take_signal(self.record, name, asked))
+                    taken = await writer.persistently(
+                        partial(self.store.take_signal, self.record, name, asked, self.journal.number())
+                    )
                 except StoreError as error:
                     self.abandon(Left("store", str(error)))
                     await _the_end()

@@ -5,7 +5,7 @@ Times are seconds since the epoch, by the clock of the database (`{now}`), which
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables and of what stands in the journal: one more whenever an older FlowLang could not go on with it."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {}
@@ -72,20 +72,15 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS flowlang_runs_waits ON flowlang_runs (waits_for) WHERE waits_for IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_created ON flowlang_runs (created_at)",
     "CREATE INDEX IF NOT EXISTS flowlang_runs_ended ON flowlang_runs (ended_at) WHERE ended_at IS NOT NULL",
-    # The journal. `nth`: which call of that path, since a step that is retried calls again.
-    """CREATE TABLE IF NOT EXISTS flowlang_steps (
+    # The journal: see `log`.
+    """CREATE TABLE IF NOT EXISTS flowlang_journal (
         run_id TEXT NOT NULL,
-        path TEXT NOT NULL,
-        nth INTEGER NOT NULL,
-        operation TEXT NOT NULL,
-        state TEXT NOT NULL,
-        inputs TEXT,
-        outcome TEXT,
-        started_at {float} NOT NULL,
-        ended_at {float},
-        PRIMARY KEY (run_id, path, nth)
+        seq INTEGER NOT NULL,
+        entries TEXT NOT NULL,
+        checksum BIGINT NOT NULL,
+        PRIMARY KEY (run_id, seq)
     ){compact}""",
-    # What listeners were told, in chunks of JSON lines, secrets masked.
+    # What listeners were told, in chunks of lines (see `lines`), secrets masked.
     """CREATE TABLE IF NOT EXISTS flowlang_events (
         run_id TEXT NOT NULL,
         seq INTEGER NOT NULL,

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from flowlang.durable import formats
 from flowlang.durable.database import Database, Transaction
+from flowlang.durable.log import Commit, Past, commits, past
 from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of
 from flowlang.durable.schema import ENDED
@@ -30,18 +31,7 @@ from flowlang.exceptions import Failure, StoreError
 
 VARIABLE = "FLOWLANG_STORE"
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
-_STEP = ", ".join(StoredStep._fields)
-ENTRY = "INSERT INTO flowlang_steps (run_id, path, nth, operation, state, inputs, outcome, started_at, ended_at)"
-OVER = """ON CONFLICT (run_id, path, nth) DO UPDATE SET
-        state = excluded.state, inputs = coalesce(excluded.inputs, flowlang_steps.inputs),
-        outcome = excluded.outcome, ended_at = excluded.ended_at
-    WHERE excluded.state <> 'started'"""
-"""What an entry of the journal does to one that is there: an end is written over a beginning, and over an end. A
-beginning is only ever new: a statement that was given up can reach the server late, when its step has ended. To begin
-a step again its entry is taken out first (see `decisions`)."""
-_UPSERT = f"""{ENTRY}
-    VALUES (:run, :path, :nth, :operation, :state, :inputs, :outcome, :started, :ended)
-    {OVER}"""
+ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
 
 
 class Store:
@@ -252,11 +242,17 @@ class Store:
 
     # ------------------------------------------------------------ the journal
 
-    async def steps(self, run_id: str, *, inputs: bool = True) -> list[StoredStep]:
-        """The journal of a run, in no order; without the inputs of steps when nobody looks at them."""
-        columns = _STEP if inputs else _STEP.replace("inputs", "NULL AS inputs")
-        rows = await self.database.fetch(f"SELECT {columns} FROM flowlang_steps WHERE run_id = :run", run=run_id)  # noqa: S608 - names
-        return list(map(StoredStep._make, rows))
+    async def journal(self, run_id: str, *, inputs: bool = True) -> Past:
+        """What is recorded of a run; without the inputs of steps when nobody looks at them. Raises `StoreError` when it
+        is damaged."""
+        rows = await self.database.fetch(
+            "SELECT seq, entries, checksum FROM flowlang_journal WHERE run_id = :run ORDER BY seq", run=run_id
+        )
+        return past(run_id, map(tuple, rows), inputs=inputs)
+
+    async def steps(self, run_id: str) -> Sequence[StoredStep]:
+        """The last entry of each call, in no order."""
+        return (await self.journal(run_id)).steps
 
     async def events(self, run_id: str, after: int = -1) -> list[tuple[int, str]]:
         """What listeners were told, in chunks of JSON lines behind chunk `after`."""
@@ -301,9 +297,9 @@ class Store:
         await self.database.notify(f"queue:{rows[0]['queue']}")
         return state
 
-    async def take_signal(self, run: StoredRun, name: str, step: StoredStep) -> StoredStep | None:
+    async def take_signal(self, run: StoredRun, name: str, step: StoredStep, seq: int) -> StoredStep | None:
         """The first signal of `name` that nobody has taken, written into the journal as the outcome of `step` in the
-        same transaction; None when there is none. Raises `Lost`."""
+        same transaction, as commit `seq`; None when there is none. Raises `Lost`."""
         async with self.database.transaction() as tx:
             await owned(tx, run)
             taken = f"{step.path}#{step.nth}"
@@ -326,7 +322,7 @@ class Store:
                 step.started_at,
                 step.started_at,
             )
-            await write_steps(tx, run, [kept])
+            await append(tx, run, commits(seq, [kept]))
         return kept
 
 
@@ -343,11 +339,12 @@ async def owned(tx: Transaction, run: StoredRun) -> None:
         raise Lost(run.id)
 
 
-async def write_steps(tx: Transaction, run: StoredRun, steps: Sequence[StoredStep]) -> None:
-    for each in steps:
+async def append(tx: Transaction, run: StoredRun, rows: Sequence[Commit]) -> None:
+    """Add commits to the log of a run that the caller owns; those that are there already are left as they are."""
+    for each in rows:
         await tx.execute(
-            _UPSERT, run=run.id, path=each.path, nth=each.nth, operation=each.operation, state=each.state,
-            inputs=each.inputs, outcome=each.outcome, started=each.started_at, ended=each.ended_at,
+            f"{ADD} VALUES (:run, :seq, :entries, :checksum) ON CONFLICT DO NOTHING",
+            run=run.id, seq=each.seq, entries=each.entries, checksum=each.checksum,
         )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from flowlang.plan import Frame, Transaction
 
 if TYPE_CHECKING:
     from flowlang.durable.fiber import DurableFiber
-    from flowlang.durable.journal import Place
+    from flowlang.durable.records import Place
     from flowlang.durable.reuse import Reuse
     from flowlang.durable.run import DurableRun
     from flowlang.engine.steps import Ended, Runner

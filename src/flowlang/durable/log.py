@@ -1,0 +1,85 @@
+"""The journal of a run as the store keeps it: a log of commits, each a row with the entries that it brought.
+
+    number ─ entries, as JSON ─ checksum
+
+Rows are only ever added, and of each number there is one, so that to write a commit twice is to write it once. What an
+entry says of a call goes over what those before it said; one that is `withdrawn` takes them out, as if the call had not
+been made. A commit that was given up and is done late has a lower number than whatever was written since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from flowlang.durable.records import Place, StoredStep
+from flowlang.exceptions import StoreError
+
+WITHDRAWN = "withdrawn"
+_LONGEST = 8 * 1024 * 1024  # bytes of entries that share a row
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[StoredStep]).decode
+
+
+class Commit(NamedTuple):
+    """A row of the log."""
+
+    seq: int
+    entries: str
+    checksum: int
+
+
+class Past(NamedTuple):
+    """What is recorded of a run: the last entry of each call, and the number of the next commit."""
+
+    known: dict[Place, StoredStep]
+    commits: int
+
+    @property
+    def steps(self) -> Sequence[StoredStep]:
+        """The entries, in no order."""
+        return list(self.known.values())
+
+
+def commits(seq: int, steps: Sequence[StoredStep]) -> list[Commit]:
+    """`steps` as rows, numbered from `seq` on; nearly always it is one."""
+    data = _encode(steps)
+    if len(data) <= _LONGEST or len(steps) == 1:
+        return [Commit(seq, data.decode(), crc32(data))]
+    half = len(steps) // 2
+    first = commits(seq, steps[:half])
+    return [*first, *commits(seq + len(first), steps[half:])]
+
+
+def past(run_id: str, rows: Iterable[Sequence[Any]], *, inputs: bool = True) -> Past:
+    """What the rows of a log say, in the order of their numbers. An entry has the inputs that came with an earlier one
+    of its call, when somebody looks at `inputs`. Raises `StoreError` for a row that is damaged."""
+    known: dict[Place, StoredStep] = {}
+    seq = -1
+    for seq, entries, checksum in rows:
+        data = entries.encode()
+        if crc32(data) != checksum:
+            raise _damaged(run_id, seq)
+        try:
+            found = _decode(data)
+        except ValueError as error:
+            raise _damaged(run_id, seq) from error
+        if inputs:
+            found = [_with_inputs(each, known.get(each[:2])) for each in found]
+        known.update((each[:2], each) for each in found)
+        if WITHDRAWN in entries:
+            for each in found:
+                if each.state == WITHDRAWN:
+                    del known[each[:2]]
+    return Past(known, seq + 1)
+
+
+def _with_inputs(step: StoredStep, before: StoredStep | None) -> StoredStep:
+    return step if before is None or step.inputs is not None else step._replace(inputs=before.inputs)
+
+
+def _damaged(run_id: str, seq: int) -> StoreError:
+    return StoreError(f"the journal of run `{run_id}` is damaged: what was committed as number {seq} cannot be read")
