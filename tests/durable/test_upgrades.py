@@ -183,7 +183,10 @@ async def test_a_later_version_goes_on_with_what_an_earlier_one_began(
             assert (await runs.resume(handle.run_id, store=newer)).succeeded
             assert await newer.database.fetch("SELECT note FROM flowlang_runs WHERE note IS NOT NULL") == []
     assert lines(tmp_path / "notes") == ["one", "two"]
-    with pytest.raises(StoreError, match="is of format 2, this FlowLang writes format 1: use the version that made it"):
+    with pytest.raises(
+        StoreError,
+        match=rf"is of format {schema.FORMAT + 1}, this FlowLang writes format {schema.FORMAT}: use the version that",
+    ):
         await open_store(store_url)
     with pytest.raises(StoreError, match="not of format 1 any more"):
         async with runs.hosting(store):

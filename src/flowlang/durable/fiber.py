@@ -198,7 +198,7 @@ class DurableFiber(Fiber):
 
     def recalled(self, known: StoredStep) -> Any:
         """What is recorded of a call that has ended. Raises `Damaged`."""
-        if known.outcome is None or known.state == "started":
+        if known.outcome is None or known.state not in ("succeeded", "failed", "cancelled"):
             raise Damaged(f"it is `{known.state}`" + (", and has no outcome" if known.outcome is None else ""))
         try:
             return decode(self.run.store.sealer.open(known.outcome))
