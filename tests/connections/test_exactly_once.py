@@ -120,7 +120,17 @@ async def test_what_was_kept_has_the_types_it_had(base: Base) -> None:
     assert await base.values() == [1]
 
 
-async def test_of_several_at_once_one_does_it(base: Base) -> None:
+_ONCE = {"exactly_once": True, "idempotency_key": "at once"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param({"gives": {"id": "g", **_ONCE}}, id="step"),
+        pytest.param({"transaction": "db", **_ONCE, "do": [{"gives": {"id": "g"}}]}, id="block"),
+    ],
+)
+async def test_of_several_at_once_one_does_it(base: Base, step: dict[str, Any]) -> None:
     """The others wait for it; when it fails, the next one does it."""
     calls = 0
 
@@ -134,7 +144,6 @@ async def test_of_several_at_once_one_does_it(base: Base) -> None:
             raise flowlang.FlowExecutionError("not this time")
         return {"call": call}
 
-    step = {"gives": {"id": "g", "exactly_once": True, "idempotency_key": "at once"}}
     results = await asyncio.gather(*[base.run(step, outputs={"n": "${g.call}"}, tasks=[gives]) for _ in range(4)])
     told = [each.outputs.get("n") if each.failure is None else each.failure.detail for each in results]
     assert sorted(map(str, told)) == ["2", "2", "2", "not this time"], told
@@ -191,29 +200,6 @@ async def test_a_block_is_done_once_and_leaves_what_it_left(base: Base) -> None:
     for _ in range(2):
         await base.ok({"for_each": [1, 2], "as": "turn", "do": [ours]})  # each turn of each run has its own
     assert await base.values() == [7] * 5 + [8] * 10
-
-
-async def test_of_several_blocks_at_once_one_does_it(base: Base) -> None:
-    """The others wait for it; when it fails, the next one does it."""
-    calls = 0
-
-    @flowlang.task
-    async def gives(connection: Any) -> dict[str, Any]:
-        nonlocal calls
-        calls += 1
-        call = calls
-        await connection.run("INSERT INTO t (v) VALUES (1)", [])
-        if call == 1:
-            raise flowlang.FlowExecutionError("not this time")
-        return {"call": call}
-
-    block = {
-        "transaction": "db", "exactly_once": True, "idempotency_key": "at once", "do": [{"gives": {"id": "g"}}],
-    }  # fmt: skip
-    results = await asyncio.gather(*[base.run(block, outputs={"n": "${g.call}"}, tasks=[gives]) for _ in range(4)])
-    told = [each.outputs.get("n") if each.failure is None else each.failure.detail for each in results]
-    assert sorted(map(str, told)) == ["2", "2", "2", "not this time"], told
-    assert await base.values() == [1]
 
 
 async def test_a_failure_that_a_block_handles_takes_the_key_with_it(base: Base) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.durable.workers import holding_flow, lines, until, worker
+from tests.durable.workers import killed_and_taken_over
 from tests.servers.fixtures import require
 from tests.servers.pgbouncer import PgBouncer
 
-from flowlang import workers
 from flowlang.durable.store import open_store
 from flowlang.exceptions import StoreError
 
@@ -51,15 +49,6 @@ def test_in_transaction_mode_it_is_refused(pooler: Pooler) -> None:
 
 async def test_in_session_mode_workers_take_over_as_ever(pooler: Pooler, tmp_path: Path) -> None:
     """The session of a worker that is killed ends with it, behind the pooler too, and its lock is free."""
-    flow = holding_flow(tmp_path)
     url = await asyncio.to_thread(pooler, "session", 40)
     async with await open_store(url) as store:
-        with worker(url) as first:
-            run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
-            await until(lambda: lines(tmp_path / "holding") == [str(first.pid)])
-            with worker(url) as second:
-                first.send(signal.SIGKILL)
-                await until(lambda: lines(tmp_path / "holding") == [str(first.pid), str(second.pid)])
-                (tmp_path / "go").touch()
-                assert (await workers.result_of(run.id, store=store)).succeeded
-    assert lines(tmp_path / "notes") == ["one", "two"]
+        await killed_and_taken_over(url, store, tmp_path)

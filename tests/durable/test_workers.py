@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.durable.workers import begun_anew, freeze, holding_flow, lines, lose_lock, reached, until, worker
+from tests.durable.workers import (
+    begun_anew,
+    freeze,
+    holding_flow,
+    killed_and_taken_over,
+    lines,
+    lose_lock,
+    reached,
+    until,
+    worker,
+)
 
 from flowlang import workers
 from flowlang.cli.app import serve
@@ -21,20 +31,7 @@ from flowlang.durable.worker import Settings, Worker
 
 async def test_a_killed_workers_run_goes_on_in_another(store: Store, store_url: str, tmp_path: Path) -> None:
     """No step whose end is recorded is done again, and the takeover is counted."""
-    flow = holding_flow(tmp_path)
-    with worker(store_url) as first:
-        run = await workers.submit(flow, {"folder": str(tmp_path)}, store=store)
-        await until(lambda: lines(tmp_path / "holding") == [str(first.pid)])
-        with worker(store_url) as second:
-            first.send(signal.SIGKILL)
-            await until(lambda: lines(tmp_path / "holding") == [str(first.pid), str(second.pid)])
-            (tmp_path / "go").touch()
-            result = await workers.result_of(run.id, store=store)
-    assert result.succeeded
-    assert lines(tmp_path / "notes") == ["one", "two"]
-    over = await store.run(run.id)
-    assert over is not None
-    assert over.takeovers == 1
+    assert (await killed_and_taken_over(store_url, store, tmp_path)).takeovers == 1
 
 
 async def test_a_frozen_worker_loses_its_run_and_wakes_up_without_harm(

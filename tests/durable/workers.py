@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from flowlang import workers
 from flowlang.durable.records import StoredRun
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
@@ -139,6 +140,22 @@ def worker(url: str, *options: str, under: Sequence[str] = ()) -> Iterator[Proce
         yield process
     finally:
         process.close()
+
+
+async def killed_and_taken_over(url: str, store: Store, folder: Path) -> StoredRun:
+    """A run that a worker held which was killed, and that another one has ended. No step is done twice whose end is
+    recorded."""
+    flow = holding_flow(folder)
+    with worker(url) as first:
+        run = await workers.submit(flow, {"folder": str(folder)}, store=store)
+        await until(lambda: lines(folder / "holding") == [str(first.pid)])
+        with worker(url) as second:
+            first.send(signal.SIGKILL)
+            await until(lambda: lines(folder / "holding") == [str(first.pid), str(second.pid)])
+            (folder / "go").touch()
+            assert (await workers.result_of(run.id, store=store)).succeeded
+    assert lines(folder / "notes") == ["one", "two"]
+    return await reached(store, run.id, "succeeded")
 
 
 async def end_session(store: Store, executor: str) -> None:
