@@ -62,6 +62,22 @@ finally:
   - change: {id: e}
 """
 
+ENDED = """
+  - transaction: db
+    id: moving
+    do:
+      - SQL_stream: {id: all, query: "SELECT 1 AS n UNION SELECT 2"}
+      - for_each: ${all.rows}
+        id: turns
+        collect: ${item.n}
+        do:
+          - set: {n: "${item.n}"}
+      - SQL_execute: {query: "INSERT INTO moves (run, what) VALUES (${run.id}, 'a')"}
+      - exit: {status: success, outputs: {all: "${turns.results}"}}
+  - change: {id: never}
+finally:
+  - change: {id: e}
+"""
 STREAMED = """
   - transaction: db
     id: moving
@@ -193,6 +209,19 @@ async def test_a_block_that_read_a_stream_is_not_read_again(base: Base, killed: 
     told = killed([(flow, [(model["commits"][0] + 1, "after")])])[0]
     assert (told["status"], told["outputs"]) == ("succeeded", {"all": [1, 2]}), told
     assert list((await base.moved()).values()) == ["aa", "aa"]
+
+
+@only_sqlite
+async def test_a_block_that_read_a_stream_and_ended_the_flow(base: Base, killed: Life) -> None:
+    """It does so in each life, and is not read again: its row is there once."""
+    flow = base.flow(ENDED)
+    model = killed([(flow, [])])[0]
+    commit = model["commits"][0]
+    plans: list[list[Kill]] = [[(commit + 1, "after")], [(commit + 2, "after")]]
+    for told in killed([(flow, plan) for plan in plans]):
+        assert (told["status"], told["outputs"]) == ("succeeded", {"all": [1, 2]}), told
+        assert [each["step"] for each in told["effects"]].count("finally.e") == 1
+    assert set((await base.moved()).values()) == {"a"}
 
 
 @only_sqlite

@@ -17,7 +17,7 @@ from flowlang.durable.codec import encode
 from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
 from flowlang.engine.exactly_once import leave, left
 from flowlang.engine.failures import OperationError, step_error
-from flowlang.engine.steps import run_block
+from flowlang.engine.steps import Ended, run_block
 from flowlang.exceptions import StepError
 from flowlang.plan import Frame, Transaction
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flowlang.durable.records import Place
     from flowlang.durable.reuse import Reuse
     from flowlang.durable.run import DurableRun
-    from flowlang.engine.steps import Ended, Runner
+    from flowlang.engine.steps import Runner
 
 
 class Inside:
@@ -77,7 +77,7 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
         else:
             run.inside[id(fiber)] = outer
     done_before = step.exactly_once and not inside.committed
-    kept = _left(fiber, step, frame, path) if (done_before or inside.streamed) and ended is None else None
+    kept = _left(fiber, step, frame, path, ended) if inside.streamed or (done_before and ended is None) else None
     for each in inside.kept:
         run.journal.write(each)
     run.journal.write(StoredStep(*place, "transaction", "succeeded", None, kept, began, run.clock.time()))
@@ -133,16 +133,28 @@ async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transactio
         raise StepError(failure_of(outcome))
     if "left" in outcome:
         leave(step, frame, fiber, outcome)
-        return None
+        return _exit(outcome.get("exit"))
     return await run_block(step.body, frame, fiber)  # each step inside is recorded
 
 
-def _left(fiber: DurableFiber, step: Transaction, frame: Frame, path: str) -> str:
-    """What it leaves, or left when it was done with its key before. Raises StepError when that cannot be stored."""
+def _left(fiber: DurableFiber, step: Transaction, frame: Frame, path: str, ended: Ended | None = None) -> str:
+    """What it leaves, or left when it was done with its key before, and how it ended the flow if it did. Raises
+    StepError when that cannot be stored."""
+    told = left(step, frame)
+    if ended is not None:
+        told["exit"] = [ended.status, ended.reason, ended.outputs, sorted(ended.secret_outputs)]
+    secret = ended is not None and bool(ended.secret_outputs)
     try:
-        return fiber.run.sealed(left(step, frame), secret=False, what=f"what `{path}` leaves")
+        return fiber.run.sealed(told, secret=secret, what=f"what `{path}` leaves")
     except OperationError as error:
         raise step_error(error, step.site, fiber) from error.__cause__
+
+
+def _exit(told: Any) -> Ended | None:
+    if told is None:
+        return None
+    status, reason, outputs, secret = told
+    return Ended(status, reason, outputs, frozenset(secret))
 
 
 def _whole(fiber: DurableFiber, reuse: Reuse, place: Place, known: StoredStep | None) -> StoredStep | None:
