@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.durable.journals import rewrite
+
 from flowlang import runs
+from flowlang.durable.records import StoredStep
 from flowlang.durable.store import Store
 from flowlang.history.story import Story, story, told_by
 from flowlang.history.tree import Node
@@ -198,8 +201,12 @@ async def test_without_its_plugins_a_run_is_still_told(file_store: Store, flows:
 async def test_of_a_wait_that_goes_on_what_is_left_is_told(file_store: Store, flows: Any) -> None:
     file = flows.write("- parallel:\n    - {id: w, wait: 1h}\n    - look: {id: a}\n")
     run_id = await flows.lost(file_store, file, "parallel#1.a")
-    set_to = "UPDATE flowlang_steps SET outcome = CAST({now} + 1 AS TEXT) WHERE path = 'parallel#1.w'"
-    assert await file_store.database.execute(set_to) == 1
+    soon = repr(file_store.time() + 1)
+
+    def shorter(step: StoredStep) -> StoredStep:
+        return step._replace(outcome=soon) if step.path == "parallel#1.w" else step
+
+    assert await rewrite(file_store, run_id, shorter) == 1
     told: list[Any] = []
     assert (await runs.resume(run_id, store=file_store, on_event=[told.append])).status == "succeeded"
     (waiting,) = [each for each in told if type(each).__name__ == "StepWaiting"]

@@ -178,7 +178,7 @@ async def put_back(store: Store, run: StoredRun, reason: str, park_after: int) -
     rows = await store.database.fetch(
         """UPDATE flowlang_runs SET owner = NULL, token = NULL, refused = refused + 1, reason = :reason,
             state = CASE WHEN refused + 1 >= :most::int THEN 'parked' ELSE 'queued' END,
-            started_at = CASE WHEN EXISTS (SELECT 1 FROM flowlang_steps s WHERE s.run_id = flowlang_runs.id)
+            started_at = CASE WHEN EXISTS (SELECT 1 FROM flowlang_journal j WHERE j.run_id = flowlang_runs.id)
                 OR EXISTS (SELECT 1 FROM flowlang_events e WHERE e.run_id = flowlang_runs.id) THEN started_at END,
             due_at = {now} + CASE WHEN refused < 6 THEN 1 << refused ELSE 60 END
         WHERE id = :id AND token = :token RETURNING state""",
