@@ -163,6 +163,10 @@ async def test_the_command_says_what_it_took_over_and_why_not(
     assert code == 0
     assert "1 step taken over" in err
     assert "b: it failed then" in err
+    again = err.split()[1]
+    assert err.startswith(f"run {again} in {file_store.url}\n")
+    _, _, err = await cli("runs", "retry", again, "--store", file_store.url)
+    assert ": 2 steps taken over; none was done again\n" in err
     _, shown, _ = await cli("runs", "show", str(first.run_id), "--store", file_store.url)
     assert "retried as" in shown
     edited = flows.write("- charge: {id: a, value: 5}\n- look: {id: b}", file="edited.yaml")

@@ -50,6 +50,7 @@ def retrying(run_id: str, store: str | None, file: str | None, start: str | None
             flow = api.load(file) if file is not None else None
             run = await runs.retried(host, run_id, flow, start=start, on_event=sinks)
             texts.update((await own.flow(run.record.hash)).texts)
+            err(f"run {run.run_id} in {own.url}")
             yield runs.handle_of(host, run)
             assert run.reuse is not None
             err(reuse_text(run.run_id, run.reuse.taken, run.reuse.why))

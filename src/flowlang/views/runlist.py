@@ -61,6 +61,8 @@ def _about(each: Listed, now: float) -> str:
 
 def reuse_text(run_id: str, taken: int, why: Mapping[str, str]) -> str:
     """What a retry took over of the run before it, and for each step that it did again, why."""
+    if not why:
+        return f"run {run_id}: {many(taken, 'step')} taken over; none was done again"
     lines = [f"run {run_id}: {many(taken, 'step')} taken over; done again:"]
     lines += [f"  {path}: {reason}" for path, reason in list(why.items())[:_MOST]]
     if len(why) > _MOST:
