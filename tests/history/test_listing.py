@@ -67,6 +67,10 @@ async def test_the_beginning_of_an_id_is_enough_while_it_is_the_only_one(store: 
         "abd-2": "abd-2",
         "xyz": "xyz",
     }
+    for name in ("12345678-a", "12345678-b", "12345679-a"):
+        await store.add(FLOW, "{}", {}, run_id=name)
+    assert [each.short for each in await listed(store, Filter(id="1"))] == ["12345679", "12345678-b", "12345678-a"]
+    assert [each.short for each in await listed(store, Filter(id="12345678-b"))] == ["12345678-b"]
 
 
 async def test_the_table_and_the_array(file_store: Store, flows: Any, cli: Callable[..., Any]) -> None:

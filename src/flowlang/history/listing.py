@@ -20,6 +20,7 @@ TURN = "concurrency@"  # begins what a run waits for that queues by the `concurr
 _UNDER_WAY = ("running", "cancelling")
 NEVER = 1e15  # seconds since the epoch from which on a time stands for none
 _LONGEST_ID = 200
+_MANY = 500  # beginnings of ids that one statement asks for
 _SHORTEST = 8  # characters of an id that are shown, when they are enough
 
 
@@ -68,8 +69,9 @@ async def listed(store: Store, wanted: Filter) -> list[Listed]:
     shown = [(run, state_of(run, alive.get(run.owner or "", True))) for run in found]
     if wanted.states:
         shown = [(run, state) for run, state in shown if state in wanted.states]
-    ids = await _all_ids(store) if shown else []
-    return [Listed(run, state, short_id(run.id, ids)) for run, state in shown[: wanted.limit]]
+    shown = shown[: wanted.limit]
+    ids = await _like(store, [run.id for run, _ in shown]) if shown else []
+    return [Listed(run, state, short_id(run.id, ids)) for run, state in shown]
 
 
 async def _matching(store: Store, wanted: Filter) -> list[StoredRun]:
@@ -100,8 +102,16 @@ async def _alive(store: Store, runs: Sequence[StoredRun]) -> dict[str, bool]:
     return {owner: await lives(store, owner) for owner in owners}
 
 
-async def _all_ids(store: Store) -> list[str]:
-    rows = await store.database.fetch("SELECT id FROM flowlang_runs ORDER BY id")
+async def _like(store: Store, ids: Sequence[str]) -> list[str]:
+    """The ids of the store that may be taken for one of `ids` where only their beginnings are shown, sorted."""
+    heads = sorted({each[:_SHORTEST] for each in ids})
+    names = {f"head_{chr(97 + at // 26)}{chr(97 + at % 26)}": each for at, each in enumerate(heads[:_MANY])}
+    some = f" WHERE substr(id, 1, {_SHORTEST}) IN ({', '.join(f':{name}' for name in names)})"
+    every = len(heads) > _MANY
+    rows = await store.database.fetch(
+        f"SELECT id FROM flowlang_runs{'' if every else some}",  # noqa: S608 - our own words
+        **({} if every else names),
+    )
     return sorted(row["id"] for row in rows)
 
 
