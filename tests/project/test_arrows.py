@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -256,7 +257,7 @@ def imports(path: Path) -> tuple[tuple[int, str], ...]:
     """Every module of ours that a file imports, at any depth of the file, with the line."""
     package = path.relative_to(ROOT).parent.parts
     found: list[tuple[int, str]] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -267,6 +268,16 @@ def imports(path: Path) -> tuple[tuple[int, str], ...]:
             continue
         found += ((node.lineno, name) for name in names if name == "flowlang" or name.startswith("flowlang."))
     return tuple(found)
+
+
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, however deep: expressions, in which nothing is imported, are most of a tree."""
+    inner: list[ast.AST] = [tree]
+    while inner:
+        node = inner.pop()
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner += getattr(node, field, ())
 
 
 def target(base: str, name: str) -> str:
