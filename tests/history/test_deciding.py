@@ -128,6 +128,7 @@ async def test_why_a_run_stopped_is_told_with_its_place(file_store: Store, flows
     assert "6 |   - charge: {id: pay, value: 2}" in err
     assert "done before  look  taken over" in err, "it was only looked up"
     assert "needs_attention in 0 " not in err
+    assert f"`flowlang runs resume {run_id} --retry 'pay'`" in err, "as a shell takes any path"
     told = await story(file_store, run_id, runs.steps_of)
     assert told.run.error is not None
     assert (told.run.error.line, told.run.error.column) == (6, 5)

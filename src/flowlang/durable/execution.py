@@ -148,7 +148,9 @@ def reason_of(run: DurableRun, left: Left) -> Failure:
     resume = f"flowlang runs resume {run.run_id}"
     notes = (f"it goes on with `{resume}`",)
     if left.why == "attention":
-        notes = (f"look at the service, then `{resume} --retry {left.path}` or `--skip {left.path} --outputs JSON`",)
+        notes = (
+            f"look at the service, then `{resume} --retry '{left.path}'` or `--skip '{left.path}' --outputs JSON`",
+        )
     site = site_of(run.plan, left.path) if left.path is not None else None
     file, line, column = (site.file, site.line, site.column) if site is not None else (None, None, None)
     return Failure(
