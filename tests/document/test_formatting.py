@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,6 +38,15 @@ UPDATE = os.environ.get("FLOWLANG_UPDATE") == "1"
 FENCE = re.compile(r"^```yaml[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@cache
+def saying(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of models or nodes that are no places; None for another class."""
+    if not is_dataclass(kind):
+        return None
+    silent = {"source", "start", "stop", "spans", *(["text"] if kind is Flow else [])}
+    return tuple(each.name for each in fields(kind) if each.name not in silent)
+
+
 def meaning(part: Any) -> Any:
     """A model, or a tree of nodes, without its places."""
     if isinstance(part, Scalar):
@@ -45,13 +55,8 @@ def meaning(part: Any) -> Any:
         return None
     if isinstance(part, ast.AST):
         return ast.dump(part)
-    if is_dataclass(part):
-        return [
-            (type(part).__name__, each.name, meaning(getattr(part, each.name)))
-            for each in fields(part)
-            if each.name not in ("source", "start", "stop", "spans")
-            and not (each.name == "text" and isinstance(part, Flow))
-        ]
+    if (names := saying(type(part))) is not None:
+        return [(type(part).__name__, name, meaning(getattr(part, name))) for name in names]
     if isinstance(part, tuple | list):
         return [meaning(each) for each in part]
     return repr(part)
@@ -145,14 +150,16 @@ def yaml_texts() -> Iterator[tuple[str, str]]:
                     yield f"{path.relative_to(ROOT)}#{number}", match[1]
 
 
-TEXTS = {name: text for name, text in yaml_texts() if not read_yaml(text, name)[1]}
+@cache
+def texts() -> dict[str, str]:
+    return {name: text for name, text in yaml_texts() if not read_yaml(text, name)[1]}
 
 
 @pytest.mark.slow
 def test_every_flow_of_the_project_keeps_its_meaning() -> None:
     """Formatting any flow in examples, docs and tests gives the same flow, and is final."""
-    assert len(TEXTS) > 200
-    for name, text in TEXTS.items():
+    assert len(texts()) > 200
+    for name, text in texts().items():
         try:
             check(text)
         except AssertionError as error:
@@ -230,10 +237,10 @@ def test_random_flows_in_any_layout(seed: int, random: Random) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(sorted(TEXTS)), st.data())
+@given(st.deferred(lambda: st.sampled_from(sorted(texts()))), st.data())
 def test_changed_texts(name: str, data: st.DataObject) -> None:
     """A few signs put anywhere into a text that exists: refused, or formatted without a loss."""
-    text = TEXTS[name]
+    text = texts()[name]
     begin = data.draw(st.integers(0, max(0, len(text) - 300)))
     text = text[text.rfind("\n", 0, begin) + 1 :][:400]
     signs = st.sampled_from(
