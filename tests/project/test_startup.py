@@ -106,5 +106,5 @@ def test_to_list_runs_loads_no_engine() -> None:
         .replace('assert "Usage" in shown.getvalue()', "")
     )
     assert "flowlang.history.listing" in loaded
-    heavy = ("flowlang.engine", "flowlang.checking", "flowlang.expressions.lower", "msgspec", "rich", "asyncpg")
+    heavy = ("flowlang.engine", "flowlang.checking", "flowlang.expressions.lower", "rich", "asyncpg")
     assert [name for name in loaded if name.startswith(heavy)] == []
