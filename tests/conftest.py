@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 from itertools import count, islice
 
 import pytest
@@ -48,7 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: the garbage collector need not look at it again and again."""
+    """What was collected stays to the end: the garbage collector need not look at it again and again. What tests write
+    and import is not kept compiled: a file changed within a second, to one as long, would count as it was."""
+    sys.dont_write_bytecode = True
     gc.collect()
     gc.freeze()
 
@@ -73,6 +76,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FLOWLANG_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as in this process, once all is collected
 
 
 SEED = pytest.StashKey[int]()

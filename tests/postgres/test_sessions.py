@@ -35,7 +35,8 @@ LEAVINGS = [
 ]
 STATE = """SELECT current_setting('search_path') AS path, current_setting('work_mem') AS mem, current_user AS me,
   current_setting('default_transaction_read_only') AS ro, to_regclass('pg_temp.left_over')::text AS temp,
-  (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks,
+  (SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE locktype = 'advisory' AND datname = current_database()) AS locks,
   (SELECT count(*) FROM pg_listening_channels()) AS channels,
   (SELECT count(*) FROM pg_cursors WHERE is_holdable) AS held,
   (SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine') AS mine"""
