@@ -95,7 +95,7 @@ def clock(tmp_path: Path) -> tuple[tuple[str, ...], Callable[[str], None]]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("jump", ["+3600s", "-3600s"])
+@pytest.mark.parametrize("jump", ["+3600s", "-3600s", "+378432000s"])
 async def test_the_clock_of_a_worker_jumps_for_real(
     postgres_url: str, tmp_path: Path, clock: tuple[tuple[str, ...], Callable[[str], None]], jump: str
 ) -> None:

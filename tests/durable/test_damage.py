@@ -160,6 +160,22 @@ async def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
     assert effects(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.parametrize("room", [2, 4, 6, 7])
+def test_a_file_system_without_room_for_another_file(tmp_path: Path, room: int) -> None:
+    """It says what could not be made, and nothing is run; with just as many as are needed it is."""
+    (tmp_path / "f.yaml").write_text("flow: f\nsteps:\n  - {id: w, wait: 1ms}\n")
+    (tmp_path / "small").mkdir()
+    mount = f'mount -t tmpfs -o nr_inodes={room} tmpfs "{tmp_path}/small" && exec "$@"'
+    under = ("unshare", "--mount", "sh", "-c", mount, "sh")
+    if subprocess.run([*under, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    url = f"sqlite:///{tmp_path}/small/store/runs.db"
+    said = flowlang("run", "--durable", str(tmp_path / "f.yaml"), "--store", url, under=under)
+    assert (said.returncode == 0) == (room == 7), said.stderr
+    assert "Traceback" not in said.stderr
+    assert room == 7 or any(told in said.stderr for told in ("cannot be opened", "cannot be written", "cannot be made"))
+
+
 async def test_a_database_that_may_only_be_read(postgres_url: str) -> None:
     """As one that became a replica: it may be another moment."""
     with pytest.raises(StoreUnavailable, match="read-only"):
