@@ -56,6 +56,8 @@ class Shuffled:
 
 
 def replay(folder: str, run_id: str, number: int) -> list[Any]:
+    from msgspec.structs import astuple
+
     from flowlang import runs
     from flowlang.durable.log import past
 
@@ -69,7 +71,7 @@ def replay(folder: str, run_id: str, number: int) -> list[Any]:
     result = asyncio.run(runs.resume(run_id, store=f"sqlite:///{copy}"))
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         rows = connection.execute("SELECT seq, entries, checksum FROM flowlang_journal ORDER BY seq").fetchall()
-    steps = [each[:6] for each in past(run_id, rows).steps]
+    steps = [astuple(each)[:6] for each in past(run_id, rows).steps]
     with open(effects, encoding="utf-8") as file:
         done = file.read().splitlines()
     return [result.to_record()["outputs"], result.status, sorted(map(str, steps)), sorted(done)]

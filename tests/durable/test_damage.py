@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.durable.journals import rewrite
 from tests.durable.test_faults import effects, until
 
@@ -63,7 +64,7 @@ async def begun(store: Store, folder: Path) -> str:
 
 
 def damaged(path: str, step: StoredStep, **changed: Any) -> StoredStep:
-    return step._replace(**changed) if step.path == path else step
+    return replace(step, **changed) if step.path == path else step
 
 
 async def mend(store: Store, entries: Sequence[Mapping[str, Any]]) -> None:

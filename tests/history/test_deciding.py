@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.durable.journals import rewrite
 
 from flowlang import runs
@@ -85,7 +86,7 @@ async def test_a_transaction_is_done_again_whole(store: Store, flows: Any) -> No
     def lost(each: StoredStep) -> StoredStep | None:
         if each.path == "after":
             return None
-        return each._replace(state="started", ended_at=None) if each.path == "turns[1].tx" else each
+        return replace(each, state="started", ended_at=None) if each.path == "turns[1].tx" else each
 
     assert await rewrite(store, run_id, lost)
     import sqlite3

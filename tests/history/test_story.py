@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from tests.durable.journals import rewrite
 
 from flowlang import runs
@@ -204,7 +205,7 @@ async def test_of_a_wait_that_goes_on_what_is_left_is_told(file_store: Store, fl
     soon = repr(file_store.time() + 1)
 
     def shorter(step: StoredStep) -> StoredStep:
-        return step._replace(outcome=soon) if step.path == "parallel#1.w" else step
+        return replace(step, outcome=soon) if step.path == "parallel#1.w" else step
 
     assert await rewrite(file_store, run_id, shorter) == 1
     told: list[Any] = []

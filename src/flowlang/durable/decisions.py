@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from flowlang.durable.log import WITHDRAWN, commits
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.store import Store, append, owned
@@ -57,11 +59,11 @@ async def decide(store: Store, run: StoredRun, decisions: Decisions) -> None:
     refuse(decisions, known.steps, run.id)
     found, entries = undecided(known.steps), []
     for path in decisions.retry:
-        entries += [each._replace(state=WITHDRAWN) for each in _again(known.steps, found[path])]
+        entries += [replace(each, state=WITHDRAWN) for each in _again(known.steps, found[path])]
     for path, outputs in decisions.skip.items():
         step, now = found[path], store.time()
         kept = step.outcome if step.operation == "transaction" and step.outcome is not None else outputs
-        entries.append(step._replace(state="succeeded", outcome=kept, ended_at=now))
+        entries.append(replace(step, state="succeeded", outcome=kept, ended_at=now))
     async with store.database.transaction() as tx:
         await owned(tx, run)
         await append(tx, run, commits(known.commits, entries))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from flowlang.durable.records import Place, StoredStep
 from flowlang.exceptions import StoreError
@@ -68,17 +69,18 @@ def past(run_id: str, rows: Iterable[Sequence[Any]], *, inputs: bool = True) -> 
         except ValueError as error:
             raise _damaged(run_id, seq) from error
         if inputs:
-            found = [_with_inputs(each, known.get(each[:2])) for each in found]
-        known.update((each[:2], each) for each in found)
+            found = [_with_inputs(each, known.get((each.path, each.nth))) for each in found]
+        for each in found:
+            known[each.path, each.nth] = each
         if WITHDRAWN in entries:
             for each in found:
                 if each.state == WITHDRAWN:
-                    del known[each[:2]]
+                    del known[each.path, each.nth]
     return Past(known, seq + 1)
 
 
 def _with_inputs(step: StoredStep, before: StoredStep | None) -> StoredStep:
-    return step if before is None or step.inputs is not None else step._replace(inputs=before.inputs)
+    return step if before is None or step.inputs is not None else replace(step, inputs=before.inputs)
 
 
 def _damaged(run_id: str, seq: int) -> StoreError:

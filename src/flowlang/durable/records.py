@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from flowlang.durable.database import Row
 from flowlang.exceptions import Failure, StoreError
@@ -74,11 +76,12 @@ Place = tuple[str, int]
 """Which call of which path."""
 
 
-class StoredStep(NamedTuple):
+class StoredStep(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One call of an operation: `started`, then `succeeded` with its outputs or `failed` with a failure; `cancelled`
     where the run itself stopped it. Also what a run has read from outside: times, signals.
 
-    The names are those of the columns. A named tuple, since a run that goes on is made of thousands of them."""
+    An array in JSON. It refers to nothing but texts and numbers, so that the collector need not look at the thousands
+    of which a run that goes on is made."""
 
     path: str
     nth: int
