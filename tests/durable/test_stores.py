@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -10,6 +12,7 @@ import pytest
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.postgres import translated
 from flowlang.durable.records import StoredFlow, StoredStep
+from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store, open_store
 from flowlang.exceptions import StoreError, StoreUnavailable
 
@@ -152,3 +155,20 @@ def test_a_connection_that_was_lost_under_the_driver_may_be_another_the_next_tim
 async def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     async with await open_store(f"sqlite:///{tmp_path}/sub/runs.db"):
         assert (tmp_path / "sub/runs.db").stat().st_mode & 0o077 == 0
+
+
+async def test_a_log_is_copied_into_the_file_while_it_is_written(tmp_path: Path) -> None:
+    """The file alone has most of it, before anybody has closed the store."""
+    file, copy = tmp_path / "runs.db", tmp_path / "copy.db"
+    async with await open_store(f"sqlite:///{file}?synchronous=normal") as store:
+        journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
+        for number in range(1100):
+            journal.write(step(f"s{number}"))
+            await journal.commit()
+        assert isinstance(store.database, SqliteDatabase)
+        assert store.database._copying is not None
+        await asyncio.to_thread(store.database._copying.join)
+        shutil.copy(file, copy)
+        async with await open_store(f"sqlite:///{copy}") as found:
+            assert 500 <= len(await found.steps(journal.run.id)) <= 1100
+        assert len(await store.steps(journal.run.id)) == 1100

@@ -40,6 +40,7 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
     async with database.turn:
         try:
             if (values := _one(parts)) and connection.execute(_ONE, values).rowcount:
+                database.committed()
                 return lost  # otherwise it is lost, or was there
             connection.execute("BEGIN IMMEDIATE")
             for journal, _, rows, lines, seq in parts:
@@ -53,6 +54,7 @@ async def write_sqlite(database: SqliteDatabase, parts: Sequence[Part]) -> set[s
                 if lines is not None:
                     connection.execute(_LINES, (run.id, seq, lines))
             connection.execute("COMMIT")
+            database.committed()
         except sqlite3.Error as error:
             raise trouble(error, database.url) from error
         finally:

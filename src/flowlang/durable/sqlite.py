@@ -7,12 +7,14 @@ the run has to wait for anyway, and a thread in between would double it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,7 +22,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from flowlang.durable.database import Row
 from flowlang.exceptions import NoStore, StoreError, StoreUnavailable
 
+_LOG = logging.getLogger("flowlang.durable")
 _BUSY = 30.0  # seconds to wait for another process that writes
+_COPY = 500  # commits after which the log is copied into the file
+_LONGEST_LOG = 8000  # pages of 4 kB; a log that is longer is copied by whoever writes
 _LOOK = 0.1  # seconds between two looks for what other processes have written
 _TYPES = {
     "float": "REAL",
@@ -42,6 +47,8 @@ class SqliteDatabase:
         self.connection = connection
         self.turn = asyncio.Lock()  # held while a transaction is open
         self._awake = asyncio.Event()
+        self._commits = 0  # since the log was copied
+        self._copying: threading.Thread | None = None
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
         async with self.turn:
@@ -73,6 +80,16 @@ class SqliteDatabase:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+            self.committed()
+
+    def committed(self) -> None:
+        """After each transaction. Now and then SQLite copies its log into the file, for which the disk takes some
+        twenty milliseconds: that is done on a thread, beside further commits."""
+        self._commits += 1
+        if self._commits >= _COPY and (self._copying is None or not self._copying.is_alive()):
+            self._commits = 0
+            self._copying = threading.Thread(target=_copy, args=(self.path,), name="flowlang-checkpoint", daemon=True)
+            self._copying.start()
 
     async def notify(self, topic: str) -> None:
         self._awake.set()
@@ -86,7 +103,18 @@ class SqliteDatabase:
         self._awake.clear()
 
     async def close(self) -> None:
+        if self._copying is not None:
+            await asyncio.to_thread(self._copying.join)
         self.connection.close()
+
+
+def _copy(path: str) -> None:
+    """A checkpoint that waits for nobody. What it could not do is left for the next one."""
+    try:
+        with closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.Error as error:
+        _LOG.debug("the log of %s was not copied into it: %s", path, error)
 
 
 class SqliteTransaction:
@@ -161,6 +189,7 @@ async def open_sqlite(url: str, *, make: bool = True) -> SqliteDatabase:
     try:
         database.run("PRAGMA journal_mode = WAL", {})
         database.run(f"PRAGMA synchronous = {synchronous}", {})
+        database.run(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG}", {})
     except BaseException:
         connection.close()
         raise
