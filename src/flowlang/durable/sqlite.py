@@ -103,9 +103,11 @@ class SqliteDatabase:
         self._awake.clear()
 
     async def close(self) -> None:
-        if self._copying is not None:
-            await asyncio.to_thread(self._copying.join)
-        self.connection.close()
+        try:
+            if self._copying is not None:
+                await asyncio.to_thread(self._copying.join, _BUSY)
+        finally:
+            self.connection.close()
 
 
 def _copy(path: str) -> None:
