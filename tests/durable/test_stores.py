@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from pathlib import Path
 
 import asyncpg
@@ -172,3 +173,19 @@ async def test_a_log_is_copied_into_the_file_while_it_is_written(tmp_path: Path)
         async with await open_store(f"sqlite:///{copy}") as found:
             assert 500 <= len(await found.steps(journal.run.id)) <= 1100
         assert len(await store.steps(journal.run.id)) == 1100
+
+
+async def test_a_log_that_no_thread_can_copy_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with await open_store(f"sqlite:///{tmp_path}/runs.db?synchronous=normal") as store:
+        journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuses)
+            for number in range(600):
+                journal.write(step(f"s{number}"))
+                await journal.commit()
+        assert len(await store.steps(journal.run.id)) == 600

@@ -88,8 +88,13 @@ class SqliteDatabase:
         self._commits += 1
         if self._commits >= _COPY and (self._copying is None or not self._copying.is_alive()):
             self._commits = 0
-            self._copying = threading.Thread(target=_copy, args=(self.path,), name="flowlang-checkpoint", daemon=True)
-            self._copying.start()
+            copying = threading.Thread(target=_copy, args=(self.path,), name="flowlang-checkpoint", daemon=True)
+            try:
+                copying.start()
+            except RuntimeError as error:  # no thread is to be had; a long log is copied by whoever writes
+                _LOG.debug("the log of %s was not copied into it: %s", self.path, error)
+                return
+            self._copying = copying
 
     async def notify(self, topic: str) -> None:
         self._awake.set()
