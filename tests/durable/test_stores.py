@@ -126,6 +126,15 @@ async def test_cancelling_ends_what_has_not_begun_and_asks_the_others(store: Sto
     assert await store.ask_to_cancel(running.id) == "cancelled"
 
 
+async def test_a_store_is_opened_while_others_write(store: Store, store_url: str) -> None:
+    """What is there need not be made: that would wait for who writes, or the two for one another."""
+    run = await store.add(FLOW, "{}", {}, owner="me")
+    async with store.database.transaction() as tx, asyncio.timeout(10):
+        await tx.execute("UPDATE flowlang_runs SET reason = NULL WHERE id = :id", id=run.id)
+        async with await open_store(store_url) as another:
+            assert await another.run(run.id) == run
+
+
 async def test_what_is_no_store(tmp_path: Path) -> None:
     text = tmp_path / "notes.db"
     text.write_text("these are notes, and more of them than a page of SQLite has\n" * 100)

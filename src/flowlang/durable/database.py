@@ -31,6 +31,9 @@ class Database(Statements, Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """What happens inside is kept whole at its end, or not at all."""
 
+    async def has_table(self, name: str) -> bool:
+        """Whether there is a table of that name where ours are."""
+
     async def notify(self, topic: str) -> None:
         """Wake whoever waits for `topic`, here and in other processes."""
 

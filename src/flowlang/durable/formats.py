@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from flowlang.durable import schema
-from flowlang.durable.database import Database, Transaction
+from flowlang.durable.database import Database, Statements, Transaction
 from flowlang.exceptions import StoreError
 
 _LOG = logging.getLogger("flowlang.durable")
@@ -18,19 +18,25 @@ _LOG = logging.getLogger("flowlang.durable")
 async def prepare(database: Database) -> None:
     """Make the tables where they are missing. Raises `StoreError` for a store of a format that is not ours and cannot
     be made so; it is left as it is."""
+    if await database.has_table("flowlang_meta") and await _format(database) == schema.FORMAT:
+        return  # to make what is there already takes locks all the same, against those who write
     async with database.transaction() as tx:
         await tx.lock("flowlang schema")
         await tx.execute(schema.META)
-        rows = await tx.fetch("SELECT value FROM flowlang_meta WHERE key = 'format'")
-        found = int(rows[0]["value"]) if rows else schema.FORMAT
-        if found != schema.FORMAT:
+        found = await _format(tx)
+        if found not in (schema.FORMAT, None):
             await _upgrade(tx, database, found)
         for statement in schema.TABLES:
             await tx.execute(statement.format(**database.types))
-        if not rows:
+        if found is None:
             await tx.execute(
                 "INSERT INTO flowlang_meta (key, value) VALUES ('format', :format)", format=str(schema.FORMAT)
             )
+
+
+async def _format(statements: Statements) -> int | None:
+    rows = await statements.fetch("SELECT value FROM flowlang_meta WHERE key = 'format'")
+    return int(rows[0]["value"]) if rows else None
 
 
 async def _upgrade(tx: Transaction, database: Database, found: int) -> None:

@@ -89,6 +89,9 @@ class PostgresDatabase:
             async with self.pool.acquire(timeout=_CONNECT) as connection, connection.transaction():
                 yield PostgresTransaction(self.url, connection)
 
+    async def has_table(self, name: str) -> bool:
+        return bool((await self.fetch("SELECT to_regclass(:name) IS NOT NULL AS there", name=name))[0]["there"])
+
     # ------------------------------------------------------------ waking one another
 
     async def notify(self, topic: str) -> None:

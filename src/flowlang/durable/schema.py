@@ -6,7 +6,8 @@ Times are seconds since the epoch, by the clock of the database (`{now}`), which
 from __future__ import annotations
 
 FORMAT = 2
-"""Of the tables and of what stands in the journal: one more whenever an older FlowLang could not go on with it."""
+"""Of the tables, their indexes, and of what stands in the journal: one more with each change of them. A store that says
+it is of ours is taken as it is."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {}
 """The statements that make a store of format N one of format N + 1, journals of runs in flight included."""

@@ -96,6 +96,9 @@ class SqliteDatabase:
                 return
             self._copying = copying
 
+    async def has_table(self, name: str) -> bool:
+        return bool(await self.fetch("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name", name=name))
+
     async def notify(self, topic: str) -> None:
         self._awake.set()
 
