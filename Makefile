@@ -57,7 +57,7 @@ test-fast: $(STAMP) $(TOOLS) ## run the tests except the slow ones
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow and not long' $(ARGS)
 
 long: $(STAMP) $(TOOLS) ## run the sets of tests that take minutes: soaks, random kills, a mutant for each check of the conformance kit
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=2400 $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 lint: $(STAMP) ## look for mistakes and departures from the style (ruff)
 	$(BIN)/ruff check .

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import random
 import sys
+from collections.abc import Generator
 from itertools import count, islice
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 pytest_plugins = ["tests.servers.fixtures"]
+CLEANED_UP = 120.0  # seconds within which a test has given back what it took
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +58,18 @@ def pytest_collection_finish() -> None:
     sys.dont_write_bytecode = True
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that failed may leave a thread for which its event loop waits for ever, and the time limit of the test is
+    over: the process ends then, and says where it stood."""
+    stderr = item.config.stash.get(fault_handler_stderr_fd_key, sys.__stderr__)
+    faulthandler.dump_traceback_later(CLEANED_UP, exit=True, file=stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_runtest_logfinish() -> None:
