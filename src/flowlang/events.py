@@ -160,12 +160,14 @@ class StepReused(NamedTuple):
 
 
 class StepCancelled(NamedTuple):
-    """A step was interrupted."""
+    """A step was interrupted. `left`: not cancelled; its run has left this process before its end, to go on later, or
+    when somebody has decided about it."""
 
     run_id: str
     at: float
     path: str
     duration: float
+    left: bool = False
 
 
 class Progress(NamedTuple):

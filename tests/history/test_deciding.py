@@ -123,8 +123,12 @@ async def test_what_a_step_says_that_it_gives_has_to_be_said_when_it_is_skipped(
 
 async def test_why_a_run_stopped_is_told_with_its_place(file_store: Store, flows: Any, cli: Callable[..., Any]) -> None:
     run_id = await flows.lost(file_store, flows.write(FLOW), "pay")
-    code, _, err = await cli("runs", "resume", run_id, "--store", file_store.url)
+    code, _, err = await cli("runs", "resume", run_id, "--store", file_store.url, "--events", "events.jsonl")
     assert code == 1
+    assert "cancelled" not in err, "the step has begun, and nobody knows more"
+    told_of = (flows.folder / "events.jsonl").read_text().splitlines()
+    (left,) = [json.loads(line) for line in told_of if '"step_cancelled"' in line]
+    assert (left["path"], left["left"]) == ("pay", True)
     assert "orders.yaml:6:5\n" in err
     assert "6 |   - charge: {id: pay, value: 2}" in err
     assert "done before  look  taken over" in err, "it was only looked up"

@@ -31,8 +31,9 @@ async def test_a_run_in_memory_has_its_story(store: Store, store_url: str, flows
     file = flows.write('- look: {id: a, value: "${inputs.n}"}\n- charge: {id: b, value: 1}\n- look: {id: c}', more=MORE)
     flows.broken("c")
     words = ("run", file, "--record", "--store", store_url, "-i", "n=3", "-i", "key=canary-4711")
-    code, _, _ = await cli(*words)
+    code, _, err = await cli(*words)
     assert code == 1
+    assert f"run {await only(store)} in {store.url}\n" in err, "so that it can be looked at"
     found = await story(store, await only(store), runs.steps_of)
     assert found.state == "failed"
     assert not found.run.durable

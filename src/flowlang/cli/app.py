@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import click
 
 from flowlang.cli.commands import WIDEST, root
-from flowlang.cli.output import err, hush, prepare, told
-from flowlang.exceptions import StoreError, StoreUnavailable
+from flowlang.cli.output import err, failed, hush, prepare, told
+from flowlang.exceptions import StoreError
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
@@ -32,12 +32,8 @@ def serve(args: Sequence[str] | None = None) -> int:
             return int(leaving.code or 0)
         hush()  # click's way to say that nobody reads its help
         return 0
-    except OSError as error:
-        err(f"error: {told(error)}")
-        return 1
-    except StoreError as error:
-        err(f"error: {error}")
-        return 3 if isinstance(error, StoreUnavailable) else 1
+    except (OSError, StoreError) as error:
+        return failed(error)
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is told, not thrown at people
         return _defect(error)
 

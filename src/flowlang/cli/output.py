@@ -43,6 +43,14 @@ def told(error: Exception) -> str:
     return reason if error.filename is None else f"`{error.filename}`: {reason}"
 
 
+def failed(error: Exception) -> int:
+    """Say that a file or a store could not be used; the exit code."""
+    from flowlang.exceptions import StoreUnavailable
+
+    err(f"error: {told(error)}")
+    return 3 if isinstance(error, StoreUnavailable) else 1
+
+
 def say(text: str) -> None:
     """Write lines that have been made safe (a view's, with colours) to stderr."""
     if sys.stderr is None:

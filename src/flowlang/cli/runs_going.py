@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowlang.cli.listening import listeners, listening_options
-from flowlang.cli.output import err, out
+from flowlang.cli.output import err, failed, out
 from flowlang.cli.stored import RUN, STORE
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ def _conducting(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _conducted(
     starting: Starting, texts: Mapping[str, str], *, as_json: bool, events: str | None, otel: bool | None, verbose: bool
-) -> int:
-    """Conduct a run to its end and tell how it ended; the exit code. `texts`: the files of its flow, once it began."""
+) -> tuple[int, bool]:
+    """Conduct a run to its end and tell how it ended; the exit code, and whether a signal asked for that end. `texts`:
+    the files of its flow, once it began."""
     from flowlang.cli.logs import logging_to_stderr
     from flowlang.cli.run import conduct, tell
     from flowlang.history.story import source_of
@@ -51,7 +52,7 @@ def _conducted(
         source = source_of(texts, file) if file is not None else None
         sources = {file: source} if file is not None and source is not None else {}
         told = tell(result, sources, as_json=as_json, apart=events == "-")
-    return told if code is None or result.status != "cancelled" else code
+    return (told if code is None or result.status != "cancelled" else code), code is not None
 
 
 @click.command()
@@ -78,12 +79,15 @@ def resume(
     """Let a run go on whose process is gone, or that stopped for you to decide. Without ID: all whose processes are
     gone, one after the other.
 
-    What is in its journal is not done again. The exit code is that of `flowlang run`, the highest of several.
+    What is in its journal is not done again. The exit code is that of `flowlang run`, the highest of several; one that
+    fails does not keep the others from going on.
     """
     import asyncio
 
     from flowlang import runs
     from flowlang.cli.stored import going_on
+    from flowlang.exceptions import StoreError
+    from flowlang.views.text import many
 
     async def interrupted() -> list[str]:
         async with runs.opened(store, make=False) as own:
@@ -98,9 +102,16 @@ def resume(
     if not wanted:
         err("no run waits to be resumed")
     highest = 0
-    for each in wanted:
+    for at, each in enumerate(wanted, 1):
         texts: dict[str, str] = {}
-        highest = max(highest, _conducted(going_on(each, store, {}, retry, decided, texts=texts), texts, **how))
+        try:
+            code, stopped = _conducted(going_on(each, store, {}, retry, decided, texts=texts), texts, **how)
+        except (OSError, StoreError) as error:
+            code, stopped = failed(error), False
+        highest = max(highest, code)
+        if stopped and at < len(wanted):
+            err(f"{many(len(wanted) - at, 'more run')} not begun: `flowlang runs resume` lets them go on")
+            break
     return highest
 
 
@@ -122,7 +133,7 @@ def retry(
     from flowlang.cli.stored import retrying
 
     texts: dict[str, str] = {}
-    return _conducted(retrying(run_id, store, file, start, texts), texts, **how)
+    return _conducted(retrying(run_id, store, file, start, texts), texts, **how)[0]
 
 
 @click.command()

@@ -69,7 +69,12 @@ def recorded(flow: Flow, inputs: Mapping[str, Any], store: str | None, options: 
         def warn(text: str) -> None:
             err(f"warning: {text}")
 
-        async with runs.recorded(flow, inputs, store=store, warn=warn, on_event=sinks, **options) as handle:
+        def added(run_id: str, url: str) -> None:
+            err(f"run {run_id} in {url}")
+
+        async with runs.recorded(
+            flow, inputs, store=store, warn=warn, added=added, on_event=sinks, **options
+        ) as handle:
             yield handle
 
     return start
@@ -89,10 +94,12 @@ def going_on(
     @asynccontextmanager
     async def start(sinks: Sequence[Sink]) -> AsyncIterator[RunHandle]:
         from flowlang import runs
+        from flowlang.cli.output import err
 
         async with runs.opened(store, make=False) as own, runs.hosting(own) as host:
             record = await runs.taken(host, run_id, retry, skip)
             texts.update((await own.flow(record.hash)).texts)
+            err(f"run {record.id} in {own.url}")
             yield runs.handle_of(host, await runs.again(host, record, on_event=sinks, **options))
 
     return start

@@ -35,7 +35,16 @@ class Recorder:
     When the store cannot be used `warn` is told so, once; the run goes on without.
     """
 
-    def __init__(self, url: str | None, flow: StoredFlow, env: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        flow: StoredFlow,
+        env: Mapping[str, str],
+        warn: Callable[[str], None],
+        added: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """`added`: is told the id of the run and the address of the store, once it is there."""
+        self._added = added
         self._url = url
         self._flow = flow
         self._env = env
@@ -89,6 +98,8 @@ class Recorder:
                 run = await store.add(
                     self._flow, _kept(inputs), options, run_id=run_id, owner=executor.id, queue=QUEUE, durable=False
                 )
+                if self._added is not None:
+                    self._added(run_id, store.url)
                 await self._events(store, run)
                 if self._result is not None:
                     await _finish(store, run, self._result)

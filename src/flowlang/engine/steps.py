@@ -89,7 +89,7 @@ async def _run_observed(steps: Sequence[Step], frame: Frame, fiber: Fiber) -> En
                 outputs = returned(step, outputs, fiber)
         except asyncio.CancelledError:
             now = monotonic()
-            emit(StepCancelled(run_id, epoch + now, path, now - began))
+            emit(StepCancelled(run_id, epoch + now, path, now - began, run.abandoned))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
             if arguments is None:

@@ -59,7 +59,7 @@ class Told:
             failure = step_error(error, self.step.site, self.fiber).failure
             self.emit(StepFailed(run.run_id, at, self.path, duration, failure))
         else:
-            self.emit(StepCancelled(run.run_id, at, self.path, duration))
+            self.emit(StepCancelled(run.run_id, at, self.path, duration, run.abandoned))
 
 
 class Untold:

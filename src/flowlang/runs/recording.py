@@ -22,12 +22,14 @@ async def recorded(
     *,
     store: str | None = None,
     warn: Callable[[str], None],
+    added: Callable[[str, str], None] | None = None,
     on_event: Sequence[Sink] = (),
     **options: Any,
 ) -> AsyncIterator[RunHandle]:
     """Begin a run in memory that is written into the history of a store as it goes on. What keeps it from being written
-    is told to `warn`, once, and does not matter to the run."""
-    recorder = Recorder(store, captured(flow.checked), os.environ, warn)
+    is told to `warn`, once, and does not matter to the run. `added` is told, in another thread, the id of the run and
+    the address of the store once it is there."""
+    recorder = Recorder(store, captured(flow.checked), os.environ, warn, added)
     handle = start(flow, inputs, on_event=[*on_event, recorder], **options)
     secret = {each.name for each in flow.plan.inputs if each.secret}
     shown = {name: MASK if name in secret else value for name, value in (inputs or {}).items()}

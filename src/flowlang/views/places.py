@@ -15,12 +15,24 @@ _LAST_TURN = re.compile(r"\[[^\]]*\]\Z")
 class Place:
     """All that happened at one place of the flow, in however many turns. `retries` counts attempts but the first."""
 
-    __slots__ = ("cancelled", "count", "done", "duration", "failed", "key", "operation", "retries", "skipped", "told")
+    __slots__ = (
+        "cancelled",
+        "count",
+        "done",
+        "duration",
+        "failed",
+        "key",
+        "left",
+        "operation",
+        "retries",
+        "skipped",
+        "told",
+    )
 
     def __init__(self, key: str, operation: str) -> None:
         self.key = key
         self.operation = operation
-        self.count = self.failed = self.skipped = self.cancelled = self.retries = self.told = 0
+        self.count = self.failed = self.skipped = self.cancelled = self.left = self.retries = self.told = 0
         self.duration = 0.0
         self.done: int | None = None
 
@@ -30,6 +42,8 @@ class Place:
             return "failed"
         if self.cancelled:
             return "cancelled"
+        if self.left:
+            return "left"
         return "skipped" if self.skipped and not self.count else "done"
 
 
@@ -90,18 +104,19 @@ STYLES = {
     "failed": "error",
     "skipped": "dim",
     "cancelled": "warning",
+    "left": "warning",
     "retry": "warning",
     "warning": "warning",
     "more": "dim",
     "wait": "hint",
 }
 ASCII = {
-    "done": "done", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled", "retry": "retry",
-    "warning": "warning", "more": "...", "log": "log", "wait": "wait", "live": "*", "joint": "|- ", "last": "`- ",
-    "bar": "|  ", "gap": "   ",
+    "done": "done", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled", "left": "left",
+    "retry": "retry", "warning": "warning", "more": "...", "log": "log", "wait": "wait", "live": "*",
+    "joint": "|- ", "last": "`- ", "bar": "|  ", "gap": "   ",
 }  # fmt: skip
 MARKS = {
-    "done": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "retry": "↻",
+    "done": "✓", "failed": "✗", "skipped": "–", "cancelled": "■", "left": "…", "retry": "↻",
     "warning": "!", "more": "…", "log": "│", "wait": "◷", "live": "●", "joint": "├─ ", "last": "└─ ", "bar": "│  ",
     "gap": "   ",
 }  # fmt: skip

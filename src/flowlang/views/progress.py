@@ -152,6 +152,9 @@ class Live:
 
     def _cancelled(self, event: events.StepCancelled) -> list[str]:
         place = self._ended(event.path, event.duration)
+        if event.left:  # how it goes on is told at the end
+            place.left += 1
+            return []
         place.cancelled += 1
         return self._told(place, "cancelled", event.path, f"{place.operation}  {seconds(event.duration)}")
 
