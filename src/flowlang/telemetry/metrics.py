@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from opentelemetry import metrics
 from opentelemetry.metrics import Meter
 
 from flowlang import events
-from flowlang.events import Event
 from flowlang.telemetry import names
+from flowlang.telemetry.folds import Folds, hears
 from flowlang.telemetry.names import Metric
 
 
@@ -32,23 +32,13 @@ class _Run:
         self.steps: dict[str, tuple[str, bool]] = {}
 
 
-class Meters:
+class Meters(Folds[_Run]):
     """Measures any number of runs."""
 
     def __init__(self, provider: metrics.MeterProvider | None, version: str) -> None:
+        super().__init__()
         meter = (provider or metrics.get_meter_provider()).get_meter("flowlang", version)
         self._of = {each.name: _instrument(meter, each) for each in names.METRICS}
-        self._runs: dict[str, _Run] = {}
-
-    def feed(self, event: Event) -> None:
-        if type(event) is events.RunStarted:
-            self._runs[event.run_id] = _Run(event.flow)
-            self._add(names.RUNS_ACTIVE, 1, {names.FLOW: event.flow})
-            return
-        fold = self._FOLDS.get(type(event))
-        run = self._runs.get(event.run_id) if fold is not None else None
-        if fold is not None and run is not None:
-            fold(self, run, event)
 
     def _add(self, metric: Metric, amount: int, attributes: dict[str, Any]) -> None:
         self._of[metric.name].add(amount, attributes)
@@ -58,17 +48,23 @@ class Meters:
 
     # ------------------------------------------------------------ runs and steps
 
+    def begun(self, event: events.RunStarted) -> _Run:
+        self._add(names.RUNS_ACTIVE, 1, {names.FLOW: event.flow})
+        return _Run(event.flow)
+
+    @hears(events.RunFinished)
     def _run_finished(self, run: _Run, event: events.RunFinished) -> None:
-        del self._runs[event.run_id]
         self._add(names.RUNS_ACTIVE, -1, {names.FLOW: run.flow})
         known = {names.FLOW: run.flow, names.STATE: event.status}
         if event.failure is not None and event.status in ("failed", "timed_out"):
             known[names.ERROR] = event.failure.type
         self._record(names.RUN_DURATION, event.duration, known)
 
+    @hears(events.StepStarted)
     def _started(self, run: _Run, event: events.StepStarted) -> None:
         run.steps[event.path] = (event.operation, event.inputs is not None)
 
+    @hears(events.AttemptFailed)
     def _retried(self, run: _Run, event: events.AttemptFailed) -> None:
         operation, attempted = run.steps[event.path]
         known = {names.FLOW: run.flow, names.OPERATION: operation, names.ERROR: event.failure.type}
@@ -76,12 +72,15 @@ class Meters:
         if attempted:
             self._add(names.STEP_ATTEMPTS, 1, {**known, names.STATE: "failed"})
 
+    @hears(events.StepSucceeded)
     def _succeeded(self, run: _Run, event: events.StepSucceeded) -> None:
         self._ended(run, event, {names.STATE: "succeeded"}, attempted=not event.cached)
 
+    @hears(events.StepFailed)
     def _failed(self, run: _Run, event: events.StepFailed) -> None:
         self._ended(run, event, {names.STATE: "failed", names.ERROR: event.failure.type})
 
+    @hears(events.StepCancelled)
     def _cancelled(self, run: _Run, event: events.StepCancelled) -> None:
         self._ended(run, event, {names.STATE: "cancelled"})
 
@@ -101,23 +100,14 @@ class Meters:
 
     # ------------------------------------------------------------ leases
 
+    @hears(events.LeaseTaken)
     def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
         known = {names.CONNECTION: event.connection, names.TYPE: event.type}
         self._record(names.LEASE_WAIT, event.waited, known)
         self._add(names.POOL_IN_USE, 1, known)
 
+    @hears(events.LeaseReturned)
     def _returned(self, run: _Run, event: events.LeaseReturned) -> None:
         known = {names.CONNECTION: event.connection, names.TYPE: event.type}
         self._record(names.LEASE_DURATION, event.duration, known)
         self._add(names.POOL_IN_USE, -1, known)
-
-    _FOLDS: ClassVar[dict[type, Any]] = {
-        events.RunFinished: _run_finished,
-        events.StepStarted: _started,
-        events.AttemptFailed: _retried,
-        events.StepSucceeded: _succeeded,
-        events.StepFailed: _failed,
-        events.StepCancelled: _cancelled,
-        events.LeaseTaken: _taken,
-        events.LeaseReturned: _returned,
-    }

@@ -8,7 +8,7 @@ in that very task, so its span becomes the current one there, and what the step 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -17,9 +17,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from flowlang import events
-from flowlang.events import Event
 from flowlang.exceptions import Failure
 from flowlang.telemetry import names
+from flowlang.telemetry.folds import Folds, hears
 from flowlang.tracecontext import CURRENT, Trace
 
 LONGEST = 1000  # characters of a failure that a span's status shows
@@ -65,38 +65,30 @@ class _Run:
         self.leases: dict[tuple[str, str], Span] = {}
 
 
-class Spans:
-    """Makes the spans of any number of runs. Memory is bounded by what is under way."""
+class Spans(Folds[_Run]):
+    """Makes the spans of any number of runs."""
 
     def __init__(self, provider: trace.TracerProvider | None, version: str) -> None:
+        super().__init__()
         self._tracer = (provider or trace.get_tracer_provider()).get_tracer("flowlang", version)
-        self._runs: dict[str, _Run] = {}
-
-    def feed(self, event: Event) -> None:
-        if type(event) is events.RunStarted:
-            self._run_started(event)
-            return
-        fold = self._FOLDS.get(type(event))
-        run = self._runs.get(event.run_id) if fold is not None else None
-        if fold is not None and run is not None:
-            fold(self, run, event)
 
     # ------------------------------------------------------------ runs and connections
 
-    def _run_started(self, event: events.RunStarted) -> None:
+    def begun(self, event: events.RunStarted) -> _Run:
         around = _around()
         known = {names.RUN_ID: event.run_id, names.FLOW: event.flow, names.FILE: event.file}
         span = self._tracer.start_span(f"run {event.flow}", around, attributes=known, start_time=_ns(event.at))
         _enter(trace.set_span_in_context(span, around), span)
-        self._runs[event.run_id] = _Run(span)
+        return _Run(span)
 
+    @hears(events.RunFinished)
     def _run_finished(self, run: _Run, event: events.RunFinished) -> None:
-        del self._runs[event.run_id]
         for lease in run.leases.values():
             lease.end(_ns(event.at))
         failure = event.failure if event.status in ("failed", "timed_out") else None
         _end(run.span, event.at, event.status, failure)
 
+    @hears(events.ConnectionOpened)
     def _opened(self, run: _Run, event: events.ConnectionOpened) -> None:
         run.kinds[event.connection] = event.type
         known = _connection(event.connection, event.type)
@@ -106,6 +98,7 @@ class Spans:
 
     # ------------------------------------------------------------ steps
 
+    @hears(events.StepStarted)
     def _started(self, run: _Run, event: events.StepStarted) -> None:
         outer = contexts.get_current()
         known: dict[str, Any] = {names.PATH: event.path, names.OPERATION: event.operation}
@@ -130,6 +123,7 @@ class Spans:
         step.attempt = _Attempt(span, trace.set_span_in_context(span, step.inside), since)
         _enter(step.attempt.inside, span)
 
+    @hears(events.AttemptFailed)
     def _retried(self, run: _Run, event: events.AttemptFailed) -> None:
         step = run.steps.get(event.path)
         if step is None:
@@ -139,6 +133,7 @@ class Spans:
             _end(step.attempt.span, event.at, "failed", event.failure)
         self._attempt(step, event.attempt + 1, _ns(event.at + event.delay))
 
+    @hears(events.StepSucceeded)
     def _succeeded(self, run: _Run, event: events.StepSucceeded) -> None:
         step = self._left(run, event.path)
         if step is None:
@@ -153,6 +148,7 @@ class Spans:
             self._ended(step.attempt, event.at, "succeeded", None)
         _end(step.span, event.at, "succeeded", None)
 
+    @hears(events.StepFailed)
     def _failed(self, run: _Run, event: events.StepFailed) -> None:
         step, failure = self._left(run, event.path), event.failure
         if step is None:
@@ -165,6 +161,7 @@ class Spans:
             self._ended(step.attempt, event.at, "failed", failure)
         _end(step.span, event.at, "failed", failure)
 
+    @hears(events.StepCancelled)
     def _cancelled(self, run: _Run, event: events.StepCancelled) -> None:
         step = self._left(run, event.path)
         if step is None:
@@ -190,6 +187,7 @@ class Spans:
 
     # ------------------------------------------------------------ leases
 
+    @hears(events.LeaseTaken)
     def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
         step = run.steps.get(event.path)
         known = _connection(event.connection, event.type)
@@ -204,22 +202,11 @@ class Spans:
         span = self._tracer.start_span(name, inside, attributes=known, start_time=_ns(event.at))
         run.leases[event.path, event.connection] = span
 
+    @hears(events.LeaseReturned)
     def _returned(self, run: _Run, event: events.LeaseReturned) -> None:
         span = run.leases.pop((event.path, event.connection), None)
         if span is not None:
             span.end(_ns(event.at))
-
-    _FOLDS: ClassVar[dict[type, Any]] = {
-        events.RunFinished: _run_finished,
-        events.ConnectionOpened: _opened,
-        events.StepStarted: _started,
-        events.AttemptFailed: _retried,
-        events.StepSucceeded: _succeeded,
-        events.StepFailed: _failed,
-        events.StepCancelled: _cancelled,
-        events.LeaseTaken: _taken,
-        events.LeaseReturned: _returned,
-    }
 
 
 # ---------------------------------------------------------------- contexts
