@@ -39,13 +39,18 @@ class RunQueued(NamedTuple):
 
 
 class ConnectionOpened(NamedTuple):
-    """The run has the connection, opened or shared with others, after `duration` seconds."""
+    """The run has the connection, opened or shared with others, after `duration` seconds. `server` (a host, or the
+    path of a socket), `port` and `database` are where it leads, as far as its config says; for listeners that are
+    `detailed`."""
 
     run_id: str
     at: float
     connection: str
     type: str
     duration: float
+    server: str | None = None
+    port: int | None = None
+    database: str | None = None
 
 
 class ConnectionClosed(NamedTuple):
@@ -83,7 +88,8 @@ class AttemptFailed(NamedTuple):
 
 class LeaseTaken(NamedTuple):
     """A step has a handle of its connection, for which it `waited` so many seconds. `in_use` handles are out by now, of
-    `capacity` (None: there is no bound). For listeners that are `detailed`."""
+    `capacity` (None: there is no bound). `server`, `port` and `database` are where the connection leads. For listeners
+    that are `detailed`."""
 
     run_id: str
     at: float
@@ -93,6 +99,9 @@ class LeaseTaken(NamedTuple):
     waited: float
     in_use: int
     capacity: int | None = None
+    server: str | None = None
+    port: int | None = None
+    database: str | None = None
 
 
 class LeaseReturned(NamedTuple):

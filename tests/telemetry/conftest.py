@@ -49,16 +49,19 @@ class Kept:
             found.append(span.name)
         return found
 
+    def metrics(self) -> list[Any]:
+        """All that was measured."""
+        data = self._reader.get_metrics_data()
+        return [each for part in data.resource_metrics for scope in part.scope_metrics for each in scope.metrics]
+
     def points(self) -> dict[str, list[tuple[dict[str, Any], Any]]]:
         """The points of each metric: attributes, and the value of a counter or the count of a histogram."""
-        data = self._reader.get_metrics_data()
-        metrics = [each for part in data.resource_metrics for scope in part.scope_metrics for each in scope.metrics]
         return {
             each.name: [
                 (dict(point.attributes), point.count if hasattr(point, "count") else point.value)
                 for point in each.data.data_points
             ]
-            for each in metrics
+            for each in self.metrics()
         }
 
 

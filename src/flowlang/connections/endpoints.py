@@ -51,21 +51,24 @@ class Tls:
 @frozen
 class Server:
     """A server on the network. `field` is the config's field that names it, where that is neither a host nor a URL.
-    `allowed` judges an address that the name stands for: why it may not be reached, or None."""
+    `allowed` judges an address that the name stands for: why it may not be reached, or None. `database`: the one that
+    tasks work on, where the config's field of that name does not tell."""
 
     host: str
     port: int
     tls: Tls | None = None
     field: str | None = None
     allowed: Callable[[str], str | None] | None = None
+    database: str | None = None
 
 
 @frozen
 class Socket:
-    """A Unix socket. `field` is the config's field with its path."""
+    """A Unix socket. `field` is the config's field with its path; `database` as that of a `Server`."""
 
     path: str
     field: str = "socket"
+    database: str | None = None
 
 
 @frozen
@@ -79,6 +82,28 @@ class File:
 
 
 Endpoint = Server | Socket | File
+
+
+@frozen
+class Whereabouts:
+    """What is known of where a connection leads, for those who watch it: a host's name or address, or the path of a
+    socket; the port; the database. None for what is not known, or not one."""
+
+    server: str | None = None
+    port: int | None = None
+    database: str | None = None
+
+
+def whereabouts(endpoints: Sequence[Endpoint], config: Mapping[str, Any]) -> Whereabouts:
+    """The one place that `endpoints` name. Of several servers none is said: nobody knows which one will answer."""
+    named = config.get("database")
+    database = str(named) if isinstance(named, (str, int)) else None
+    one = endpoints[0] if len(endpoints) == 1 else None
+    if isinstance(one, Server):
+        return Whereabouts(one.host, one.port, one.database or database)
+    if isinstance(one, Socket):
+        return Whereabouts(one.path, None, one.database or database)
+    return Whereabouts(database=database)
 
 
 def guessed(config: Mapping[str, Any]) -> tuple[Server, ...]:

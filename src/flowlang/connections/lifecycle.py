@@ -12,11 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flowlang.connections._live import Lender, Live
 from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.dependencies import refuse_misfits
+
+if TYPE_CHECKING:
+    from flowlang.connections.endpoints import Whereabouts
 
 __all__ = ["CLOSE_TIMEOUT", "RELEASE_TIMEOUT", "ConnectionSlot", "Lender", "Live", "Opener", "uninterrupted"]
 
@@ -91,6 +94,7 @@ class ConnectionSlot:
         self._report = report
         self._describe = describe
         self._lender = lender
+        self._whereabouts: Whereabouts | None = None
         self._retired: list[Live] = []
 
     @property
@@ -124,6 +128,19 @@ class ConnectionSlot:
         from flowlang.connections.config import schema_of, secret_texts
 
         return tuple(secret_texts(schema_of(self._prototype), self._config))
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """Where it leads, as its config says, for those who watch. A plugin that cannot tell says nothing."""
+        if self._whereabouts is None:
+            from flowlang.connections.endpoints import Whereabouts, whereabouts
+
+            try:
+                self._whereabouts = whereabouts(self._prototype.endpoints(dict(self._config)), self._config)
+            except Exception as error:  # noqa: BLE001 - foreign code; nothing but what is shown depends on it
+                self._whereabouts = Whereabouts()
+                self.trouble("nobody knows where it leads", error)
+        return self._whereabouts
 
     # ------------------------------------------------------------ opening and closing
 

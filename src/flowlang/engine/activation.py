@@ -171,7 +171,11 @@ class Activation:
             raise self._connect_error(slot, error, run.clock.monotonic() - began) from error
         if run.emit is not None:
             duration = run.clock.monotonic() - began
-            run.emit(ConnectionOpened(run.run_id, run.clock.time(), slot.name, slot.type, duration))
+            opened = ConnectionOpened(run.run_id, run.clock.time(), slot.name, slot.type, duration)
+            if run.detail is not None:
+                where = slot.whereabouts
+                opened = opened._replace(server=where.server, port=where.port, database=where.database)
+            run.emit(opened)
         return live
 
     def _connect_error(self, slot: ConnectionSlot, error: BaseException, elapsed: float) -> StepError:

@@ -36,7 +36,9 @@ class Lease:
     def taken(self, live: Live) -> None:
         """The handle is there, and counted in `live.leases`."""
         asked, self.since, self.out = self.since, self.run.clock.monotonic(), True
-        self._tell(LeaseTaken, self.since - asked, live.leases, live.plugin.capacity)
+        where = self.slot.whereabouts
+        numbers = (self.since - asked, live.leases, live.plugin.capacity)
+        self._tell(LeaseTaken, *numbers, where.server, where.port, where.database)
 
     def returned(self) -> None:
         """It has been given back, or there never was one. Calling it twice does nothing."""

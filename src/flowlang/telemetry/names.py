@@ -29,7 +29,13 @@ ERROR = "error.type"
 FILE = "code.file.path"
 LINE = "code.line.number"
 COLUMN = "code.column.number"
-DATABASE = "db.system.name"
+SERVER = "server.address"
+PORT = "server.port"
+SYSTEM = "db.system.name"
+NAMESPACE = "db.namespace"
+QUERY = "db.query.text"
+COMMAND = "db.operation.name"
+COLLECTION = "db.collection.name"
 METHOD = "http.request.method"
 STATUS = "http.response.status_code"
 
@@ -52,7 +58,13 @@ ATTRIBUTES = {
     FILE: "the file of the flow",
     LINE: "where the failure is, from 1",
     COLUMN: "where the failure is, from 1",
-    DATABASE: "of a database's connection: `postgresql`, `mysql`, `sqlite`, `mongodb`, `redis`",
+    SERVER: "the host, or the path of a socket; not there where several servers may answer",
+    PORT: "its port",
+    SYSTEM: "of a database's connection: `postgresql`, `mysql`, `sqlite`, `mongodb`, `redis`",
+    NAMESPACE: "the database: its name, of Redis its number, of SQLite its file",
+    QUERY: "a statement of SQL as the flow has it, with `?` for each value; not there when one of them is secret",
+    COMMAND: "the command of MongoDB or Redis",
+    COLLECTION: "the collection of MongoDB",
     METHOD: "of the tasks of the type `http` that have one",
     STATUS: "of a reply to a task of the type `http`",
 }
@@ -67,6 +79,8 @@ class SpanKind:
     attributes: tuple[str, ...]
 
 
+_PLACE = (SERVER, PORT, SYSTEM, NAMESPACE)
+
 SPANS = (
     SpanKind("run FLOW", "a run, with its clean-up", (RUN_ID, FLOW, FILE, STATE, ERROR)),
     SpanKind(
@@ -78,14 +92,28 @@ SPANS = (
         "TASK",
         "an attempt of a task (kind *client* where it has a connection); a block that is tried again has one for each "
         "attempt after the first",
-        (ATTEMPT, OPERATION, CONNECTION, TYPE, DATABASE, METHOD, STATUS, STATE, DELAY, ERROR),
+        (
+            ATTEMPT,
+            OPERATION,
+            CONNECTION,
+            TYPE,
+            *_PLACE,
+            QUERY,
+            COMMAND,
+            COLLECTION,
+            METHOD,
+            STATUS,
+            STATE,
+            DELAY,
+            ERROR,
+        ),
     ),
     SpanKind(
         "lease CONNECTION",
         "a handle that a step has; that of a stream lasts until its last row, that of a transaction until its end",
-        (CONNECTION, TYPE, DATABASE, WAITED, IN_USE, CAPACITY),
+        (CONNECTION, TYPE, *_PLACE, WAITED, IN_USE, CAPACITY),
     ),
-    SpanKind("connect CONNECTION", "the opening of a connection that succeeded", (CONNECTION, TYPE, DATABASE)),
+    SpanKind("connect CONNECTION", "the opening of a connection that succeeded", (CONNECTION, TYPE, *_PLACE)),
 )
 
 # ---------------------------------------------------------------- metrics
@@ -130,15 +158,6 @@ METRICS = (
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
 """The bounds of the buckets of histograms: from the fastest step to the longest wait for a person."""
-
-DATABASES = {
-    "postgres": "postgresql",
-    "mysql": "mysql",
-    "sqlite": "sqlite",
-    "mongodb": "mongodb",
-    "redis": "redis",
-}
-"""What `db.system.name` is, by connection type."""
 
 METHODS = {
     "http_get": "GET",

@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from flowlang import events
 from flowlang.exceptions import Failure
-from flowlang.telemetry import names
+from flowlang.telemetry import databases, names
 from flowlang.telemetry.folds import Folds, hears
 from flowlang.tracecontext import CURRENT, Trace
 
@@ -91,7 +91,7 @@ class Spans(Folds[_Run]):
     @hears(events.ConnectionOpened)
     def _opened(self, run: _Run, event: events.ConnectionOpened) -> None:
         run.kinds[event.connection] = event.type
-        known = _connection(event.connection, event.type)
+        known = _connection(event.connection, event.type) | _place(event)
         began = _ns(event.at - event.duration)
         name = f"connect {event.connection}"
         self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=known, start_time=began).end(_ns(event.at))
@@ -106,6 +106,8 @@ class Spans(Folds[_Run]):
         if event.connection is not None:
             known[names.CONNECTION] = event.connection
             shown |= _connection(event.connection, run.kinds.get(event.connection))
+            if shown.get(names.SYSTEM) is not None and event.inputs is not None:
+                shown |= databases.asked(event.operation, event.inputs)
         if event.operation in names.METHODS:
             shown[names.METHOD] = names.METHODS[event.operation]
         name = _INDEX.sub("", event.path)
@@ -190,7 +192,7 @@ class Spans(Folds[_Run]):
     @hears(events.LeaseTaken)
     def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
         step = run.steps.get(event.path)
-        known = _connection(event.connection, event.type)
+        known = _connection(event.connection, event.type) | _place(event)
         inside = contexts.get_current() if step is None else step.inside
         if step is not None and step.attempt is not None:
             inside = step.attempt.inside
@@ -240,8 +242,20 @@ def _connection(name: str, kind: str | None) -> dict[str, Any]:
     known: dict[str, Any] = {names.CONNECTION: name}
     if kind is not None:
         known[names.TYPE] = kind
-    if kind in names.DATABASES:
-        known[names.DATABASE] = names.DATABASES[kind]
+    if kind in databases.SYSTEMS:
+        known[names.SYSTEM] = databases.SYSTEMS[kind]
+    return known
+
+
+def _place(event: events.ConnectionOpened | events.LeaseTaken) -> dict[str, Any]:
+    """Where a connection leads. A port that happens to be a secret is a mask, and none any more."""
+    known: dict[str, Any] = {}
+    if event.server is not None:
+        known[names.SERVER] = event.server
+    if type(event.port) is int:
+        known[names.PORT] = event.port
+    if event.database is not None and event.type in databases.SYSTEMS:
+        known[names.NAMESPACE] = event.database
     return known
 
 

@@ -22,7 +22,7 @@ _REFUSED = 0xFF  # the first byte of an error in place of a greeting
 
 def place_of(settings: Settings) -> Server:
     if settings.ssl_mode == "disabled":
-        return Server(settings.host, settings.port)
+        return Server(settings.host, settings.port, database=settings.database)
 
     def context() -> ssl.SSLContext:
         chain = settings.ssl_mode in ("verify_ca", "verify_identity")
@@ -31,7 +31,7 @@ def place_of(settings: Settings) -> Server:
 
     required = settings.ssl_mode != "preferred"
     link = Tls(context, _asked, required, verify="ssl_mode", trust="ssl_ca", switch="ssl_mode")
-    return Server(settings.host, settings.port, link)
+    return Server(settings.host, settings.port, link, database=settings.database)
 
 
 async def _asked(reader: StreamReader, writer: StreamWriter) -> bool:

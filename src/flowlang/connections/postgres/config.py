@@ -208,16 +208,16 @@ def tls(settings: Settings) -> ssl.SSLContext | str | bool:
 def place_of(settings: Settings) -> Server | Socket:
     """Where sessions lead."""
     if settings.host.startswith("/"):
-        return Socket(f"{settings.host}/.s.PGSQL.{settings.port}", "socket")
+        return Socket(f"{settings.host}/.s.PGSQL.{settings.port}", "socket", settings.database)
     if settings.ssl == "disable":
-        return Server(settings.host, settings.port)
+        return Server(settings.host, settings.port, database=settings.database)
 
     def context() -> ssl.SSLContext:
         made = tls(settings)
         return client_context(chain=False) if isinstance(made, (str, bool)) else made
 
     link = Tls(context, _asked, settings.ssl != "prefer", verify="ssl", trust="ssl_ca", switch="ssl")
-    return Server(settings.host, settings.port, link)
+    return Server(settings.host, settings.port, link, database=settings.database)
 
 
 async def _asked(reader: StreamReader, writer: StreamWriter) -> bool:

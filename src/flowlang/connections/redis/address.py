@@ -69,15 +69,17 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
 def place_of(config: Mapping[str, Any]) -> Server | Socket:
     """Where a checked config leads."""
     settings = settings_of(config)
+    database = str(settings.database)
     if settings.socket is not None:
-        return Socket(settings.socket, "url")
+        return Socket(settings.socket, "url", database)
     if not settings.tls:
-        return Server(settings.host, settings.port)
+        return Server(settings.host, settings.port, database=database)
 
     def context() -> ssl.SSLContext:
         return client_context(settings.ca_file, settings.cert_file, settings.key_file, chain=settings.verify)
 
-    return Server(settings.host, settings.port, Tls(context, verify="tls_verify", trust="tls_ca_file"))
+    link = Tls(context, verify="tls_verify", trust="tls_ca_file")
+    return Server(settings.host, settings.port, link, database=database)
 
 
 def _parts(url: str) -> SplitResult:
