@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -64,6 +63,7 @@ def list_(store: str | None, as_json: bool) -> int:
     import json
 
     from flowlang import workers
+    from flowlang.history.times import instant
 
     found = asyncio.run(workers.schedules(store))
     if as_json:
@@ -71,7 +71,7 @@ def list_(store: str | None, as_json: bool) -> int:
             {
                 "id": each.id, "flow": each.flow, "cron": each.rule.cron, "timezone": each.rule.timezone,
                 "interval": each.rule.interval, "overlap": each.rule.overlap, "catchup": each.rule.catchup,
-                "paused": each.paused, "next_at": _text(each.next_at), "last_at": _text(each.last_at),
+                "paused": each.paused, "next_at": instant(each.next_at), "last_at": instant(each.last_at),
             }
             for each in found
         ]  # fmt: skip
@@ -121,10 +121,6 @@ def _paused(flow: str, store: str | None, *, paused: bool) -> None:
     from flowlang import workers
 
     asyncio.run(workers.pause_schedule(flow, paused=paused, store=store))
-
-
-def _text(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _line(each: StoredSchedule) -> str:

@@ -10,6 +10,7 @@ from flowlang.durable.records import StoredRun, run_of
 from flowlang.durable.schema import ENDED, STATES
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
+from flowlang.history.times import instant
 from flowlang.records import frozen
 
 INTERRUPTED, LOST = "interrupted", "lost"
@@ -50,13 +51,13 @@ class Listed:
 
 
 def run_record(run: StoredRun, state: str) -> dict[str, Any]:
-    """A run for programs. Times are seconds since the epoch."""
+    """A run for programs."""
     error = run.error.as_value() if run.error is not None else None
     due = run.due_at if state in ("queued", "waiting") and run.due_at < NEVER else None
     return {
         "run_id": run.id, "flow": run.flow, "version": run.hash, "state": state, "durable": run.durable,
-        "queue": run.queue, "priority": run.priority, "created_at": run.created_at, "started_at": run.started_at,
-        "ended_at": run.ended_at, "due_at": due,
+        "queue": run.queue, "priority": run.priority, "created_at": instant(run.created_at),
+        "started_at": instant(run.started_at), "ended_at": instant(run.ended_at), "due_at": instant(due),
         "started_by": run.started_by, "attempt": run.attempt, "takeovers": run.takeovers, "origin": run.origin,
         "waits_for": run.waits_for.split() if run.waits_for else [], "reason": run.reason, "error": error,
     }  # fmt: skip

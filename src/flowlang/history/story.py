@@ -12,6 +12,7 @@ from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find, run_record, seen_state
+from flowlang.history.times import instant
 from flowlang.history.told import Lives, Told, parsed
 from flowlang.history.tree import Node, Places, shown, tree
 from flowlang.records import frozen
@@ -49,10 +50,14 @@ class Story:
 
     def to_record(self) -> dict[str, Any]:
         return run_record(self.run, self.state) | {
-            "file": self.file, "inputs": self.inputs, "outputs": self.outputs, "begun": list(self.begun),
-            "undecided": list(self.undecided), "retried_as": list(self.runs_from),
+            "file": self.file, "inputs": self.inputs, "outputs": self.outputs,
+            "begun": [instant(each) for each in self.begun], "undecided": list(self.undecided),
+            "retried_as": list(self.runs_from),
             "signals": [
-                {"name": each.name, "payload": each.payload, "sent_at": each.sent_at, "taken_by": each.taken_by}
+                {
+                    "name": each.name, "payload": each.payload, "sent_at": instant(each.sent_at),
+                    "taken_by": each.taken_by,
+                }
                 for each in self.signals
             ],
             "steps": [each.to_record() for each in self.steps],

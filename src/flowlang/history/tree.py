@@ -13,6 +13,7 @@ from flowlang.durable.places import static
 from flowlang.durable.records import StoredStep, failure_of
 from flowlang.durable.sealing import is_sealed
 from flowlang.exceptions import Failure
+from flowlang.history.times import instant
 from flowlang.history.told import Told, failure_told
 from flowlang.masking import MASK
 from flowlang.plan import Site, Step
@@ -59,11 +60,12 @@ class Node:
     def to_record(self) -> dict[str, Any]:
         site = self.site
         return {
-            "path": self.path, "operation": self.operation, "state": self.state, "started_at": self.started_at,
-            "duration": self.duration, "attempts": self.attempts, "inputs": self.inputs, "outputs": self.outputs,
-            "error": self.failure and self.failure.as_value(), "tries": [each.as_value() for each in self.tries],
-            "connection": self.connection, "cached": self.cached,
-            "taken_over": self.taken_over, "again": self.again, "waits_until": self.until, "signal": self.signal,
+            "path": self.path, "operation": self.operation, "state": self.state,
+            "started_at": instant(self.started_at), "duration": self.duration, "attempts": self.attempts,
+            "inputs": self.inputs, "outputs": self.outputs, "error": self.failure and self.failure.as_value(),
+            "tries": [each.as_value() for each in self.tries], "connection": self.connection, "cached": self.cached,
+            "taken_over": self.taken_over, "again": self.again, "waits_until": instant(self.until),
+            "signal": self.signal,
             "messages": self.messages, "turns": self.done, "turn": self.turn,
             "source": site and {"file": site.file, "line": site.line, "column": site.column},
             "steps": [each.to_record() for each in self.children],

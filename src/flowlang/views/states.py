@@ -13,5 +13,8 @@ STATES = {
 
 
 def moment(at: float | None) -> str:
-    """A time as people here read it, to the second."""
-    return "–" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A time as people here read it, to the second. A wait may be so long that no calendar has its end."""
+    try:
+        return "–" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "after the year 9999"
