@@ -59,7 +59,7 @@ def replay(folder: str, run_id: str, number: int) -> list[Any]:
     from msgspec.structs import astuple
 
     from flowlang import runs
-    from flowlang.durable.log import past
+    from flowlang.durable.log import add, whole
 
     os.environ["TZ"] = ZONES[number % len(ZONES)]
     time.tzset()
@@ -71,7 +71,9 @@ def replay(folder: str, run_id: str, number: int) -> list[Any]:
     result = asyncio.run(runs.resume(run_id, store=f"sqlite:///{copy}"))
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         rows = connection.execute("SELECT seq, entries, checksum FROM flowlang_journal ORDER BY seq").fetchall()
-    steps = [astuple(each)[:6] for each in past(run_id, rows).steps]
+    known: dict[Any, Any] = {}
+    add(known, rows, whole(known), run_id)
+    steps = [astuple(each)[:6] for each in known.values()]
     with open(effects, encoding="utf-8") as file:
         done = file.read().splitlines()
     return [result.to_record()["outputs"], result.status, sorted(map(str, steps)), sorted(done)]

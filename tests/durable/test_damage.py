@@ -39,7 +39,7 @@ steps:
 """
 STEPS = {
     "a": ("outcome", '{"st'), "w": ("outcome", "17958x"), "now": ("outcome", "2026-11-2X"), "s": ("outcome", None),
-    "b": ("state", "succeedef"),
+    "b": ("outcome", None),
 }  # fmt: skip
 ELSEWHERE = [
     ("runs", "inputs", '{"n"', "the inputs of run `.*` are damaged"),

@@ -155,7 +155,7 @@ async def committed(store: Store, commits: int) -> str:
     journal = Journal(Writer(store), run)
     for number in range(commits):
         for name in ("a", "b"):
-            journal.write(StoredStep(f"{name}{number}", 0, "task", "succeeded", None, '"' + "x" * 900 + '"', 1.0, 2.0))
+            journal.write(StoredStep(f"{name}{number}", 0, "succeeded", '"' + "x" * 900 + '"', "task", None, 1.0, 2.0))
         await journal.commit()
     return run.id
 

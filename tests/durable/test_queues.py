@@ -71,7 +71,7 @@ async def test_a_run_that_was_refused_before_it_began_has_not_begun(store: Store
     (run,) = await claim(store, "w", "default", 1, limits)
     assert run.id == begun.id
     journal = Journal(Writer(store), run, [])
-    journal.write(StoredStep("s", 0, "task", "succeeded", None, "{}", 1.0, 2.0))
+    journal.write(StoredStep("s", 0, "succeeded", "{}", "task", None, 1.0, 2.0))
     await journal.commit()
     await put_back(store, run, "a plugin is missing", 9)
     found = [await store.run(each) for each in ("a", "b")]

@@ -21,7 +21,7 @@ FLOW = StoredFlow("h", "demo", "/flows/demo.yaml", {"/flows/demo.yaml": "flow: d
 
 
 def step(path: str, state: str = "succeeded") -> StoredStep:
-    return StoredStep(path, 0, "task", state, None, "{}", 1.0, 2.0)
+    return StoredStep(path, 0, state, "{}", "task", None, 1.0, 2.0)
 
 
 async def test_a_run_is_kept_with_its_flow(store: Store) -> None:

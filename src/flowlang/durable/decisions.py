@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from flowlang.durable.log import WITHDRAWN, commits
+from flowlang.durable.log import commits
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.store import Store, append, owned
 from flowlang.exceptions import StoreError
@@ -59,7 +59,7 @@ async def decide(store: Store, run: StoredRun, decisions: Decisions) -> None:
     refuse(decisions, known.steps, run.id)
     found, entries = undecided(known.steps), []
     for path in decisions.retry:
-        entries += [replace(each, state=WITHDRAWN) for each in _again(known.steps, found[path])]
+        entries += [replace(each, state="withdrawn") for each in _again(known.steps, found[path])]
     for path, outputs in decisions.skip.items():
         step, now = found[path], store.time()
         kept = step.outcome if step.operation == "transaction" and step.outcome is not None else outputs

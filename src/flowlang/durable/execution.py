@@ -13,7 +13,7 @@ from flowlang.durable.journal import Writer
 from flowlang.durable.lines import parsed
 from flowlang.durable.log import Past
 from flowlang.durable.places import site_of
-from flowlang.durable.records import StoredRun
+from flowlang.durable.records import Recorded, StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.durable.store import Lost, Store
 from flowlang.engine.failures import OperationError
@@ -69,7 +69,7 @@ def prepared(
     store: Store,
     writer: Writer,
     record: StoredRun,
-    recorded: Past,
+    recorded: Past[Recorded],
     chunks: Sequence[tuple[int, str]],
     sinks: Sequence[Sink] = (),
     leaves: bool = False,

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from flowlang.connections.errors import Classified
 from flowlang.durable.codec import decode
-from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
+from flowlang.durable.records import Damaged, Recorded, StoredStep, failure_of, failure_record
 from flowlang.durable.transactions import Inside, committing, transact
 from flowlang.engine.failures import OperationError, call_error, step_error
 from flowlang.engine.fiber import Fiber
@@ -62,7 +62,7 @@ class DurableFiber(Fiber):
         if known is None and run.reuse is not None:
             known = self._reused(run.reuse, place, spec.name, run.shown(kwargs, step.secret_arguments))
         elif known is not None and run.reuse is not None:
-            run.reuse.seen(known)
+            run.reuse.seen(*place)
         if known is not None and known.state != "started":
             if known.state == "cancelled":
                 await run.cancelled_again()
@@ -83,7 +83,7 @@ class DurableFiber(Fiber):
         try:
             if spec.effect != "read":
                 if not step.rerun:  # of one that may be done again nobody needs to know that it had begun
-                    journal.write(StoredStep(*place, name, "started", inputs, None, began, None))
+                    journal.write(StoredStep(*place, "started", None, name, inputs, began, None))
                 journal.alone = self.parent is None  # the branches of a `parallel` share a commit
                 await run.commit()
                 if not step.rerun:
@@ -94,18 +94,18 @@ class DurableFiber(Fiber):
             outcome = await self._kept(outputs, path, name, step)
         except asyncio.CancelledError:
             if not run.abandoned:
-                journal.write(StoredStep(*place, name, "cancelled", inputs, None, began, run.clock.time()))
+                journal.write(StoredStep(*place, "cancelled", None, name, inputs, began, run.clock.time()))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's failure
             told = call_error(error, step, kwargs, self.activation.frame, self)
             outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{path}`")
-            journal.write(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
+            journal.write(StoredStep(*place, "failed", outcome, name, inputs, began, run.clock.time()))
             if not step.rerun:
                 run.hurry()
             raise told from told.__cause__ or error
         finally:
             run.busy -= 1
-        journal.write(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
+        journal.write(StoredStep(*place, "succeeded", outcome, name, inputs, began, run.clock.time()))
         if not step.rerun:
             run.hurry()
         return outputs
@@ -156,7 +156,7 @@ class DurableFiber(Fiber):
             raise OperationError(Classified("conflict", False), None, detail=detail, notes=notes)
         return taken
 
-    def _replayed(self, known: StoredStep, step: Call) -> Any:
+    def _replayed(self, known: Recorded, step: Call) -> Any:
         """What came of it in an earlier life."""
         outcome = self.recalled(known)
         if known.state == "failed":
@@ -182,10 +182,10 @@ class DurableFiber(Fiber):
         except Exception as error:  # noqa: BLE001 - as above
             told = call_error(error, step, kwargs, self.activation.frame, self)
             outcome = run.sealed(failure_record(told.failure), secret=False, what=f"the failure of `{place[0]}`")
-            kept.append(StoredStep(*place, name, "failed", inputs, outcome, began, run.clock.time()))
+            kept.append(StoredStep(*place, "failed", outcome, name, inputs, began, run.clock.time()))
             raise told from told.__cause__ or error
         outcome = run.sealed(outputs, secret=step.secret_outputs, what=f"the outputs of `{place[0]}`")
-        kept.append(StoredStep(*place, name, "succeeded", inputs, outcome, began, run.clock.time()))
+        kept.append(StoredStep(*place, "succeeded", outcome, name, inputs, began, run.clock.time()))
         return outputs
 
     # ------------------------------------------------------------ transactions
@@ -196,7 +196,7 @@ class DurableFiber(Fiber):
     async def committing(self, step: Transaction, frame: Frame) -> None:
         await committing(self, step, frame)
 
-    def recalled(self, known: StoredStep) -> Any:
+    def recalled(self, known: Recorded) -> Any:
         """What is recorded of a call that has ended. Raises `Damaged`."""
         if known.outcome is None or known.state not in ("succeeded", "failed", "cancelled"):
             raise Damaged(f"it is `{known.state}`" + (", and has no outcome" if known.outcome is None else ""))
@@ -224,7 +224,7 @@ class DurableFiber(Fiber):
                 raise
         now = run.clock.now()
         at = now.timestamp()
-        run.journal.write(StoredStep(*place, "now", "succeeded", None, now.isoformat(), at, at))
+        run.journal.write(StoredStep(*place, "succeeded", now.isoformat(), "now", None, at, at))
         return now
 
     def _peeked(self, place: Place, operation: str) -> StoredStep | None:
@@ -266,7 +266,7 @@ class DurableFiber(Fiber):
                 await run.stop_for_damage(known, error)
         await run.admit()
         now, until = run.clock.time(), run.store.time() + seconds
-        run.journal.write(StoredStep(*place, "wait", "succeeded", None, repr(until), now, now))
+        run.journal.write(StoredStep(*place, "succeeded", repr(until), "wait", None, now, now))
         await run.commit()
         return until
 
@@ -279,7 +279,7 @@ class DurableFiber(Fiber):
         if known is None:
             tell(step, self, until - run.store.time() if until is not None and run.replaying else step.timeout, name)
             now = run.clock.time()
-            asked = StoredStep(*place, "signal", "started", None, None, now, None)
+            asked = StoredStep(*place, "started", None, "signal", None, now, None)
             known = await run.wait_for_signal(name, asked, until)
         if known is not None and known.state == "succeeded":
             try:
@@ -288,6 +288,6 @@ class DurableFiber(Fiber):
                 await run.stop_for_damage(known, error)
         if known is None:
             now = run.clock.time()
-            run.journal.write(StoredStep(*place, "signal", "failed", None, None, now, now))
+            run.journal.write(StoredStep(*place, "failed", None, "signal", None, now, now))
         detail = f"no signal `{name}` came within {step.timeout:g} s"
         raise step_error(OperationError(Classified("timeout", True), None, detail=detail), step.site, self)

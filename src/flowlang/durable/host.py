@@ -53,7 +53,7 @@ class Host:
     ) -> DurableRun:
         """The next life of a run that this process owns. `accept` makes the values of its inputs. `begins`: it is the
         first one, of which nothing can be recorded."""
-        recorded = Past({}, 0) if begins else await self.store.journal(record.id, inputs=False)
+        recorded = Past({}, 0) if begins else await self.store.outcomes(record.id)
         chunks = [] if begins else await self.store.messages(record.id)
         inputs = accept(plan, inputs_of(self.store, record))
         run = prepared(
@@ -62,8 +62,8 @@ class Host:
             **options,
         )  # fmt: skip
         if record.origin is not None:
-            before = await self.store.steps(record.origin)
-            run.reuse = Reuse(before, plan, record.options.get("retry_from"))
+            before, own = await self.store.steps(record.origin), await self.store.steps(record.id)
+            run.reuse = Reuse(before, plan, record.options.get("retry_from"), own)
         return run
 
     def start(self, run: DurableRun) -> asyncio.Task[Outcome]:

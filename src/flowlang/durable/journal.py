@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from flowlang.durable.lines import chunk
 from flowlang.durable.log import Commit, Past, commits
-from flowlang.durable.records import Place, StoredRun, StoredStep
+from flowlang.durable.records import Place, Recorded, StoredRun, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
 from flowlang.events import Event
@@ -48,7 +48,7 @@ class Journal:
     go with one when they have become many, when the host flushes them, and at the end.
     """
 
-    def __init__(self, writer: Writer, run: StoredRun, recorded: Past | None = None, seq: int = 0) -> None:
+    def __init__(self, writer: Writer, run: StoredRun, recorded: Past[Recorded] | None = None, seq: int = 0) -> None:
         self.run = run
         self.known, self.commits = recorded or Past({}, 0)  # the second: the number of the next one
         self.pending: dict[Place, StoredStep] = {}

@@ -9,20 +9,24 @@ been made. A commit that was given up and is done late has a lower number than w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
 
-from flowlang.durable.records import Place, StoredStep
+from flowlang.durable.records import Place, Recorded, StoredStep
 from flowlang.exceptions import StoreError
 
-WITHDRAWN = "withdrawn"
+Entry = TypeVar("Entry", bound=Recorded)
+Reader = Callable[[bytes], list[Entry]]
+
 _LONGEST = 8 * 1024 * 1024  # bytes of entries that share a row
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[StoredStep]).decode
+outcomes: Reader[Recorded] = msgspec.json.Decoder(list[Recorded]).decode
+"""Reads the entries of a commit, and of each only what came of the call."""
 
 
 class Commit(NamedTuple):
@@ -33,14 +37,14 @@ class Commit(NamedTuple):
     checksum: int
 
 
-class Past(NamedTuple):
+class Past(NamedTuple, Generic[Entry]):
     """What is recorded of a run: the last entry of each call, and the number of the next commit."""
 
-    known: dict[Place, StoredStep]
+    known: dict[Place, Entry]
     commits: int
 
     @property
-    def steps(self) -> Sequence[StoredStep]:
+    def steps(self) -> Sequence[Entry]:
         """The entries, in no order."""
         return list(self.known.values())
 
@@ -55,28 +59,30 @@ def commits(seq: int, steps: Sequence[StoredStep]) -> list[Commit]:
     return [*first, *commits(seq + len(first), steps[half:])]
 
 
-def past(run_id: str, rows: Iterable[Sequence[Any]], *, inputs: bool = True) -> Past:
-    """What the rows of a log say, in the order of their numbers. An entry has the inputs that came with an earlier one
-    of its call, when somebody looks at `inputs`. Raises `StoreError` for a row that is damaged."""
-    known: dict[Place, StoredStep] = {}
+def whole(known: Mapping[Place, StoredStep]) -> Reader[StoredStep]:
+    """Reads entries whole. One has the inputs that came with an earlier one of its call, in `known`."""
+    return lambda data: [_with_inputs(each, known.get((each.path, each.nth))) for each in _decode(data)]
+
+
+def add(known: dict[Place, Entry], rows: Iterable[Sequence[Any]], read: Reader[Entry], run_id: str) -> int:
+    """Add what rows of a log say, in the order of their numbers, to what those before them said: the number of the last
+    one. Raises `StoreError` for a row that is damaged."""
     seq = -1
     for seq, entries, checksum in rows:
         data = entries.encode()
         if crc32(data) != checksum:
             raise _damaged(run_id, seq)
         try:
-            found = _decode(data)
+            found = read(data)
         except ValueError as error:
             raise _damaged(run_id, seq) from error
-        if inputs:
-            found = [_with_inputs(each, known.get((each.path, each.nth))) for each in found]
         for each in found:
             known[each.path, each.nth] = each
-        if WITHDRAWN in entries:
+        if "withdrawn" in entries:
             for each in found:
-                if each.state == WITHDRAWN:
+                if each.state == "withdrawn":
                     del known[each.path, each.nth]
-    return Past(known, seq + 1)
+    return seq
 
 
 def _with_inputs(step: StoredStep, before: StoredStep | None) -> StoredStep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -76,19 +76,29 @@ Place = tuple[str, int]
 """Which call of which path."""
 
 
-class StoredStep(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One call of an operation: `started`, then `succeeded` with its outputs or `failed` with a failure; `cancelled`
-    where the run itself stopped it. Also what a run has read from outside: times, signals.
+State = Literal["started", "succeeded", "failed", "cancelled", "withdrawn"]
+"""Of a call: `withdrawn` is one that is to be as if it had not been made."""
 
-    An array in JSON. It refers to nothing but texts and numbers, so that the collector need not look at the thousands
-    of which a run that goes on is made."""
+
+class Recorded(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a run that goes on has to know of a call: `started`, then `succeeded` with its outputs or `failed` with a
+    failure; `cancelled` where the run itself stopped it.
+
+    An array in JSON, of which the rest is passed over: there are thousands. It refers to nothing but texts and numbers,
+    so that the collector need not look at them."""
 
     path: str
     nth: int
-    operation: str
-    state: str
-    inputs: str | None
+    state: State
     outcome: str | None
+
+
+class StoredStep(Recorded, array_like=True, frozen=True, gc=False):
+    """One call of an operation, with what the history tells of it. Also what a run has read from outside: times,
+    signals."""
+
+    operation: str
+    inputs: str | None
     started_at: float
     ended_at: float | None
 

@@ -29,10 +29,11 @@ class Around:
 
 class Reuse:
     """`steps`: the journal of the run that is retried. `start`: the step from which on all is done anew, if one was
-    named. `why`: for each step that is done anew, the reason."""
+    named. `own`: the journal of this run, from earlier lives. `why`: for each step that is done anew, the reason."""
 
-    def __init__(self, steps: Sequence[StoredStep], plan: Plan, start: str | None) -> None:
+    def __init__(self, steps: Sequence[StoredStep], plan: Plan, start: str | None, own: Sequence[StoredStep]) -> None:
         self.recorded = {(each.path, each.nth): each for each in steps}
+        self._began = {(each.path, each.nth): each.started_at for each in own}
         self.start = start
         self.why: dict[str, str] = {}
         self.taken = 0
@@ -55,11 +56,13 @@ class Reuse:
         for what follows."""
         return self.recorded[path, nth] if self._reason(path, nth, operation, None) is None else None
 
-    def seen(self, known: StoredStep) -> None:
-        """A step of this run's own journal, from an earlier life: taken over then, or done anew."""
-        recorded = self.recorded.get((known.path, known.nth))
-        if recorded is None or recorded.started_at != known.started_at:
-            self.anew(known.path, "in an earlier life of this run")
+    def seen(self, path: str, nth: int) -> bool:
+        """A step of this run's own journal: whether it was taken over in that life, or done anew."""
+        recorded = self.recorded.get((path, nth))
+        if recorded is not None and recorded.started_at == self._began.get((path, nth)):
+            return True
+        self.anew(path, "in an earlier life of this run")
+        return False
 
     def committed(self, path: str) -> bool:
         """Whether the step is in a transaction that was taken over."""

@@ -14,7 +14,7 @@ from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.log import Past
-from flowlang.durable.records import StoredRun, StoredStep
+from flowlang.durable.records import Recorded, StoredRun, StoredStep
 from flowlang.durable.reuse import Reuse
 from flowlang.durable.sealing import NoKey
 from flowlang.durable.store import Lost, Store
@@ -65,7 +65,7 @@ class DurableRun(Run):
         store: Store,
         writer: Writer,
         record: StoredRun,
-        recorded: Past,
+        recorded: Past[Recorded],
         seq: int = 0,
         leaves: bool = False,
         watched: bool = False,
@@ -152,13 +152,13 @@ class DurableRun(Run):
         if self.emit is not None:
             self.emit(StepReused(self.run_id, self.clock.time(), path, None))
 
-    async def stop_for_damage(self, known: StoredStep, error: Exception) -> NoReturn:
+    async def stop_for_damage(self, known: Recorded, error: Exception) -> NoReturn:
         """What is recorded cannot be read: nothing is made up in its place, and nothing done again."""
         self.tell_damage(known, error)
         await _the_end()
         raise AssertionError("it was abandoned")
 
-    def tell_damage(self, known: StoredStep, error: Exception) -> None:
+    def tell_damage(self, known: Recorded, error: Exception) -> None:
         told = str(error) or type(error).__name__
         self.abandon(Left("damaged", f"what the store holds of `{known.path}` cannot be read: {told}", known.path))
 

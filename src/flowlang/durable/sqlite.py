@@ -187,6 +187,7 @@ def _connected(path: str, *, make: bool) -> sqlite3.Connection:
         raise StoreError(f"the store {path} cannot be opened: {error}") from error
     connection.row_factory = sqlite3.Row
     connection.create_function("now_seconds", 0, time.time)
+    connection.create_function("strpos", 2, lambda text, part: text.find(part) + 1, deterministic=True)
     return connection
 
 

@@ -20,16 +20,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from flowlang.durable import formats
 from flowlang.durable.database import Database, Transaction
-from flowlang.durable.log import Commit, Past, commits, past
+from flowlang.durable.log import Commit, Entry, Past, Reader, add, commits, outcomes, whole
 from flowlang.durable.names import refuse_name, refuse_priority
-from flowlang.durable.records import StoredFlow, StoredRun, StoredStep, failure_record, run_of
+from flowlang.durable.records import Place, Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
 
 VARIABLE = "FLOWLANG_STORE"
+_ROWS = 500  # of a log that are read at once
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
 ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
 
@@ -242,13 +245,30 @@ class Store:
 
     # ------------------------------------------------------------ the journal
 
-    async def journal(self, run_id: str, *, inputs: bool = True) -> Past:
-        """What is recorded of a run; without the inputs of steps when nobody looks at them. Raises `StoreError` when it
-        is damaged."""
-        rows = await self.database.fetch(
-            "SELECT seq, entries, checksum FROM flowlang_journal WHERE run_id = :run ORDER BY seq", run=run_id
-        )
-        return past(run_id, map(tuple, rows), inputs=inputs)
+    async def journal(self, run_id: str) -> Past[StoredStep]:
+        """What is recorded of a run. Raises `StoreError` when it is damaged."""
+        known: dict[Place, StoredStep] = {}
+        return Past(known, await self._read(run_id, known, whole(known)))
+
+    async def outcomes(self, run_id: str) -> Past[Recorded]:
+        """The same, and of each call only what came of it."""
+        known: dict[Place, Recorded] = {}
+        return Past(known, await self._read(run_id, known, outcomes))
+
+    async def _read(self, run_id: str, known: dict[Place, Entry], read: Reader[Entry]) -> int:
+        """Read the log of a run into `known`, and give the number of the next commit. Some rows at a time: to have them
+        all at once takes memory that the system has to find first."""
+        last = -1
+        while True:
+            rows = await self.database.fetch(
+                """SELECT seq, entries, checksum FROM flowlang_journal WHERE run_id = :run AND seq > :last
+                ORDER BY seq LIMIT :some""",
+                run=run_id, last=last, some=_ROWS,
+            )  # fmt: skip
+            if rows:
+                last = add(known, map(tuple, rows), read, run_id)
+            if len(rows) < _ROWS:
+                return last + 1
 
     async def steps(self, run_id: str) -> Sequence[StoredStep]:
         """The last entry of each call, in no order."""
@@ -265,7 +285,7 @@ class Store:
     async def messages(self, run_id: str) -> list[tuple[int, str]]:
         """The same, empty where nothing in a chunk was logged."""
         rows = await self.database.fetch(
-            """SELECT seq, CASE WHEN lines LIKE '%"log_written"%' THEN lines ELSE '' END AS lines
+            """SELECT seq, CASE WHEN strpos(lines, '"log_written"') > 0 THEN lines ELSE '' END AS lines
             FROM flowlang_events WHERE run_id = :run ORDER BY seq""",
             run=run_id,
         )
@@ -312,16 +332,7 @@ class Store:
             if not rows:
                 return None
             await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
-            kept = StoredStep(
-                step.path,
-                step.nth,
-                step.operation,
-                "succeeded",
-                step.inputs,
-                rows[0]["payload"],
-                step.started_at,
-                step.started_at,
-            )
+            kept = replace(step, state="succeeded", outcome=rows[0]["payload"], ended_at=step.started_at)
             await append(tx, run, commits(seq, [kept]))
         return kept
 

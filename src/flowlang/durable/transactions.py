@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from flowlang.durable.codec import encode
-from flowlang.durable.records import Damaged, StoredStep, failure_of, failure_record
+from flowlang.durable.records import Damaged, Recorded, StoredStep, failure_of, failure_record
 from flowlang.engine.exactly_once import leave, left
 from flowlang.engine.failures import OperationError, step_error
 from flowlang.engine.steps import Ended, run_block
@@ -62,14 +62,14 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
     except StepError as error:
         record = failure_record(error.failure) | {"calls": inside.calls}
         outcome = run.sealed(record, secret=False, what=f"the failure of `{path}`")
-        run.journal.write(StoredStep(*place, "transaction", "failed", None, outcome, began, run.clock.time()))
+        run.journal.write(StoredStep(*place, "failed", outcome, "transaction", None, began, run.clock.time()))
         if inside.committed and not step.rerun:
             run.hurry()
         raise
     except asyncio.CancelledError:
         if not inside.committed and not run.abandoned:
             outcome = encode({"calls": inside.calls})
-            run.journal.write(StoredStep(*place, "transaction", "cancelled", None, outcome, began, run.clock.time()))
+            run.journal.write(StoredStep(*place, "cancelled", outcome, "transaction", None, began, run.clock.time()))
         raise
     finally:
         if outer is None:
@@ -80,7 +80,7 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
     kept = _left(fiber, step, frame, path, ended) if inside.streamed or (done_before and ended is None) else None
     for each in inside.kept:
         run.journal.write(each)
-    run.journal.write(StoredStep(*place, "transaction", "succeeded", None, kept, began, run.clock.time()))
+    run.journal.write(StoredStep(*place, "succeeded", kept, "transaction", None, began, run.clock.time()))
     if not step.rerun:
         run.hurry()
     return ended
@@ -101,7 +101,7 @@ async def committing(fiber: DurableFiber, step: Transaction, frame: Frame) -> No
         run.journal.write(each)
     inside.kept = []
     kept = _left(fiber, step, frame, path) if inside.streamed else None
-    run.journal.write(StoredStep(path, nth, "transaction", "started", None, kept, run.clock.time(), None))
+    run.journal.write(StoredStep(path, nth, "started", kept, "transaction", None, run.clock.time(), None))
     await _prepared(run, inside)
 
 
@@ -114,7 +114,7 @@ async def _prepared(run: DurableRun, inside: Inside) -> None:
         raise
 
 
-async def _gone_through(fiber: DurableFiber, known: StoredStep, step: Transaction, frame: Frame) -> Ended | None:
+async def _gone_through(fiber: DurableFiber, known: Recorded, step: Transaction, frame: Frame) -> Ended | None:
     """One that came to its end in an earlier life."""
     run = fiber.run
     outcome: Any = {}
@@ -157,16 +157,16 @@ def _exit(told: Any) -> Ended | None:
     return Ended(status, reason, outputs, frozenset(secret))
 
 
-def _whole(fiber: DurableFiber, reuse: Reuse, place: Place, known: StoredStep | None) -> StoredStep | None:
+def _whole(fiber: DurableFiber, reuse: Reuse, place: Place, known: Recorded | None) -> Recorded | None:
     """A transaction of the run that is retried, taken over if it may be."""
     if known is not None:
-        reuse.seen(known)
+        over = reuse.seen(*place)
     else:
-        known = reuse.take(*place, "transaction", None)
-        fiber.run.told_reuse(place[0], known)
-        if known is not None:
-            fiber.run.journal.write(known)
-    recorded = reuse.recorded.get(place)
-    if known is not None and recorded is not None and known.started_at == recorded.started_at:
+        taken = known = reuse.take(*place, "transaction", None)
+        fiber.run.told_reuse(place[0], taken)
+        over = taken is not None
+        if taken is not None:
+            fiber.run.journal.write(taken)
+    if over:
         reuse.whole.append(place[0])
     return known
