@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from flowlang.durable.lines import chunk
 from flowlang.durable.log import Commit, Past, commits
-from flowlang.durable.records import Place, Recorded, StoredRun, StoredStep
+from flowlang.durable.records import Place, Recorded, StoredRun, StoredStep, key
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store
 from flowlang.events import Event
@@ -67,13 +67,26 @@ class Journal:
         self._calls[path] = nth + 1
         return path, nth
 
+    def recall(self, path: str, nth: int) -> Recorded | None:
+        """What is recorded of a call, taken out: the way goes over each place once."""
+        return self.known.pop(key(path, nth), None) if self.known else None
+
+    def first(self, path: str) -> Recorded | None:
+        """The same for the first call of `path`, which it is then, when that has succeeded: most have."""
+        known = self.known.get(path)
+        if known is None or known.state != "succeeded" or path in self._calls:
+            return None
+        self._calls[path] = 1
+        del self.known[path]
+        return known
+
     def passed(self, calls: Mapping[str, int]) -> None:
         """Calls that were made in an earlier life, and are not made again in this one."""
         for path, count in calls.items():
             first = self._calls.get(path, 0)
             self._calls[path] = first + count
             for nth in range(first, first + count):
-                self.known.pop((path, nth), None)
+                self.recall(path, nth)
 
     def latest(self, path: str) -> int:
         """Which call of `path` is under way."""
@@ -83,8 +96,8 @@ class Journal:
         """Whether the next call of `path`, or a turn of it, is recorded already: no need to wait before it."""
         if not self.known:
             return False
-        return (path, self._calls.get(path, 0)) in self.known or any(
-            known.startswith(f"{path}[") for known, _ in self.known
+        return key(path, self._calls.get(path, 0)) in self.known or any(
+            known.startswith(f"{path}[") for known in self.known
         )
 
     def goes_on(self) -> bool:

@@ -16,7 +16,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 
-from flowlang.durable.records import Place, Recorded, StoredStep
+from flowlang.durable.records import Recorded, StoredStep, key
 from flowlang.exceptions import StoreError
 
 Entry = TypeVar("Entry", bound=Recorded)
@@ -38,9 +38,9 @@ class Commit(NamedTuple):
 
 
 class Past(NamedTuple, Generic[Entry]):
-    """What is recorded of a run: the last entry of each call, and the number of the next commit."""
+    """What is recorded of a run: the last entry of each call, by its `key`, and the number of the next commit."""
 
-    known: dict[Place, Entry]
+    known: dict[str, Entry]
     commits: int
 
     @property
@@ -59,12 +59,12 @@ def commits(seq: int, steps: Sequence[StoredStep]) -> list[Commit]:
     return [*first, *commits(seq + len(first), steps[half:])]
 
 
-def whole(known: Mapping[Place, StoredStep]) -> Reader[StoredStep]:
+def whole(known: Mapping[str, StoredStep]) -> Reader[StoredStep]:
     """Reads entries whole. One has the inputs that came with an earlier one of its call, in `known`."""
-    return lambda data: [_with_inputs(each, known.get((each.path, each.nth))) for each in _decode(data)]
+    return lambda data: [_with_inputs(each, known.get(key(each.path, each.nth))) for each in _decode(data)]
 
 
-def add(known: dict[Place, Entry], rows: Iterable[Sequence[Any]], read: Reader[Entry], run_id: str) -> int:
+def add(known: dict[str, Entry], rows: Iterable[Sequence[Any]], read: Reader[Entry], run_id: str) -> int:
     """Add what rows of a log say, in the order of their numbers, to what those before them said: the number of the last
     one. Raises `StoreError` for a row that is damaged."""
     seq = -1
@@ -77,11 +77,10 @@ def add(known: dict[Place, Entry], rows: Iterable[Sequence[Any]], read: Reader[E
         except ValueError as error:
             raise _damaged(run_id, seq) from error
         for each in found:
-            known[each.path, each.nth] = each
-        if "withdrawn" in entries:
-            for each in found:
-                if each.state == "withdrawn":
-                    del known[each.path, each.nth]
+            if each.state == "withdrawn":
+                del known[key(each.path, each.nth)]
+            else:
+                known[key(each.path, each.nth) if each.nth else each.path] = each
     return seq
 
 

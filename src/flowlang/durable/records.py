@@ -76,6 +76,11 @@ Place = tuple[str, int]
 """Which call of which path."""
 
 
+def key(path: str, nth: int) -> str:
+    """A place as a text: of nearly all that is the path itself."""
+    return f"{path}#{nth}" if nth else path
+
+
 State = Literal["started", "succeeded", "failed", "cancelled", "withdrawn"]
 """Of a call: `withdrawn` is one that is to be as if it had not been made."""
 

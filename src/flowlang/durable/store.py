@@ -26,7 +26,7 @@ from flowlang.durable import formats
 from flowlang.durable.database import Database, Transaction
 from flowlang.durable.log import Commit, Entry, Past, Reader, add, commits, outcomes, whole
 from flowlang.durable.names import refuse_name, refuse_priority
-from flowlang.durable.records import Place, Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
+from flowlang.durable.records import Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
@@ -247,15 +247,15 @@ class Store:
 
     async def journal(self, run_id: str) -> Past[StoredStep]:
         """What is recorded of a run. Raises `StoreError` when it is damaged."""
-        known: dict[Place, StoredStep] = {}
+        known: dict[str, StoredStep] = {}
         return Past(known, await self._read(run_id, known, whole(known)))
 
     async def outcomes(self, run_id: str) -> Past[Recorded]:
         """The same, and of each call only what came of it."""
-        known: dict[Place, Recorded] = {}
+        known: dict[str, Recorded] = {}
         return Past(known, await self._read(run_id, known, outcomes))
 
-    async def _read(self, run_id: str, known: dict[Place, Entry], read: Reader[Entry]) -> int:
+    async def _read(self, run_id: str, known: dict[str, Entry], read: Reader[Entry]) -> int:
         """Read the log of a run into `known`, and give the number of the next commit. Some rows at a time: to have them
         all at once takes memory that the system has to find first."""
         last = -1

@@ -47,7 +47,7 @@ async def transact(fiber: DurableFiber, step: Transaction, frame: Frame, runner:
     """Run it, unless it is known what came of it."""
     run, path = fiber.run, fiber.prefix + step.site.path
     place = fiber.place(path)
-    known = run.journal.known.pop(place, None)
+    known = run.journal.recall(*place)
     if run.reuse is not None:
         known = _whole(fiber, run.reuse, place, known)
     if known is not None and known.state != "started":
