@@ -115,6 +115,38 @@ class LeaseReturned(NamedTuple):
     duration: float
 
 
+class RequestSent(NamedTuple):
+    """A step sends a request of HTTP: its `request`-th, counted from 1. `url` is without credentials; `server` and
+    `port` are whom it goes to. `resent`: how many requests came before it for the same purpose, which was to follow a
+    redirect or to renew a token. For listeners that are `detailed`."""
+
+    run_id: str
+    at: float
+    path: str
+    connection: str
+    request: int
+    method: str
+    url: str
+    server: str
+    port: int
+    resent: int = 0
+
+
+class RequestEnded(NamedTuple):
+    """The head of the reply is there, after `duration` seconds, with its `status`; or there is none. `error`: why not,
+    as a class of failures or `cancelled`; or the status, as text, when it is 400 or more and none that the step
+    expects. For listeners that are `detailed`."""
+
+    run_id: str
+    at: float
+    path: str
+    connection: str
+    request: int
+    duration: float
+    status: int | None = None
+    error: str | None = None
+
+
 class StepWaiting(NamedTuple):
     """A `wait` has begun to wait: until the time `until` (seconds since the epoch), or for `signal`, or for the signal
     until that time at the latest."""
@@ -219,6 +251,8 @@ Event = (
     | AttemptFailed
     | LeaseTaken
     | LeaseReturned
+    | RequestSent
+    | RequestEnded
     | StepWaiting
     | StepSucceeded
     | StepFailed
@@ -230,7 +264,8 @@ Event = (
     | RunFinished
 )
 Sink = Callable[[Event], None]
-"""A listener. One with a true attribute `detailed` hears of leases, too, which are two more events for most steps."""
+"""A listener. One with a true attribute `detailed` hears of leases and requests, too, which are
+two more events for most steps."""
 
 
 class Emitter:

@@ -1,4 +1,4 @@
-"""Which trace the work under way belongs to: what is sent along with a request (W3C Trace Context).
+"""Which trace the work under way belongs to: what is sent along with a request (W3C Trace Context), and who hears.
 
     trace_parent of the caller ──▶ CURRENT of the run ──▶ a listener that makes spans puts its own there ──▶ requests
 
@@ -8,7 +8,9 @@ Formats: https://www.w3.org/TR/trace-context/. Nothing of OpenTelemetry is neede
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Protocol
 
 from flowlang.records import frozen
 
@@ -31,7 +33,23 @@ class Trace:
 
 
 CURRENT: ContextVar[Trace | None] = ContextVar("CURRENT", default=None)
-"""That of the attempt under way; of the run, outside of one; None when nobody traces."""
+"""That of the attempt or request under way; of the run, outside of one; None when nobody traces."""
+
+
+class Watcher(Protocol):
+    """Who hears of the requests of an operation."""
+
+    def sent(
+        self, method: str, url: str, server: str, port: int, resent: int
+    ) -> Callable[[int | None, str | None], None]:
+        """A request is about to be sent, to follow `resent` others. From now on `CURRENT` may be a trace of its own.
+
+        Returns what hears of its end: the status of the reply, and what was wrong.
+        """
+
+
+WATCHER: ContextVar[Watcher | None] = ContextVar("WATCHER", default=None)
+"""That of the operation under way; None when nobody listens."""
 
 
 def parsed(parent: str | None, state: str | None = None) -> Trace | None:

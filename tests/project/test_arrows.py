@@ -204,6 +204,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("lsp", "flowlang.expressions"): "the table of functions, where an expression begins, and the types of its parts",
     ("cli", "flowlang.lsp"): "`flowlang lsp` starts it",
     ("telemetry", "flowlang.tasks.values"): "the statement of a task is shown without the values bound to it",
+    ("engine", "flowlang.tracecontext"): "who leases a connection hears of the requests that are sent on it",
     ("connections", "flowlang.tracecontext"): "requests carry the trace that they belong to",
     ("api", "flowlang.tracecontext"): "the trace that a caller names is that of the run",
     ("cli", "flowlang.tracecontext"): "the variable `TRACEPARENT`, which shells hand on",

@@ -37,6 +37,7 @@ steps:
   - http_get: {id: got, connection: api, path: /here, query: {who: "${inputs.who}"}}
   - http_get: {id: moved, connection: api, path: /there}
   - {http_get: {id: late, connection: api, path: /late, retry: {max_attempts: 2, delay: 1ms}}, continue_on_error: true}
+  - http_request: {id: other, connection: api, method: REPORT, path: /here}
   - pg_query: {id: known, connection: pg, query: "SELECT ${inputs.who} AS who"}
   - {pg_query: {id: wrong, connection: pg, query: SELECT nope}, continue_on_error: true}
   - mysql_query: {connection: maria, query: SELECT 1 AS one}
@@ -78,7 +79,7 @@ def kind_of(span: ReadableSpan) -> str:
         return "PATH"
     if "flowlang.attempt.number" in attributes:
         return "TASK"
-    return span.name.partition(" ")[0]
+    return "METHOD" if "http.request.method" in attributes else span.name.partition(" ")[0]
 
 
 def rows(heading: str) -> dict[str, list[str]]:

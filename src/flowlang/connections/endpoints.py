@@ -95,11 +95,12 @@ class Whereabouts:
 
 
 def whereabouts(endpoints: Sequence[Endpoint], config: Mapping[str, Any]) -> Whereabouts:
-    """The one place that `endpoints` name. Of several servers none is said: nobody knows which one will answer."""
+    """The one place that `endpoints` name. Of several servers none is said, as nobody knows which one will answer, and
+    of a proxy neither: it is only on the way."""
     named = config.get("database")
     database = str(named) if isinstance(named, (str, int)) else None
     one = endpoints[0] if len(endpoints) == 1 else None
-    if isinstance(one, Server):
+    if isinstance(one, Server) and one.field != "proxy":
         return Whereabouts(one.host, one.port, one.database or database)
     if isinstance(one, Socket):
         return Whereabouts(one.path, None, one.database or database)

@@ -92,7 +92,7 @@ class ConnectionSlot:
         self._prototype = prototype
         self._config = config
         self._report = report
-        self._describe = describe
+        self.describe = describe
         self._lender = lender
         self._whereabouts: Whereabouts | None = None
         self._retired: list[Live] = []
@@ -137,6 +137,8 @@ class ConnectionSlot:
 
             try:
                 self._whereabouts = whereabouts(self._prototype.endpoints(dict(self._config)), self._config)
+                if self.describe(""):  # even of nothing there is nothing to be shown: a secret is too short to be found
+                    self._whereabouts = Whereabouts()
             except Exception as error:  # noqa: BLE001 - foreign code; nothing but what is shown depends on it
                 self._whereabouts = Whereabouts()
                 self.trouble("nobody knows where it leads", error)
@@ -293,7 +295,7 @@ class ConnectionSlot:
         self._warn(what, self._told(error))
 
     def _told(self, error: BaseException) -> str:
-        return self._describe(f"{type(error).__name__}: {error}")
+        return self.describe(f"{type(error).__name__}: {error}")
 
     def _warn(self, what: str, problem: str) -> None:
         _LOG.warning("connection %s (%s): %s: %s", self.name, self.type, what, problem)

@@ -236,6 +236,11 @@ class Fiber:
         self._stop(timer)
         return timer is _EXPIRED and not self.cancelled
 
+    @property
+    def late(self) -> bool:
+        """Whether the limit of the operation under way has run out."""
+        return self.timer is _EXPIRED
+
     def _stop(self, timer: asyncio.TimerHandle | _Mark) -> None:
         if timer is _EXPIRED:
             assert self.task is not None

@@ -1,37 +1,44 @@
-"""Leases that are told of: had after a wait, given back after a use.
+"""Leases that are told of: had after a wait, given back after a use; and the requests sent while they are out.
 
 A run binds its operations to these classes when somebody listens to leases, so that no other run pays for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections.lifecycle import ConnectionSlot, Live
+from flowlang.engine.failures import secrets_of
 from flowlang.engine.operations import LeasedCall, opened
 from flowlang.engine.streams import StreamCall
-from flowlang.events import LeaseReturned, LeaseTaken
+from flowlang.events import LeaseReturned, LeaseTaken, RequestEnded, RequestSent
+from flowlang.masking import WITHHELD
 from flowlang.tasks.stream import OnClose
+from flowlang.tracecontext import WATCHER
 
 if TYPE_CHECKING:
     from flowlang.engine.fiber import Fiber
-    from flowlang.engine.run import Run
 
 
 class Lease:
     """One lease of the step at `path`, from the moment it is asked for. `since`: when that was; once there is a handle,
-    when that came, and at last when it went."""
+    when that came, and at last when it went. It is the watcher of its task's requests."""
 
-    __slots__ = ("out", "path", "run", "since", "slot")
+    __slots__ = ("arguments", "fiber", "out", "path", "requests", "run", "since", "slot", "step")
 
-    def __init__(self, run: Run, path: str, slot: ConnectionSlot) -> None:
-        self.run = run
+    def __init__(
+        self, fiber: Fiber, path: str, slot: ConnectionSlot, arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        self.fiber = fiber
+        self.run = fiber.run
+        self.step = fiber.step if arguments is not None else None
         self.path = path
         self.slot = slot
+        self.arguments = arguments
         self.out = False
-        self.since = run.clock.monotonic()
+        self.requests = 0
+        self.since = self.run.clock.monotonic()
 
     def taken(self, live: Live) -> None:
         """The handle is there, and counted in `live.leases`."""
@@ -46,13 +53,34 @@ class Lease:
             self.out, taken, self.since = False, self.since, self.run.clock.monotonic()
             self._tell(LeaseReturned, self.since - taken)
 
+    def sent(
+        self, method: str, url: str, server: str, port: int, resent: int
+    ) -> Callable[[int | None, str | None], None]:
+        """A request leaves; to be called at its end."""
+        run, tell, began = self.run, self.run.detail, self.run.clock.monotonic()
+        assert tell is not None
+        self.requests += 1
+        which = (self.path, self.slot.name, self.requests)
+        tell(RequestSent(run.run_id, run.epoch + began, *which, method, self._shown(url), server, port, resent))
+
+        def ended(status: int | None, error: str | None) -> None:
+            now = run.clock.monotonic()
+            if error == "cancelled" and self.fiber.late:
+                error = "timeout"
+            tell(RequestEnded(run.run_id, run.epoch + now, *which, now - began, status, error))
+
+        return ended
+
+    def _shown(self, url: str) -> str:
+        """`url` without what its step was given of secrets, as a failure is told."""
+        given = secrets_of(self.step, self.arguments) if self.step is not None and self.arguments is not None else ()
+        masker = self.run.masker.over(given)
+        return WITHHELD if masker is None else self.slot.describe(masker.text(url))
+
     def _tell(self, kind: type[LeaseTaken | LeaseReturned], *more: Any) -> None:
         run, slot = self.run, self.slot
         assert run.detail is not None
         run.detail(kind(run.run_id, run.epoch + self.since, self.path, slot.name, slot.type, *more))
-
-
-_LEASE: ContextVar[Lease] = ContextVar("_LEASE")  # that of the operation which was begun last in this context
 
 
 class ToldCall(LeasedCall):
@@ -63,18 +91,19 @@ class ToldCall(LeasedCall):
     async def call(self, fiber: Fiber, path: str, kwargs: dict[str, Any]) -> Any:
         if self.slot.live is None:
             await opened(self.slot, fiber, path)  # apart: opening is not waiting for a lease
-        lease = Lease(fiber.run, path, self.slot)
-        _LEASE.set(lease)
+        lease, outer = Lease(fiber, path, self.slot, kwargs), WATCHER.get()
+        WATCHER.set(lease)
         try:
             return await super().call(fiber, path, kwargs)
         finally:
+            WATCHER.set(outer)
             lease.returned()
 
     def task(self, live: Live) -> Callable[..., Any]:
         function = super().task(live)
 
         def told(*args: Any, **kwargs: Any) -> Any:
-            _LEASE.get().taken(live)
+            _lease().taken(live)
             return function(*args, **kwargs)
 
         return told
@@ -89,21 +118,24 @@ class ToldStream(StreamCall):
         assert self.slot is not None
         if self.slot.live is None:
             await opened(self.slot, fiber, path)
-        lease = Lease(fiber.run, path, self.slot)
-        _LEASE.set(lease)
+        lease, outer = Lease(fiber, path, self.slot, kwargs), WATCHER.get()
+        WATCHER.set(lease)
         try:
             return await super().call(fiber, path, kwargs)
         except BaseException:
             lease.returned()
             raise
+        finally:
+            WATCHER.set(outer)
 
     def task(self, live: Live | None) -> Callable[..., Any]:
         assert live is not None
-        _LEASE.get().taken(live)
-        return super().task(live)
+        lease, function = _lease(), super().task(live)
+        lease.taken(live)
+        return lambda **kwargs: _Watched(aiter(function(**kwargs)), lease)
 
     def last(self, closed: OnClose) -> OnClose:
-        lease = _LEASE.get()
+        lease = _lease()
 
         async def told(error: BaseException | None) -> None:
             try:
@@ -112,3 +144,36 @@ class ToldStream(StreamCall):
                 lease.returned()
 
         return told
+
+
+def _lease() -> Lease:
+    """That of the operation which is under way."""
+    lease = WATCHER.get()
+    assert isinstance(lease, Lease)
+    return lease
+
+
+class _Watched:
+    """The batches of a stream. Whoever asks for one, the requests that bring it are those of the stream's lease."""
+
+    __slots__ = ("_lease", "_source")
+
+    def __init__(self, source: AsyncIterator[Any], lease: Lease) -> None:
+        self._source = source
+        self._lease = lease
+
+    def __aiter__(self) -> _Watched:
+        return self
+
+    async def __anext__(self) -> Any:
+        outer = WATCHER.get()
+        WATCHER.set(self._lease)
+        try:
+            return await anext(self._source)
+        finally:
+            WATCHER.set(outer)
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()

@@ -92,7 +92,7 @@ async def _begin(slot: ConnectionSlot, path: str, fiber: Fiber, *, once: bool) -
     if not fiber.watched:
         fiber.run.watch.add(fiber)
     connection, shared = UNLEASED, None
-    lease = Lease(fiber.run, path, slot) if fiber.run.detail is not None else None
+    lease = Lease(fiber, path, slot) if fiber.run.detail is not None else None
     try:
         connection = await live.get()
         live.leases += 1

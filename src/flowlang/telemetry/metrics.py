@@ -8,7 +8,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import Meter
 
 from flowlang import events
-from flowlang.telemetry import names
+from flowlang.telemetry import names, requests
 from flowlang.telemetry.folds import Folds, hears
 from flowlang.telemetry.names import Metric
 
@@ -16,20 +16,22 @@ from flowlang.telemetry.names import Metric
 def _instrument(meter: Meter, metric: Metric) -> Any:
     if metric.instrument == "histogram":
         return meter.create_histogram(
-            metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=names.SECONDS
+            metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=metric.bounds
         )
     make = meter.create_counter if metric.instrument == "counter" else meter.create_up_down_counter
     return make(metric.name, metric.unit, metric.description)
 
 
 class _Run:
-    """A run under way: its flow, and by path what its steps do; None for a block, which has no attempts of its own."""
+    """A run under way: its flow, by path what its steps do and whether they have attempts of their own, which blocks
+    have not; and its requests, by path, connection and number."""
 
-    __slots__ = ("flow", "steps")
+    __slots__ = ("flow", "requests", "steps")
 
     def __init__(self, flow: str) -> None:
         self.flow = flow
         self.steps: dict[str, tuple[str, bool]] = {}
+        self.requests: dict[tuple[str, str, int], dict[str, Any]] = {}
 
 
 class Meters(Folds[_Run]):
@@ -98,7 +100,7 @@ class Meters(Folds[_Run]):
         if attempts and attempted:
             self._add(names.STEP_ATTEMPTS, 1, known)
 
-    # ------------------------------------------------------------ leases
+    # ------------------------------------------------------------ leases and requests
 
     @hears(events.LeaseTaken)
     def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
@@ -111,3 +113,13 @@ class Meters(Folds[_Run]):
         known = {names.CONNECTION: event.connection, names.TYPE: event.type}
         self._record(names.LEASE_DURATION, event.duration, known)
         self._add(names.POOL_IN_USE, -1, known)
+
+    @hears(events.RequestSent)
+    def _sent(self, run: _Run, event: events.RequestSent) -> None:
+        run.requests[event.path, event.connection, event.request] = requests.measured(event)
+
+    @hears(events.RequestEnded)
+    def _replied(self, run: _Run, event: events.RequestEnded) -> None:
+        known = run.requests.pop((event.path, event.connection, event.request), None)
+        if known is not None:
+            self._record(names.REQUEST_DURATION, event.duration, known | requests.outcome(event))

@@ -36,6 +36,9 @@ NAMESPACE = "db.namespace"
 QUERY = "db.query.text"
 COMMAND = "db.operation.name"
 COLLECTION = "db.collection.name"
+URL = "url.full"
+RESENT = "http.request.resend_count"
+METHOD_ORIGINAL = "http.request.method_original"
 METHOD = "http.request.method"
 STATUS = "http.response.status_code"
 
@@ -54,7 +57,7 @@ ATTRIBUTES = {
     WAITED: "seconds the step waited for a handle",
     IN_USE: "handles that were out once this one was taken",
     CAPACITY: "how many handles there can be; not there when nothing bounds them",
-    ERROR: "the class of the failure, as in `retry.on`",
+    ERROR: "the class of the failure, as in `retry.on`; of a request also the status that is one, or `cancelled`",
     FILE: "the file of the flow",
     LINE: "where the failure is, from 1",
     COLUMN: "where the failure is, from 1",
@@ -65,8 +68,11 @@ ATTRIBUTES = {
     QUERY: "a statement of SQL as the flow has it, with `?` for each value; not there when one of them is secret",
     COMMAND: "the command of MongoDB or Redis",
     COLLECTION: "the collection of MongoDB",
-    METHOD: "of the tasks of the type `http` that have one",
-    STATUS: "of a reply to a task of the type `http`",
+    METHOD: "of a request; `_OTHER` for one that is in no standard",
+    METHOD_ORIGINAL: "that one",
+    URL: "where it goes, as results show it: secrets are masked, the signatures of presigned links are `REDACTED`",
+    STATUS: "of the reply to a request; on an attempt, of its last",
+    RESENT: "how many requests came before it for the same purpose: redirects, and renewed tokens",
 }
 
 
@@ -101,7 +107,6 @@ SPANS = (
             QUERY,
             COMMAND,
             COLLECTION,
-            METHOD,
             STATUS,
             STATE,
             DELAY,
@@ -113,10 +118,19 @@ SPANS = (
         "a handle that a step has; that of a stream lasts until its last row, that of a transaction until its end",
         (CONNECTION, TYPE, *_PLACE, WAITED, IN_USE, CAPACITY),
     ),
+    SpanKind(
+        "METHOD",
+        "a request of HTTP, until the head of its reply (kind *client*): each page, and each after a redirect or a "
+        "renewed token, has its own. For a method that is in no standard the name is `HTTP`",
+        (CONNECTION, METHOD, METHOD_ORIGINAL, URL, SERVER, PORT, STATUS, RESENT, ERROR),
+    ),
     SpanKind("connect CONNECTION", "the opening of a connection that succeeded", (CONNECTION, TYPE, *_PLACE)),
 )
 
 # ---------------------------------------------------------------- metrics
+
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
+"""The bounds of the buckets of histograms: from the fastest step to the longest wait for a person."""
 
 
 @frozen
@@ -128,6 +142,7 @@ class Metric:
     unit: str
     description: str
     attributes: tuple[str, ...]
+    bounds: tuple[float, ...] = SECONDS
 
 
 _RUN = (FLOW, STATE, ERROR)
@@ -144,6 +159,14 @@ STEP_RETRIES = Metric(
 LEASE_WAIT = Metric("flowlang.lease.wait", "histogram", "s", "How long steps wait for a handle that they get", _POOL)
 LEASE_DURATION = Metric("flowlang.lease.duration", "histogram", "s", "How long steps have a handle", _POOL)
 POOL_IN_USE = Metric("flowlang.pool.in_use", "up-down counter", "{handle}", "Handles that steps have", _POOL)
+REQUEST_DURATION = Metric(
+    "http.client.request.duration",
+    "histogram",
+    "s",
+    "How long the heads of replies are waited for",
+    (METHOD, SERVER, PORT, STATUS, ERROR),
+    (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
 
 METRICS = (
     RUN_DURATION,
@@ -154,18 +177,5 @@ METRICS = (
     LEASE_WAIT,
     LEASE_DURATION,
     POOL_IN_USE,
+    REQUEST_DURATION,
 )
-
-SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
-"""The bounds of the buckets of histograms: from the fastest step to the longest wait for a person."""
-
-METHODS = {
-    "http_get": "GET",
-    "http_post": "POST",
-    "http_put": "PUT",
-    "http_patch": "PATCH",
-    "http_delete": "DELETE",
-    "http_paginate": "GET",
-    "http_download": "GET",
-}
-"""What `http.request.method` is, by task; the other tasks of the type `http` are told it by the flow."""

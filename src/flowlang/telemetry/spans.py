@@ -1,4 +1,4 @@
-"""Events as spans: run → step → attempt → lease.
+"""Events as spans: run → step → attempt → lease, request.
 
 The context of the task that runs a step says what is around it, as everywhere in OpenTelemetry: a step's event arrives
 in that very task, so its span becomes the current one there, and what the step begins inherits it. Nothing is ever
@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from flowlang import events
 from flowlang.exceptions import Failure
-from flowlang.telemetry import databases, names
+from flowlang.telemetry import databases, names, requests
 from flowlang.telemetry.folds import Folds, hears
 from flowlang.tracecontext import CURRENT, Trace
 
@@ -53,6 +53,18 @@ class _Step:
         self.attempt: _Attempt | None = None
 
 
+class _Lease:
+    """A handle that a step has. `inside` is the context that it was taken in; `requests` are those under way on it, by
+    number, each with the trace that was current before."""
+
+    __slots__ = ("inside", "requests", "span")
+
+    def __init__(self, span: Span, inside: Context) -> None:
+        self.span = span
+        self.inside = inside
+        self.requests: dict[int, tuple[Span, Trace | None]] = {}
+
+
 class _Run:
     """A run under way, with its steps by path and its leases by path and connection."""
 
@@ -62,7 +74,7 @@ class _Run:
         self.span = span
         self.kinds: dict[str, str] = {}  # the types of connections; of two with one name, that of the later
         self.steps: dict[str, _Step] = {}
-        self.leases: dict[tuple[str, str], Span] = {}
+        self.leases: dict[tuple[str, str], _Lease] = {}
 
 
 class Spans(Folds[_Run]):
@@ -84,7 +96,7 @@ class Spans(Folds[_Run]):
     @hears(events.RunFinished)
     def _run_finished(self, run: _Run, event: events.RunFinished) -> None:
         for lease in run.leases.values():
-            lease.end(_ns(event.at))
+            lease.span.end(_ns(event.at))
         failure = event.failure if event.status in ("failed", "timed_out") else None
         _end(run.span, event.at, event.status, failure)
 
@@ -108,8 +120,6 @@ class Spans(Folds[_Run]):
             shown |= _connection(event.connection, run.kinds.get(event.connection))
             if shown.get(names.SYSTEM) is not None and event.inputs is not None:
                 shown |= databases.asked(event.operation, event.inputs)
-        if event.operation in names.METHODS:
-            shown[names.METHOD] = names.METHODS[event.operation]
         name = _INDEX.sub("", event.path)
         span = self._tracer.start_span(name, outer, attributes=known, start_time=_ns(event.at))
         step = run.steps[event.path] = _Step(span, outer, event.operation, shown)
@@ -144,9 +154,6 @@ class Spans(Folds[_Run]):
         if event.cached:
             step.span.set_attribute(names.CACHED, value=True)
         elif step.attempt is not None:
-            status = event.outputs.get("status") if event.outputs is not None else None
-            if step.operation.startswith("http_") and type(status) is int:
-                step.attempt.span.set_attribute(names.STATUS, status)
             self._ended(step.attempt, event.at, "succeeded", None)
         _end(step.span, event.at, "succeeded", None)
 
@@ -187,7 +194,7 @@ class Spans(Folds[_Run]):
         if attempt.since <= _ns(at) or state == "succeeded":
             _end(attempt.span, max(at, attempt.since / 1e9), state, failure)
 
-    # ------------------------------------------------------------ leases
+    # ------------------------------------------------------------ leases and requests
 
     @hears(events.LeaseTaken)
     def _taken(self, run: _Run, event: events.LeaseTaken) -> None:
@@ -202,13 +209,40 @@ class Spans(Folds[_Run]):
             known[names.CAPACITY] = event.capacity
         name = f"lease {event.connection}"
         span = self._tracer.start_span(name, inside, attributes=known, start_time=_ns(event.at))
-        run.leases[event.path, event.connection] = span
+        run.leases[event.path, event.connection] = _Lease(span, inside)
 
     @hears(events.LeaseReturned)
     def _returned(self, run: _Run, event: events.LeaseReturned) -> None:
-        span = run.leases.pop((event.path, event.connection), None)
-        if span is not None:
-            span.end(_ns(event.at))
+        lease = run.leases.pop((event.path, event.connection), None)
+        if lease is not None:
+            lease.span.end(_ns(event.at))
+
+    @hears(events.RequestSent)
+    def _sent(self, run: _Run, event: events.RequestSent) -> None:
+        lease = run.leases.get((event.path, event.connection))
+        if lease is None:
+            return
+        known = requests.described(event)
+        name = "HTTP" if names.METHOD_ORIGINAL in known else event.method
+        span = self._tracer.start_span(name, lease.inside, SpanKind.CLIENT, known, start_time=_ns(event.at))
+        lease.requests[event.request] = (span, CURRENT.get())
+        if span.get_span_context().is_valid:
+            CURRENT.set(_trace(span))
+
+    @hears(events.RequestEnded)
+    def _replied(self, run: _Run, event: events.RequestEnded) -> None:
+        lease = run.leases.get((event.path, event.connection))
+        if lease is None or event.request not in lease.requests:
+            return
+        span, before = lease.requests.pop(event.request)
+        CURRENT.set(before)
+        span.set_attributes(requests.outcome(event))
+        if event.error is not None:
+            span.set_status(StatusCode.ERROR)
+        span.end(_ns(event.at))
+        step = run.steps.get(event.path)
+        if event.status is not None and step is not None and step.attempt is not None:
+            step.attempt.span.set_attribute(names.STATUS, event.status)
 
 
 # ---------------------------------------------------------------- contexts

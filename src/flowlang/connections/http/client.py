@@ -27,11 +27,11 @@ from flowlang.connections.http.calls import (
     merged,
     request_maker,
 )
-from flowlang.connections.http.errors import RequestFailed, broken, invalid, refused
+from flowlang.connections.http.errors import RequestFailed, broken, invalid, reason_of, refused
 from flowlang.connections.http.network import PROGRESS, Backend, Progress
 from flowlang.connections.http.settings import Settings, header_problem
 from flowlang.connections.http.urls import Place
-from flowlang.tracecontext import CURRENT
+from flowlang.tracecontext import CURRENT, WATCHER
 
 _IDLE = 15.0  # seconds an unused connection is kept
 _TOKEN_SIZE = 1024 * 1024  # bytes of the reply that brings a token
@@ -97,9 +97,9 @@ class Client:
 
         The time limit covers both. Raises RequestFailed.
         """
-        progress = Progress()
         limit = call.timeout or self.settings.timeout
         timer = asyncio.timeout(limit)
+        progress = Progress(timer)
         try:
             async with timer:
                 reply = await self._followed(call, progress)
@@ -152,16 +152,16 @@ class Client:
     # ── redirects and tokens ────────────────────────────────────────────────────────────────────────────────
 
     async def _followed(self, call: Call, progress: Progress) -> Reply:
-        hops, renewed = 0, False
+        hops, renewed = 0, 0
         while True:
             ours = call.place.origin == self.settings.base.origin  # nobody else may see the credentials
             progress.stage = "authorizing"
             credentials = await self._auth.headers() if ours else ()
-            reply = await self._sent(call, credentials, progress, ours=ours)
+            reply = await self._sent(call, credentials, progress, ours=ours, resent=hops + renewed)
             if reply.status == 401 and self._auth.renews and not renewed and ours:
                 await reply.stream.aclose()
                 self._auth.renew(credentials)
-                renewed = True
+                renewed = 1
                 continue
             location = reply.headers.get("location") if reply.status in _MOVED else None
             if location is None or call.wants(reply.status) or not self.settings.redirects:
@@ -190,18 +190,29 @@ class Client:
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _sent(self, call: Call, credentials: Headers, progress: Progress, *, ours: bool) -> Reply:
+    async def _sent(self, call: Call, credentials: Headers, progress: Progress, *, ours: bool, resent: int) -> Reply:
         place, headers = call.place, call.headers
         hidden: tuple[str, ...] = ()
         if ours:
             hidden = self._auth.hidden
             if hidden:
                 place = replace(place, query=urls.joined(place.query, self._auth.query))
-            headers = _traced(merged(headers, credentials, self.settings.headers))
+            headers = merged(headers, credentials, self.settings.headers)
         if call.key is not None and call.key_header:
             headers = (*headers, (call.key_header, call.key))
-        response = await self._exchanged(call, place, headers, progress)
-        return Reply(response.status, replies.Headers(response.headers), urls.shown(place, hidden), response.stream)
+        shown = urls.shown(place, hidden)
+        watcher = WATCHER.get()
+        told = watcher.sent(call.method, shown, place.host, place.port, resent) if watcher is not None else None
+        try:
+            response = await self._exchanged(call, place, _traced(headers) if ours else headers, progress)
+        except BaseException as error:
+            if told is not None:
+                told(None, reason_of(error, progress.timer))
+            raise
+        if told is not None:
+            failed = response.status >= 400 and not call.wants(response.status)
+            told(response.status, str(response.status) if failed else None)
+        return Reply(response.status, replies.Headers(response.headers), shown, response.stream)
 
     async def _exchanged(self, call: Call, place: Place, headers: Headers, progress: Progress) -> httpcore2.Response:
         """One exchange. An idle connection that the service closed while the request was on its way is no failure

@@ -21,6 +21,7 @@ Requests that may be done twice (GET, HEAD, OPTIONS, PUT, DELETE; RFC 9110, sect
 
 from __future__ import annotations
 
+from asyncio import Timeout
 from collections.abc import Mapping
 
 from flowlang.connections.errors import Classified
@@ -74,6 +75,15 @@ def verdict(error: BaseException) -> Classified | None:
 def invalid(message: str) -> RequestFailed:
     """What a flow gave cannot be sent, or what the service gave cannot be read."""
     return RequestFailed(message, "validation")
+
+
+def reason_of(error: BaseException, timer: Timeout | None) -> str:
+    """What kept a reply from coming, in a word: a class of failures, or `cancelled`. `timer`: the request's limit."""
+    if isinstance(error, RequestFailed):
+        return error.verdict.error_class
+    if not isinstance(error, Exception):
+        return "timeout" if timer is not None and timer.expired() else "cancelled"
+    return "unknown"
 
 
 def class_of(status: int) -> str:

@@ -30,13 +30,14 @@ _CLOSING = 1.0  # seconds to wait for the event loop to let go of a socket that 
 
 class Progress:
     """How far one request has come. `stage`: `waiting` for a connection of the pool, `connecting`, `sent` (its first
-    byte), `answered` (the first byte of the reply). `fresh`: a connection was made for it."""
+    byte), `answered` (the first byte of the reply). `fresh`: a connection was made for it. `timer`: its time limit."""
 
-    __slots__ = ("fresh", "stage")
+    __slots__ = ("fresh", "stage", "timer")
 
-    def __init__(self) -> None:
+    def __init__(self, timer: asyncio.Timeout | None = None) -> None:
         self.stage = "waiting"
         self.fresh = False
+        self.timer = timer
 
 
 PROGRESS: ContextVar[Progress | None] = ContextVar("PROGRESS", default=None)
