@@ -185,6 +185,7 @@ ALSO: dict[tuple[str, str], str] = {
     ("testing", "flowlang.services"): "the tests in the files of services, and the services of a project",
     ("runs", "flowlang.masking"): "secret inputs of a run that is recorded",
     ("durable", "flowlang.masking"): "inputs that are masked cannot be compared",
+    ("history", "flowlang.tasks.tagged"): "a value that cannot be read is left out, and told of",
     ("history", "flowlang.masking"): "what was sealed is shown as what is masked",
     ("durable", "flowlang.connections.errors"): "what cannot be kept is a failure of a class like any other",
     ("engine", "flowlang.expressions"): "frames hold their marks, inputs their types, failures their limits",

@@ -109,7 +109,7 @@ def list_(
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object on stdout.")
 @STORE
 def show(run_id: str, full: bool, as_json: bool, store: str | None) -> int:
-    """Tell the story of a run: its steps, how it ended, what to do next."""
+    """Tell the story of a run: its steps, how it ended, what to do next. Exit code 1 when some of it cannot be read."""
     import asyncio
 
     from flowlang import runs
@@ -126,7 +126,7 @@ def show(run_id: str, full: bool, as_json: bool, store: str | None) -> int:
     else:
         unicode = shows_unicode(sys.stdout)
         out(story_text(found, time.time(), colour=colours(sys.stdout), unicode=unicode, full=full))
-    return 0
+    return 1 if found.damages else 0
 
 
 @click.command()

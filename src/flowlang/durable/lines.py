@@ -16,6 +16,7 @@ from flowlang.exceptions import Failure
 
 Told = Mapping[str, Any]
 """An event in its wire form."""
+UNREADABLE = "unreadable"
 _KINDS: dict[Any, str] = {each: kind_of(each) for each in get_args(Event)}
 _FIELDS: dict[str, tuple[str, ...]] = {kind: each._fields[1:] for each, kind in _KINDS.items()}
 _FAILING = frozenset(each for each in _KINDS if "failure" in each._fields)
@@ -57,9 +58,13 @@ def _ascii(value: Any) -> bytes:
 
 
 def parsed(lines: str, run_id: str) -> list[Told]:
-    """The events of a chunk. Fields that this version does not know are left out."""
+    """The events of a chunk. Fields that this version does not know are left out; in the place of a line that is
+    damaged stands an event of the kind `UNREADABLE`, which has no fields."""
     told: list[Told] = []
     for line in lines.split("\n"):
-        kind, *values = json.loads(line)
-        told.append({"event": kind, "run_id": run_id, **dict(zip(_FIELDS.get(kind, ()), values))})
+        try:
+            kind, *values = json.loads(line)
+            told.append({"event": kind, "run_id": run_id, **dict(zip(_FIELDS.get(kind, ()), values))})
+        except (ValueError, TypeError):
+            told.append({"event": UNREADABLE, "run_id": run_id})
     return told

@@ -37,6 +37,15 @@ class Commit(NamedTuple):
     checksum: int
 
 
+class DamagedLog(StoreError):
+    """A row of a log cannot be read. `known`: the entries that those before it say, by their keys."""
+
+    def __init__(self, run_id: str, seq: int, known: Mapping[str, Any]) -> None:
+        super().__init__(f"the journal of run `{run_id}` is damaged: what was committed as number {seq} cannot be read")
+        self.seq = seq
+        self.known = known
+
+
 class Past(NamedTuple, Generic[Entry]):
     """What is recorded of a run: the last entry of each call, by its `key`, and the number of the next commit."""
 
@@ -71,11 +80,11 @@ def add(known: dict[str, Entry], rows: Iterable[Sequence[Any]], read: Reader[Ent
     for seq, entries, checksum in rows:
         data = entries.encode()
         if crc32(data) != checksum:
-            raise _damaged(run_id, seq)
+            raise DamagedLog(run_id, seq, known)
         try:
             found = read(data)
         except ValueError as error:
-            raise _damaged(run_id, seq) from error
+            raise DamagedLog(run_id, seq, known) from error
         for each in found:
             if each.state == "withdrawn":
                 del known[key(each.path, each.nth)]
@@ -86,7 +95,3 @@ def add(known: dict[str, Entry], rows: Iterable[Sequence[Any]], read: Reader[Ent
 
 def _with_inputs(step: StoredStep, before: StoredStep | None) -> StoredStep:
     return step if before is None or step.inputs is not None else replace(step, inputs=before.inputs)
-
-
-def _damaged(run_id: str, seq: int) -> StoreError:
-    return StoreError(f"the journal of run `{run_id}` is damaged: what was committed as number {seq} cannot be read")

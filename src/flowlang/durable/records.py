@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -58,18 +59,27 @@ class StoredRun:
     reason: str | None
 
 
-def run_of(row: Row) -> StoredRun:
-    """Raises `StoreError` for one that is damaged."""
-    import json
+DAMAGES = {name: f"damaged: its {name} cannot be read" for name in ("options", "error")}
+"""Of the row of a run: what is its reason then, where it is shown."""
 
+
+def run_of(row: Row, *, shown: bool = False) -> StoredRun:
+    """Raises `StoreError` for one that is damaged. One that is only `shown` is there without what cannot be read, and
+    says so as its reason."""
     values = {name: row[name] for name in StoredRun.__dataclass_fields__}
     values["durable"], values["cancel"] = bool(row["durable"]), bool(row["cancel"])
-    try:
-        values["options"] = json.loads(row["options"])
-        values["error"] = failure_of(json.loads(row["error"])) if row["error"] else None
-    except ValueError as error:
-        raise StoreError(f"the row of run `{row['id']}` in the store is damaged: {error}") from error
+    for name, read in (("options", json.loads), ("error", _error)):
+        try:
+            values[name] = read(row[name])
+        except (ValueError, TypeError, AttributeError) as error:
+            if not shown:
+                raise StoreError(f"the row of run `{row['id']}` in the store is {DAMAGES[name]}") from error
+            values |= {name: {} if name == "options" else None, "reason": DAMAGES[name]}
     return StoredRun(**values)
+
+
+def _error(text: str | None) -> Failure | None:
+    return failure_of(json.loads(text)) if text else None
 
 
 Place = tuple[str, int]

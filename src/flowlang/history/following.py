@@ -17,7 +17,7 @@ STOPPED = (*ENDED, INTERRUPTED, LOST, "needs_attention", "parked")
 
 async def followed(store: Store, start: str, *, follow: bool) -> AsyncIterator[Told]:
     """What the run has told, and with `follow` what it tells until it stops. Raises `StoreError`."""
-    run = await find(store, start)
+    run = await find(store, start, shown=True)
     lives, after = Lives(), -1
     while True:
         # The state before the events: the end of a run is committed behind the last of its events.
@@ -33,7 +33,7 @@ async def followed(store: Store, start: str, *, follow: bool) -> AsyncIterator[T
 
 async def settled(store: Store, start: str) -> tuple[StoredRun, str]:
     """The run, and its state after a look at its process. Raises `StoreError`."""
-    run = await find(store, start)
+    run = await find(store, start, shown=True)
     return run, await seen_state(store, run)
 
 

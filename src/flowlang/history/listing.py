@@ -95,7 +95,7 @@ async def _matching(store: Store, wanted: Filter) -> list[StoredRun]:
     limit = f" LIMIT {int(wanted.limit or 0)}" if bounded else ""
     statement = f"SELECT * FROM flowlang_runs{where} ORDER BY created_at DESC, id{limit}"  # noqa: S608 - our own words
     rows = await store.database.fetch(statement, **values, **places)
-    return [run_of(row) for row in rows]
+    return [run_of(row, shown=True) for row in rows]
 
 
 async def _alive(store: Store, runs: Sequence[StoredRun]) -> dict[str, bool]:
@@ -140,14 +140,13 @@ def short_id(run_id: str, ids: Sequence[str]) -> str:
     return run_id[:length]
 
 
-async def find(store: Store, start: str) -> StoredRun:
-    """The run of this id, or the only one whose id begins like this. Raises `StoreError`."""
+async def find(store: Store, start: str, *, shown: bool = False) -> StoredRun:
+    """The run of this id, or the only one whose id begins like this; `shown` as of `run_of`. Raises `StoreError`."""
     if not start or len(start) > _LONGEST_ID or not start.isprintable():
         raise StoreError("the id of a run is expected, or the beginning of one: `flowlang runs list` shows them")
-    run = await store.run(start)
-    if run is not None:
-        return run
     rows = await store.database.fetch(
+        "SELECT * FROM flowlang_runs WHERE id = :id", id=start
+    ) or await store.database.fetch(
         "SELECT * FROM flowlang_runs WHERE substr(id, 1, length(:start::text)) = :start::text"
         " ORDER BY created_at DESC LIMIT 4",
         start=start,
@@ -157,4 +156,4 @@ async def find(store: Store, start: str) -> StoredRun:
     if len(rows) > 1:
         told = ", ".join(f"`{row['id']}`" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
         raise StoreError(f"several runs begin with `{start}`: {told}; write more of the id")
-    return run_of(rows[0])
+    return run_of(rows[0], shown=shown)

@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from flowlang.durable.log import DamagedLog
 from flowlang.durable.places import static
-from flowlang.durable.records import StoredFlow, StoredRun, StoredStep
+from flowlang.durable.records import DAMAGES, StoredFlow, StoredRun, StoredStep
 from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find, run_record, seen_state
 from flowlang.history.times import instant
-from flowlang.history.told import Lives, Told, parsed
-from flowlang.history.tree import Node, Places, shown, tree
+from flowlang.history.told import UNREADABLE, Lives, Told, parsed
+from flowlang.history.tree import Node, Places, tree
+from flowlang.history.values import Damages, shown
 from flowlang.records import frozen
 
 Plans = Callable[[StoredFlow], Places]
@@ -34,7 +36,8 @@ class Signal:
 @frozen
 class Story:
     """`undecided`: the steps of which nobody knows whether they were done, by their paths. `lives`: how often a process
-    began to run it, at `begun`. `texts`: the files of the flow as the run has them."""
+    began to run it, at `begun`. `texts`: the files of the flow as the run has them. `damages`: what cannot be read, and
+    is left out; where the journal is not `whole`, that is all that it says from there on."""
 
     run: StoredRun
     state: str
@@ -47,12 +50,14 @@ class Story:
     file: str | None
     texts: Mapping[str, str]
     runs_from: tuple[str, ...] = ()
+    damages: tuple[str, ...] = ()
+    whole: bool = True
 
     def to_record(self) -> dict[str, Any]:
         return run_record(self.run, self.state) | {
             "file": self.file, "inputs": self.inputs, "outputs": self.outputs,
             "begun": [instant(each) for each in self.begun], "undecided": list(self.undecided),
-            "retried_as": list(self.runs_from),
+            "retried_as": list(self.runs_from), "damages": list(self.damages),
             "signals": [
                 {
                     "name": each.name, "payload": each.payload, "sent_at": instant(each.sent_at),
@@ -66,21 +71,37 @@ class Story:
 
 async def story(store: Store, start: str, plans: Plans) -> Story:
     """What is known of the run whose id begins with `start`. Raises `StoreError`."""
-    run = await find(store, start)
+    run, damages = await find(store, start, shown=True), Damages()
+    if run.reason is not None and run.reason in DAMAGES.values():
+        damages.append(run.reason)
     state = await seen_state(store, run)
     told = await told_by(store, run.id)
-    journal = await store.steps(run.id)
+    journal, whole = await _journal(store, run.id, damages)
     flow = await _flow(store, run)
     live = run.state not in ENDED and state == run.state and run.owner is not None
     places = plans(flow) if flow is not None else {}
-    steps = tree(told, journal, places, live=live or run.state == "waiting")
+    steps = tree(told, journal, places, damages, live=live or run.state == "waiting", whole=whole)
+    signals = await _signals(store, run.id, damages)
+    inputs, outputs = shown(run.inputs, "its inputs", damages), shown(run.outputs, "its outputs", damages)
+    lost = sum(each["event"] == UNREADABLE for each in told)
+    if lost:
+        damages.append(f"{lost} of the lines that it told")
     return Story(
-        run, state, tuple(steps), tuple(await _signals(store, run.id)), shown(run.inputs), shown(run.outputs),
-        () if live or run.state in ENDED else _undecided(journal, places),
+        run, state, tuple(steps), tuple(signals), inputs, outputs,
+        () if live or run.state in ENDED or not whole else _undecided(journal, places),
         tuple(each["at"] for each in told if each["event"] == "run_started"),
         flow.file if flow is not None else None, flow.texts if flow is not None else {},
-        tuple(await _retried(store, run.id)),
+        tuple(await _retried(store, run.id)), tuple(damages), whole,
     )  # fmt: skip
+
+
+async def _journal(store: Store, run_id: str, damages: Damages) -> tuple[Sequence[StoredStep], bool]:
+    """What the journal says of steps, up to where it is damaged, and whether it is whole."""
+    try:
+        return await store.steps(run_id), True
+    except DamagedLog as error:
+        damages.append(f"its journal from commit {error.seq} on")
+        return list(error.known.values()), False
 
 
 def _undecided(journal: Sequence[StoredStep], places: Places) -> tuple[str, ...]:
@@ -102,9 +123,13 @@ async def _flow(store: Store, run: StoredRun) -> StoredFlow | None:
         return None  # its text is gone; the run is still worth being told
 
 
-async def _signals(store: Store, run_id: str) -> list[Signal]:
+async def _signals(store: Store, run_id: str, damages: Damages) -> list[Signal]:
     rows = await store.database.fetch("SELECT * FROM flowlang_signals WHERE run_id = :run ORDER BY id", run=run_id)
-    return [Signal(row["name"], shown(row["payload"]), row["sent_at"], row["taken_by"]) for row in rows]
+    return [
+        Signal(row["name"], shown(row["payload"], f"the payload of signal `{row['name']}`", damages), row["sent_at"],
+               row["taken_by"])
+        for row in rows
+    ]  # fmt: skip
 
 
 async def _retried(store: Store, run_id: str) -> list[str]:

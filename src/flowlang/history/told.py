@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, get_args
 
-from flowlang.durable.lines import Told, parsed
+from flowlang.durable.lines import UNREADABLE, Told, parsed
 from flowlang.durable.records import failure_of
 from flowlang.events import Event, kind_of
 from flowlang.exceptions import Failure
@@ -70,4 +70,4 @@ def failure_told(value: Mapping[str, Any]) -> Failure:
     return failure_of({**value, **position})
 
 
-__all__ = ["Lives", "Told", "event_of", "failure_told", "parsed"]
+__all__ = ["UNREADABLE", "Lives", "Told", "event_of", "failure_told", "parsed"]

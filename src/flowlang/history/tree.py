@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowlang.durable.codec import decode
 from flowlang.durable.places import static
 from flowlang.durable.records import StoredStep, failure_of
-from flowlang.durable.sealing import is_sealed
 from flowlang.exceptions import Failure
 from flowlang.history.times import instant
 from flowlang.history.told import Told, failure_told
-from flowlang.masking import MASK
+from flowlang.history.values import Damages, shown, shown_inputs
 from flowlang.plan import Site, Step
 
 Places = Mapping[str, Step]
@@ -72,15 +69,24 @@ class Node:
         }  # fmt: skip
 
 
-def tree(told: Iterable[Told], journal: Sequence[StoredStep], places: Places, *, live: bool) -> list[Node]:
-    """The steps, in the order in which they began. `places`: the steps of the plan, by their paths.
-    `live`: the run is under way, so that what has no end yet is going on."""
+def tree(
+    told: Iterable[Told],
+    journal: Sequence[StoredStep],
+    places: Places,
+    damages: Damages,
+    *,
+    live: bool,
+    whole: bool,
+) -> list[Node]:
+    """The steps, in the order in which they began. `places`: the steps of the plan, by their paths. `damages`: gets
+    what cannot be read. `live`: the run is under way, so that what has no end yet is going on. `whole`: the journal is;
+    otherwise events may know of an end that it does not."""
     nodes: dict[str, Node] = {}
     for each in told:
         _fold(nodes, each)
     for step in sorted(journal, key=lambda each: (each.started_at, each.path, each.nth)):
         if "@" not in step.path:  # a time that an expression has read, or a deadline
-            _record(nodes, step)
+            _record(nodes, step, damages, whole=whole)
     for node in nodes.values():
         if node.state == "running" and not live:
             node.state = "unfinished"
@@ -127,38 +133,37 @@ def _fold(nodes: dict[str, Node], told: Told) -> None:
 # ---------------------------------------------------------------- the journal
 
 
-def _record(nodes: dict[str, Node], step: StoredStep) -> None:
+def _record(nodes: dict[str, Node], step: StoredStep, damages: Damages, *, whole: bool) -> None:
     """What the journal says of a call, over whatever events say."""
     node = nodes.get(step.path)
     if node is None:
         node = nodes[step.path] = Node(step.path, step.operation, "started", step.started_at)
     if step.inputs is not None:
-        node.inputs = shown_inputs(step.inputs)
+        node.inputs = shown_inputs(step.inputs, f"the inputs of `{step.path}`", damages)
+    if step.state == "started":
+        node.state = "started" if whole or node.state not in _ENDS.values() else node.state
+        return
+    known = shown(step.outcome, f"the outcome of `{step.path}`", damages)
     if step.operation in ("wait", "signal") and step.state == "succeeded":
         node.operation = "wait"
         if step.operation == "signal":
-            node.outputs, node.state = {"payload": shown(step.outcome)}, "succeeded"
-        elif node.state == "started" and step.outcome is not None:
-            node.state, node.until = "running", float(step.outcome)
-        return
-    if step.state == "started":
-        node.state = "started"
+            node.outputs, node.state = {"payload": known}, "succeeded"
+        elif node.state == "started" and isinstance(known, (int, float)):
+            node.state, node.until = "running", float(known)
         return
     if node.duration is None and step.ended_at is not None:
         node.duration = max(0.0, step.ended_at - step.started_at)
     if step.state == "failed":
-        _failed(node, step)
+        _failed(node, known)
         return
     node.state = step.state
-    if step.outcome is not None:
-        outputs = shown(step.outcome)
-        whole = step.operation == "transaction" and isinstance(outputs, dict)
-        node.outputs = outputs.get("left", outputs) if whole else outputs
+    if known is not None:
+        together = step.operation == "transaction" and isinstance(known, dict)
+        node.outputs = known.get("left", known) if together else known
 
 
-def _failed(node: Node, step: StoredStep) -> None:
+def _failed(node: Node, known: Any) -> None:
     """A call that failed: the end of its step, or an attempt before another. Of the two events know more."""
-    known = shown(step.outcome)
     failure = failure_of(known) if isinstance(known, dict) else None
     if node.state in ("started", "failed"):
         node.state = "failed"
@@ -167,18 +172,6 @@ def _failed(node: Node, step: StoredStep) -> None:
         if node.failure is None or (failure is not None and node.failure.attempt < failure.attempt):
             node.failure = failure
         node.attempts = max(node.attempts, failure.attempt if failure is not None else 1)
-
-
-def shown(outcome: str | None) -> Any:
-    """What the journal holds, as anybody may see it."""
-    if outcome is None:
-        return None
-    return MASK if is_sealed(outcome) else decode(outcome)
-
-
-def shown_inputs(text: str) -> Any:
-    """The inputs of a call as the journal has them. Of statements, their text with `?` for each value."""
-    return json.loads(text)
 
 
 # ---------------------------------------------------------------- planting

@@ -6,7 +6,7 @@ from flowlang.durable.execution import reason_of
 from flowlang.durable.records import StoredRun
 from flowlang.durable.run import DurableRun, Left
 from flowlang.engine.result import RunResult
-from flowlang.history.tree import shown
+from flowlang.history.values import shown
 
 STATUS = {"attention": "needs_attention", "waiting": "waiting"}
 
@@ -24,7 +24,7 @@ def result_of(record: StoredRun, state: str) -> RunResult:
     """A stored run as a result; its outputs where they are no secret. `state`: as the history tells it."""
     from datetime import UTC, datetime
 
-    outputs = shown(record.outputs)
+    outputs = shown(record.outputs, "", [])
     began = record.started_at
     return RunResult(
         record.id, record.flow, state, outputs if isinstance(outputs, dict) else {}, record.error, record.reason,

@@ -12,7 +12,7 @@ from flowlang.durable.decisions import Decisions, decide, refuse, rehabilitate
 from flowlang.durable.host import Host, hosting
 from flowlang.durable.liveness import gone
 from flowlang.durable.places import places, static, task_of
-from flowlang.durable.records import StoredRun
+from flowlang.durable.records import StoredRun, run_of
 from flowlang.durable.run import DurableRun
 from flowlang.durable.schema import ENDED
 from flowlang.durable.store import Store
@@ -112,9 +112,10 @@ async def _kept_outputs(store: Store, run: StoredRun, skip: Mapping[str, Any]) -
 
 
 async def interrupted(store: Store) -> list[StoredRun]:
-    """The runs whose processes are gone, the oldest first."""
+    """The runs whose processes are gone, the oldest first. One whose row is damaged is among them: to resume it says
+    so."""
     rows: Iterable[Any] = await store.database.fetch(
-        "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
+        "SELECT * FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
     )
     dead: dict[str, bool] = {}
     found = []
@@ -123,7 +124,5 @@ async def interrupted(store: Store) -> list[StoredRun]:
         if owner not in dead:
             dead[owner] = await gone(store, owner)
         if dead[owner]:
-            record = await store.run(row["id"])
-            if record is not None:
-                found.append(record)
+            found.append(run_of(row, shown=True))
     return found

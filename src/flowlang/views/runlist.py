@@ -82,13 +82,16 @@ class LogLines:
 
     def of(self, told: Told) -> Iterator[str]:
         """The lines that this event is worth."""
+        from flowlang.history.told import UNREADABLE, event_of
+
+        if told["event"] == UNREADABLE:
+            yield self.paint("a line that is damaged", "error")
+            return
         at = self.paint(datetime.fromtimestamp(told["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "dim")
         kind = told["event"]
         if kind == "run_started":
             self._lives += 1
             yield f"{at} {'began' if self._lives == 1 else 'went on'}"
-        from flowlang.history.told import event_of
-
         event = event_of(told)
         if event is not None:
             for line in self._live.feed(event):

@@ -46,6 +46,8 @@ def story_text(story: Story, now: float, *, colour: bool = False, unicode: bool 
         source = source_of(story.texts, failure.file) if failure.file is not None else None
         sources = {failure.file: source} if failure.file is not None and source is not None else {}
         parts.append(failure_text(failure, None, sources, colour=colour))
+    if story.damages:
+        parts.append("\n".join([paint("damaged", "error"), *(f"  {visible(each)}" for each in story.damages)]))
     ahead = list(next_steps(story))
     if ahead:
         parts.append("\n".join([paint("next", "bold"), *(f"  {visible(each)}" for each in ahead)]))
@@ -232,7 +234,10 @@ def next_steps(story: Story) -> Iterator[str]:
     """The commands that help now, each with what it is for."""
     run = story.run
     short = run.id
-    if story.state == "needs_attention":
+    if not story.whole:
+        yield "what is told here of its steps is not all; it can neither go on nor be retried"
+        yield "take its journal from a backup of the store"
+    elif story.state == "needs_attention":
         for path in story.undecided:
             yield f"nobody knows whether `{path}` was done. Look at the service, then"
             yield f"  flowlang runs resume {short} --retry '{path}'     if it was not: it is done again"
