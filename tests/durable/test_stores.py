@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from flowlang.durable.journal import Journal, Writer
-from flowlang.durable.postgres import translated
+from flowlang.durable.postgres_errors import translated
 from flowlang.durable.records import StoredFlow, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Lost, Store, open_store

@@ -75,7 +75,7 @@ _ONE_POSTGRES = f"""WITH mine AS (SELECT id FROM flowlang_runs WHERE id = $1 AND
     {ADD} SELECT id, $3::int, $4::text, $5::bigint FROM mine ON CONFLICT DO NOTHING RETURNING 1"""  # noqa: S608 - texts of ours
 _BATCH = f"""WITH mine AS (
         SELECT r.id FROM flowlang_runs r JOIN unnest($1::text[], $2::text[]) AS t (id, token)
-            ON r.id = t.id AND r.token = t.token FOR SHARE OF r
+            ON r.id = t.id AND r.token = t.token ORDER BY r.id FOR SHARE OF r
     ), kept AS (
         {ADD} SELECT s.* FROM unnest($3::text[], $4::int[], $5::text[], $6::bigint[])
             AS s (run_id, seq, entries, checksum)

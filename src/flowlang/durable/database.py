@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Statements(Protocol):
@@ -28,8 +28,9 @@ class Database(Statements, Protocol):
     url: str  # without a password
     types: Mapping[str, str]  # what `{…}` stands for in `schema`
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """What happens inside is kept whole at its end, or not at all."""
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """What `work` gives; what it does with the transaction is kept whole at its end, or not at all. Where the
+        database has undone it, since it met another, `work` is called again: it does nothing else."""
 
     async def has_table(self, name: str) -> bool:
         """Whether there is a table of that name where ours are."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from flowlang.durable.database import Transaction
 from flowlang.durable.log import commits
 from flowlang.durable.records import StoredRun, StoredStep
 from flowlang.durable.store import Store, append, owned
@@ -64,9 +65,12 @@ async def decide(store: Store, run: StoredRun, decisions: Decisions) -> None:
         step, now = found[path], store.time()
         kept = step.outcome if step.operation == "transaction" and step.outcome is not None else outputs
         entries.append(replace(step, state="succeeded", outcome=kept, ended_at=now))
-    async with store.database.transaction() as tx:
+
+    async def write(tx: Transaction) -> None:
         await owned(tx, run)
         await append(tx, run, commits(known.commits, entries))
+
+    await store.database.transact(write)
 
 
 def _again(steps: Sequence[StoredStep], step: StoredStep) -> Iterator[StoredStep]:

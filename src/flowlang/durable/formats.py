@@ -20,11 +20,14 @@ async def prepare(database: Database) -> None:
     be made so; it is left as it is."""
     if await database.has_table("flowlang_meta") and await _format(database) == schema.FORMAT:
         return  # to make what is there already takes locks all the same, against those who write
-    async with database.transaction() as tx:
+
+    async def make(tx: Transaction) -> int | None:
         await tx.lock("flowlang schema")
         await tx.execute(schema.META)
         found = await _format(tx)
-        if found not in (schema.FORMAT, None):
+        if found == schema.FORMAT:
+            return found  # somebody else was first, and others may be writing by now
+        if found is not None:
             await _upgrade(tx, database, found)
         for statement in schema.TABLES:
             await tx.execute(statement.format(**database.types))
@@ -32,6 +35,11 @@ async def prepare(database: Database) -> None:
             await tx.execute(
                 "INSERT INTO flowlang_meta (key, value) VALUES ('format', :format)", format=str(schema.FORMAT)
             )
+        return found
+
+    found = await database.transact(make)
+    if found not in (schema.FORMAT, None):
+        _LOG.warning("the store %s was of format %d, and is of format %d now", database.url, found, schema.FORMAT)
 
 
 async def _format(statements: Statements) -> int | None:
@@ -56,4 +64,3 @@ async def _upgrade(tx: Transaction, database: Database, found: int) -> None:
     for each in steps:
         for statement in schema.UPGRADES[each]:
             await tx.execute(statement.format(**database.types))
-    _LOG.warning("the store %s was of format %d, and is of format %d now", database.url, found, schema.FORMAT)

@@ -8,9 +8,11 @@ then, since the other may have ended at the very moment in which it left.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from flowlang.durable.codec import encode
+from flowlang.durable.database import Row, Transaction
 from flowlang.durable.records import StoredRun
 from flowlang.durable.store import Store, owned
 from flowlang.plan import Admission
@@ -41,9 +43,10 @@ def waits_for(gate: str) -> str:
 
 async def enter(store: Store, run: StoredRun, gate: str, limits: Admission) -> Answer:
     """Let `run` in, or say why not. Asked again it gives the same answer. Raises `Lost`."""
-    async with store.database.transaction() as tx:
+
+    async def ask(tx: Transaction) -> Answer | tuple[Sequence[Row], int]:
         await tx.lock(f"gate:{gate}")
-        await owned(tx, run)
+        await owned(tx, run, "UPDATE")
         inside = await tx.fetch(
             "SELECT id, cancel FROM flowlang_runs WHERE gate = :gate ORDER BY started_at, id", gate=gate
         )
@@ -58,6 +61,12 @@ async def enter(store: Store, run: StoredRun, gate: str, limits: Admission) -> A
         if len(inside) + older < limits.limit:
             await tx.execute("UPDATE flowlang_runs SET gate = :gate WHERE id = :id", gate=gate, id=run.id)
             return Answer(True)
+        return inside, older
+
+    answer = await store.database.transact(ask)
+    if isinstance(answer, Answer):
+        return answer
+    inside, older = answer
     if limits.on_conflict == "skip":
         return Answer(False, skip=True)
     displaced = None

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from flowlang.durable.database import Database
-from flowlang.durable.postgres import PostgresDatabase, translated
+from flowlang.durable.postgres import PostgresDatabase
+from flowlang.durable.postgres_errors import translated
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.exceptions import StoreError, StoreUnavailable
 

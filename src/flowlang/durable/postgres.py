@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from flowlang.durable.database import Row
 from flowlang.durable.hosts import Hosts
-from flowlang.exceptions import StoreError, StoreUnavailable
+from flowlang.durable.postgres_errors import again, translated
+from flowlang.exceptions import StoreError
 
 if TYPE_CHECKING:
     import asyncpg
@@ -30,9 +31,7 @@ _TYPES = {
     "serial_key": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     "compact": "",
 }
-# SQLSTATE classes and codes under which a later attempt may go well: connections, resources, what an operator does,
-# a server that has become a replica, a transaction that was idle for too long, and transactions that met another.
-_LATER = ("08", "53", "57", "25006", "25P03", "40")
+T = TypeVar("T")
 
 
 class PostgresDatabase:
@@ -55,18 +54,27 @@ class PostgresDatabase:
 
     async def fetch(self, statement: str, **values: Any) -> Sequence[Row]:
         text, names = prepared(statement)
-        with translated(self.url):
-            rows: Sequence[Row] = await self.pool.fetch(text, *[values[name] for name in names])
-            return rows
+
+        async def ask() -> Sequence[Row]:
+            with translated(self.url):
+                rows: Sequence[Row] = await self.pool.fetch(text, *[values[name] for name in names])
+                return rows
+
+        return await again(ask)
 
     async def execute(self, statement: str, **values: Any) -> int:
         text, names = prepared(statement)
-        with translated(self.url):
-            return _changed(await self.pool.execute(text, *[values[name] for name in names]))
+
+        async def ask() -> int:
+            with translated(self.url):
+                return _changed(await self.pool.execute(text, *[values[name] for name in names]))
+
+        return await again(ask)
 
     async def write(self, text: str, *values: Any) -> Sequence[Row]:
         """The rows of a statement in PostgreSQL's own form, on a connection for what is written all the time: to borrow
-        one from the pool and give it back costs as much as a small statement."""
+        one from the pool and give it back costs as much as a small statement. Whoever writes
+        journals asks again by itself."""
         async with self._writing:
             with translated(self.url):
                 if self._pen is None or self._pen.is_closed():
@@ -81,7 +89,15 @@ class PostgresDatabase:
     async def connected(self) -> asyncpg.Connection:
         """A connection of one's own, besides those of the pool. Raises what the driver raises."""
         connection: asyncpg.Connection = await self._hosts.connect(_CONNECT, command_timeout=_COMMAND)
+        await _prepared(connection)
         return connection
+
+    async def transact(self, work: Callable[[PostgresTransaction], Awaitable[T]]) -> T:
+        async def ask() -> T:
+            async with self.transaction() as tx:
+                return await work(tx)
+
+        return await again(ask)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
@@ -191,32 +207,6 @@ def _changed(status: str) -> int:
     return int(last) if last.isdigit() else 0
 
 
-class translated:  # noqa: N801 - reads as a statement
-    """What the driver raises inside, as an error of the store."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import asyncpg
-
-        known = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-        if error is None or not isinstance(error, known):
-            return
-        if isinstance(error, asyncpg.PostgresError):
-            state = getattr(error, "sqlstate", None) or ""
-            later = state.startswith(_LATER)
-        else:  # TimeoutError is an OSError; the other two are what comes of a connection that was lost under the driver
-            later = True
-        said = str(error) or type(error).__name__
-        if later:
-            raise StoreUnavailable(f"the store {self._url} does not answer: {said}") from error
-        raise StoreError(f"the store {self._url}: {said}") from error
-
-
 async def open_postgres(url: str) -> PostgresDatabase:
     """Connect to `postgresql://…`. Raises `StoreError`."""
     try:
@@ -234,7 +224,7 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 command_timeout=_COMMAND,
                 max_inactive_connection_lifetime=0,
                 connect=hosts.for_pool,
-                init=_bounded,
+                init=_prepared,
                 reset=_left_as_it_is,
             )
         except ValueError as error:
@@ -252,9 +242,13 @@ async def open_postgres(url: str) -> PostgresDatabase:
     return database
 
 
-async def _bounded(connection: Any) -> None:
-    """For each new connection. Said as a statement, since poolers refuse such settings when a connection begins."""
-    await connection.execute(f"SET idle_in_transaction_session_timeout = {round(_IDLE * 1000)}")
+async def _prepared(connection: Any) -> None:
+    """For each new connection. Said as a statement, since poolers refuse such settings when a connection begins. What
+    is counted under a lock has to be seen as it is once the lock is had, whatever the default of the database is."""
+    await connection.execute(
+        f"SET idle_in_transaction_session_timeout = {round(_IDLE * 1000)};"
+        " SET default_transaction_isolation = 'read committed'"
+    )
 
 
 async def _left_as_it_is(connection: Any) -> None:

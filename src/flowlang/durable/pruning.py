@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 
+from flowlang.durable.database import Transaction
 from flowlang.durable.retention import Retention, prune
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
@@ -34,7 +35,8 @@ async def pruned_now_and_then(store: Store, bounds: Retention, folder: str | Non
 
 async def elected(store: Store) -> bool:
     """Whether it is this caller's turn: nobody else's in this period."""
-    async with store.database.transaction() as tx:
+
+    async def ask(tx: Transaction) -> bool:
         await tx.lock("flowlang pruning")
         rows = await tx.fetch(
             "SELECT 1 FROM flowlang_meta"
@@ -48,4 +50,6 @@ async def elected(store: Store) -> bool:
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             key=_KEY,
         )
-    return True
+        return True
+
+    return await store.database.transact(ask)

@@ -121,17 +121,20 @@ async def claim(
     claimed = partial(_claimed, owner=owner, queue=queue, without=" ".join(without))
     if limits is None or not limits.shared:
         return await claimed(store.database, most=most)
-    async with store.database.transaction() as tx:
+
+    async def take(tx: Transaction) -> list[StoredRun]:
         await tx.lock(f"queue:{queue}")
-        most = min(most, await _room(tx, limits))
-        if most <= 0:
+        room = min(most, await _room(tx, limits))
+        if room <= 0:
             return []
         if limits.rate is None:
-            return await claimed(tx, most=most)
-        going_on = await claimed(tx, most=most, begun=1)
-        fresh = min(most - len(going_on), limits.rate - await _begun(tx, limits))
+            return await claimed(tx, most=room)
+        going_on = await claimed(tx, most=room, begun=1)
+        fresh = min(room - len(going_on), limits.rate - await _begun(tx, limits))
         new = await claimed(tx, most=fresh, begun=0) if fresh > 0 else []
-    return [*going_on, *new]
+        return [*going_on, *new]
+
+    return await store.database.transact(take)
 
 
 async def _claimed(
@@ -146,8 +149,9 @@ async def _claimed(
             runs.append(run_of(row))
         except StoreError as error:  # it must not keep the others from being claimed, again and again
             await at.execute(
-                "UPDATE flowlang_runs SET state = 'parked', owner = NULL, token = NULL, reason = :why WHERE id = :id",
-                id=row["id"], why=str(error),
+                "UPDATE flowlang_runs SET state = 'parked', owner = NULL, token = NULL, reason = :why"
+                " WHERE id = :id AND token = :token",
+                id=row["id"], token=row["token"], why=str(error),
             )  # fmt: skip
     return sorted(runs, key=lambda each: (-each.priority, each.due_at, each.id))
 

@@ -14,14 +14,16 @@ _LOG = logging.getLogger("flowlang.worker")
 PARK_AFTER = 5  # workers that were lost while they ran it
 
 # A run that somebody wants to stop goes on however often it was taken over, so that its clean-up runs.
-_TAKE_BACK = """UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers = takeovers + 1, due_at = {now},
+# Their rows are locked in the order in which their owner, if it does live, locks those of a batch.
+_TAKE_BACK = """WITH theirs AS MATERIALIZED (SELECT id FROM flowlang_runs WHERE owner = :dead ORDER BY id FOR UPDATE)
+    UPDATE flowlang_runs SET owner = NULL, token = NULL, takeovers = takeovers + 1, due_at = {now},
         waits_for = NULL,
         state = CASE WHEN durable = 0 THEN 'lost' WHEN takeovers + 1 >= :most::int AND cancel = 0 THEN 'parked'
             ELSE 'queued' END,
         ended_at = CASE WHEN durable = 0 THEN {now} ELSE ended_at END,
         error = CASE WHEN durable = 0 THEN :lost ELSE error END,
         reason = CASE WHEN durable = 1 AND takeovers + 1 >= :most::int AND cancel = 0 THEN :reason ELSE reason END
-    WHERE owner = :dead RETURNING *"""
+    WHERE id IN (SELECT id FROM theirs) AND owner = :dead RETURNING *"""
 
 
 async def reap(store: Store, watch: Watch, park_after: int = PARK_AFTER) -> list[StoredRun]:
@@ -35,12 +37,10 @@ async def reap(store: Store, watch: Watch, park_after: int = PARK_AFTER) -> list
 
 async def _reaped(store: Store, dead: str, park_after: int) -> list[StoredRun]:
     lost = Failure("internal", "the process that ran it was lost, and it was not durable")
-    async with store.database.transaction() as tx:
-        await tx.lock(f"executor:{dead}")
-        rows = await tx.fetch(
-            _TAKE_BACK, dead=dead, most=park_after, lost=json.dumps(failure_record(lost)),
-            reason=f"{park_after} workers were lost while they ran it: look why, then `flowlang runs resume` it",
-        )  # fmt: skip
+    rows = await store.database.fetch(
+        _TAKE_BACK, dead=dead, most=park_after, lost=json.dumps(failure_record(lost)),
+        reason=f"{park_after} workers were lost while they ran it: look why, then `flowlang runs resume` it",
+    )  # fmt: skip
     runs = [run_of(row) for row in rows]
     for run in runs:
         _LOG.warning("run %s of `%s` was taken from a worker that was lost: %s", run.id, run.flow, run.state)

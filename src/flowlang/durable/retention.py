@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from flowlang.durable.database import Transaction
 from flowlang.durable.liveness import gone
@@ -63,20 +64,23 @@ async def prune(
         rows = await store.database.fetch(f"SELECT count(*) AS n FROM flowlang_runs WHERE {where}", **values)  # noqa: S608
         return Pruned(rows[0]["n"] + len(lost), 0)
     for at in range(0, len(lost), BATCH):
-        async with store.database.transaction() as tx:
-            await _delete(tx, store, [run.id for run in lost[at : at + BATCH]])
-        gone += len(lost[at : at + BATCH])
+        gone += await store.database.transact(
+            partial(_delete, store=store, ids=[run.id for run in lost[at : at + BATCH]])
+        )
         await asyncio.sleep(rest)
+
+    async def next_batch(tx: Transaction) -> tuple[int, int]:
+        rows = await tx.fetch(
+            f"SELECT id FROM flowlang_runs WHERE {where} ORDER BY ended_at, id LIMIT {BATCH}"  # noqa: S608
+            " FOR UPDATE SKIP LOCKED",
+            **values,
+        )
+        return len(rows), await _delete(tx, store, [row["id"] for row in rows])
+
     while True:
-        async with store.database.transaction() as tx:
-            rows = await tx.fetch(
-                f"SELECT id FROM flowlang_runs WHERE {where} ORDER BY ended_at, id LIMIT {BATCH}"  # noqa: S608
-                " FOR UPDATE SKIP LOCKED",
-                **values,
-            )
-            await _delete(tx, store, [row["id"] for row in rows])
-        gone += len(rows)
-        if len(rows) < BATCH:
+        found, deleted = await store.database.transact(next_batch)
+        gone += deleted
+        if found < BATCH:
             break
         await asyncio.sleep(rest)
     flows = await _flows(store)
@@ -90,11 +94,8 @@ async def delete(store: Store, run: StoredRun) -> None:
     over = run.state in ENDED or (not run.durable and run.owner is not None and await gone(store, run.owner))
     if not over:
         raise StoreError(f"run `{run.id}` has not ended: it is {run.state}; `flowlang runs cancel {run.id}` ends it")
-    async with store.database.transaction() as tx:
-        rows = await tx.fetch(f"SELECT id FROM flowlang_runs WHERE id = :id AND id IN ({_NEEDED})", id=run.id)  # noqa: S608
-        if rows:
-            raise StoreError(f"run `{run.id}` is still needed: a run that retries it has not ended")
-        await _delete(tx, store, [run.id])
+    if not await store.database.transact(partial(_delete, store=store, ids=[run.id])) and await store.run(run.id):
+        raise StoreError(f"run `{run.id}` is still needed: a run that retries it has not ended")
 
 
 # ---------------------------------------------------------------- which
@@ -147,20 +148,31 @@ def _members(store: Store) -> str:
     return "SELECT jsonb_array_elements_text(:ids::text::jsonb)"
 
 
-async def _delete(tx: Transaction, store: Store, ids: Sequence[str]) -> None:
+async def _delete(tx: Transaction, store: Store, ids: Sequence[str]) -> int:
+    """Those of them that are still there and that nobody needs; how many. Their rows are locked before anything of them
+    is deleted, one after the other in one order, and looked at then: who retries one has its row until that is kept."""
     if not ids:
-        return
+        return 0
     members, listed = _members(store), json.dumps(list(ids))
+    await tx.fetch(f"SELECT id FROM flowlang_runs WHERE id IN ({members}) ORDER BY id FOR UPDATE", ids=listed)  # noqa: S608
+    rows = await tx.fetch(
+        f"SELECT id FROM flowlang_runs WHERE id IN ({members}) AND id NOT IN ({_NEEDED})",  # noqa: S608
+        ids=listed,
+    )
+    listed = json.dumps([row["id"] for row in rows])
     for table in _OWN:
         await tx.execute(f"DELETE FROM {table} WHERE run_id IN ({members})", ids=listed)  # noqa: S608
     await tx.execute(f"DELETE FROM flowlang_runs WHERE id IN ({members})", ids=listed)  # noqa: S608
+    return len(rows)
 
 
 async def _flows(store: Store) -> int:
     """Flows that no run and no schedule has, and that nobody has asked for of late."""
     return await store.database.execute(
-        """DELETE FROM flowlang_flows WHERE hash NOT IN (SELECT hash FROM flowlang_runs)
-            AND hash NOT IN (SELECT hash FROM flowlang_schedules) AND stored_at < {now} - :fresh""",
+        """DELETE FROM flowlang_flows WHERE hash IN (
+            SELECT hash FROM flowlang_flows WHERE hash NOT IN (SELECT hash FROM flowlang_runs)
+                AND hash NOT IN (SELECT hash FROM flowlang_schedules) AND stored_at < {now} - :fresh
+            FOR UPDATE SKIP LOCKED)""",
         fresh=_FRESH,
     )
 

@@ -102,12 +102,15 @@ async def register(
     """Replace the schedules of a flow by these; the ids. One whose rule is the same goes on as it was."""
     await store.put_flow(flow)
     names = [f"{flow.name}#{number}" for number, _ in enumerate(rules, 1)]
-    async with store.database.transaction() as tx:
-        await tx.lock(f"schedules:{flow.name}")
+
+    async def replace(tx: Transaction) -> None:
+        await tx.lock(_lock(flow.name))
         moment = await _now(tx, now)
-        rows = await tx.fetch("SELECT * FROM flowlang_schedules WHERE flow = :flow", flow=flow.name)
+        rows = await tx.fetch(
+            "SELECT * FROM flowlang_schedules WHERE flow = :flow ORDER BY id FOR UPDATE", flow=flow.name
+        )
         before = {row["id"]: _schedule_of(row) for row in rows}
-        for gone in set(before) - set(names):
+        for gone in sorted(set(before) - set(names)):
             await tx.execute("DELETE FROM flowlang_schedules WHERE id = :id", id=gone)
         for name, rule in zip(names, rules, strict=True):
             same = name in before and before[name].rule == rule
@@ -120,14 +123,18 @@ async def register(
                 id=name, hash=flow.hash, flow=flow.name, options=json.dumps(options), next=following,
                 rule=json.dumps({each: getattr(rule, each) for each in Schedule.__dataclass_fields__}),
             )  # fmt: skip
+
+    await store.database.transact(replace)
     return names
 
 
 async def pause(store: Store, flow: str, *, paused: bool, now: float | None = None) -> int:
     """How many schedules of a flow were paused, or go on: with the next time from now, without those in between."""
-    async with store.database.transaction() as tx:
+
+    async def change(tx: Transaction) -> int:
+        await tx.lock(_lock(flow))
         moment = await _now(tx, now)
-        rows = await tx.fetch("SELECT * FROM flowlang_schedules WHERE flow = :flow FOR UPDATE", flow=flow)
+        rows = await tx.fetch("SELECT * FROM flowlang_schedules WHERE flow = :flow ORDER BY id FOR UPDATE", flow=flow)
         for each in map(_schedule_of, rows):
             following = each.next_at
             if not paused and each.paused:
@@ -136,12 +143,24 @@ async def pause(store: Store, flow: str, *, paused: bool, now: float | None = No
                 "UPDATE flowlang_schedules SET paused = :paused, next_at = :next WHERE id = :id",
                 paused=int(paused), next=following, id=each.id,
             )  # fmt: skip
-    return len(rows)
+        return len(rows)
+
+    return await store.database.transact(change)
 
 
 async def remove(store: Store, flow: str) -> int:
     """How many schedules of a flow there were. Runs that they have begun go on."""
-    return await store.database.execute("DELETE FROM flowlang_schedules WHERE flow = :flow", flow=flow)
+
+    async def delete(tx: Transaction) -> int:
+        await tx.lock(_lock(flow))
+        return await tx.execute("DELETE FROM flowlang_schedules WHERE flow = :flow", flow=flow)
+
+    return await store.database.transact(delete)
+
+
+def _lock(flow: str) -> str:
+    """Of all schedules of a flow. Who changes several rows has it; who fires one has the lock of that one."""
+    return f"schedules:{flow}"
 
 
 async def _now(at: Statements, given: float | None) -> float:
@@ -170,19 +189,23 @@ async def fire(store: Store, now: float | None = None) -> list[str]:
 
 async def _fired(store: Store, schedule_id: str, now: float) -> list[str]:
     """Look again under the lock: another worker may have been first."""
-    async with store.database.transaction() as tx:
+
+    async def begin(tx: Transaction) -> tuple[StoredSchedule | None, list[str]]:
         await tx.lock(f"schedule:{schedule_id}")
         rows = await tx.fetch("SELECT * FROM flowlang_schedules WHERE id = :id FOR UPDATE", id=schedule_id)
         schedule = _schedule_of(rows[0]) if rows else None
         if schedule is None or schedule.paused or schedule.next_at is None or schedule.next_at > now:
-            return []
+            return None, []
         wanted, following = to_fire(schedule.rule, schedule.next_at, now)
         begun = [run_id for slot in wanted if (run_id := await _begun(tx, schedule, slot)) is not None]
         await tx.execute(
             "UPDATE flowlang_schedules SET next_at = :next, last_at = coalesce(:last::float8, last_at) WHERE id = :id",
             next=following, last=wanted[-1] if wanted else None, id=schedule_id,
         )  # fmt: skip
-    if begun:
+        return schedule, begun
+
+    schedule, begun = await store.database.transact(begin)
+    if schedule is not None and begun:
         await store.database.notify(f"queue:{schedule.options['queue']}")
     return begun
 

@@ -13,10 +13,10 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from flowlang.durable.database import Row
@@ -33,6 +33,7 @@ _TYPES = {
     "compact": " WITHOUT ROWID",
 }
 _SYNCHRONOUS = ("full", "normal")
+T = TypeVar("T")
 
 
 class SqliteDatabase:
@@ -81,6 +82,11 @@ class SqliteDatabase:
                     self.connection.execute("ROLLBACK")
                 raise
             self.committed()
+
+    async def transact(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
+        """Who writes has the whole file for itself: two never meet."""
+        async with self.transaction() as tx:
+            return await work(tx)
 
     def committed(self) -> None:
         """After each transaction. Now and then SQLite copies its log into the file, for which the disk takes some

@@ -17,13 +17,13 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from flowlang.durable import formats
-from flowlang.durable.database import Database, Transaction
+from flowlang.durable.database import Database, Row, Transaction
 from flowlang.durable.log import Commit, Entry, Past, Reader, add, commits, outcomes, whole
 from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.records import Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
@@ -34,7 +34,18 @@ from flowlang.exceptions import Failure, StoreError
 VARIABLE = "FLOWLANG_STORE"
 _ROWS = 500  # of a log that are read at once
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
+_TRIES = 10
 ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
+# The run that it retries is not deleted before this one is there, which keeps it.
+_ADD_RUN = """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
+        created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
+    SELECT :id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
+        CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, :attempt, :inputs,
+        :options, :started_by, :origin
+    WHERE :origin::text IS NULL OR EXISTS (SELECT 1 FROM flowlang_runs WHERE id = :origin FOR SHARE)
+    ON CONFLICT DO NOTHING RETURNING *"""
+_ADDED = """SELECT * FROM flowlang_runs WHERE id = :id OR (queue = :queue AND dedup = :dedup)
+    ORDER BY CASE WHEN id = :id THEN 0 ELSE 1 END"""
 
 
 class Store:
@@ -78,15 +89,12 @@ class Store:
         now = time.monotonic()
         if now - self._kept.get(flow.hash, -_REMEMBERED) < _REMEMBERED:
             return
-        await self.database.execute(
-            "INSERT INTO flowlang_flows (hash, name, file, texts, stored_at)"
-            " VALUES (:hash, :name, :file, :texts, {now}) ON CONFLICT (hash) DO NOTHING",
+        await self.database.execute(  # one statement: between two of them `retention` may delete it
+            """INSERT INTO flowlang_flows (hash, name, file, texts, stored_at)
+            VALUES (:hash, :name, :file, :texts, {now}) ON CONFLICT (hash) DO UPDATE SET stored_at = excluded.stored_at
+                WHERE flowlang_flows.stored_at < excluded.stored_at - 1800""",
             hash=flow.hash, name=flow.name, file=flow.file, texts=json.dumps(flow.texts),
         )  # fmt: skip
-        await self.database.execute(
-            "UPDATE flowlang_flows SET stored_at = {now} WHERE hash = :hash AND stored_at < {now} - 1800",
-            hash=flow.hash,
-        )
         if len(self._kept) >= _MOST_REMEMBERED:
             self._kept.clear()
         self._kept[flow.hash] = now
@@ -133,24 +141,20 @@ class Store:
         refuse_priority(priority)
         run_id = run_id or str(uuid.uuid4())
         await self.put_flow(flow)
-        rows = await self.database.fetch(
-            """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
-                created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
-            VALUES (:id, :flow, :hash, :state, :durable, :queue, :priority, :dedup, {now} + :delay::float8, {now},
-                CASE WHEN :owner::text IS NULL THEN NULL ELSE {now} END, :owner::text, :token, :attempt, :inputs,
-                :options, :started_by, :origin)
-            ON CONFLICT DO NOTHING RETURNING *""",
-            id=run_id, flow=flow.name, hash=flow.hash, state="running" if owner else "queued", durable=int(durable),
-            queue=queue, priority=priority, dedup=dedup, delay=delay, owner=owner,
-            token=uuid.uuid4().hex if owner else None, inputs=inputs, options=json.dumps(options),
-            started_by=started_by, origin=origin, attempt=attempt,
-        ) or await self.database.fetch(
-            """SELECT * FROM flowlang_runs WHERE id = :id OR (queue = :queue AND dedup = :dedup)
-            ORDER BY CASE WHEN id = :id THEN 0 ELSE 1 END""",
-            id=run_id, queue=queue, dedup=dedup,
-        )  # fmt: skip
-        if not rows:
-            raise StoreError(f"run `{run_id}` could not be added")
+        values = {
+            "id": run_id, "flow": flow.name, "hash": flow.hash, "state": "running" if owner else "queued",
+            "durable": int(durable), "queue": queue, "priority": priority, "dedup": dedup, "delay": delay,
+            "owner": owner, "token": uuid.uuid4().hex if owner else None, "inputs": inputs,
+            "options": json.dumps(options), "started_by": started_by, "origin": origin, "attempt": attempt,
+        }  # fmt: skip
+        for _ in range(_TRIES):
+            rows = await self.database.fetch(_ADD_RUN, **values) or await self.database.fetch(_ADDED, **values)
+            if rows:
+                break
+            if origin is not None and await self.run(origin) is None:
+                raise StoreError(f"run `{origin}` was deleted just now: there is nothing of it to take over")
+        else:
+            raise StoreError(f"run `{run_id}` could not be added: runs of its key come and go")
         if not owner:
             await self.database.notify(f"queue:{queue}")
         return run_of(rows[0])
@@ -200,23 +204,31 @@ class Store:
 
         A signal, or a request to cancel it, that came meanwhile makes it due at once.
         """
-        changed = await self.database.execute(
-            """UPDATE flowlang_runs SET state = :state, owner = NULL, token = NULL, refused = 0,
-                waits_for = :waits_for::text,
-                due_at = CASE WHEN cancel = 1 OR (:waits_for::text IS NOT NULL AND EXISTS (
-                    SELECT 1 FROM flowlang_signals s WHERE s.run_id = flowlang_runs.id AND s.taken_by IS NULL
-                        AND ' ' || :waits_for::text || ' ' LIKE '% ' || s.name || ' %'))
-                    THEN {now} ELSE :due_at::float8 END
-            WHERE id = :id AND token = :token""",
-            id=run.id, token=run.token, state=state, due_at=due_at if due_at is not None else 9e15, waits_for=waits_for,
-        )  # fmt: skip
+
+        async def give_back(tx: Transaction) -> bool:
+            if not await is_owned(tx, run, "UPDATE"):  # first: what somebody sends now is waited for, and seen
+                return False
+            await tx.execute(
+                """UPDATE flowlang_runs SET state = :state, owner = NULL, token = NULL, refused = 0,
+                    waits_for = :waits_for::text,
+                    due_at = CASE WHEN cancel = 1 OR (:waits_for::text IS NOT NULL AND EXISTS (
+                        SELECT 1 FROM flowlang_signals s WHERE s.run_id = flowlang_runs.id AND s.taken_by IS NULL
+                            AND ' ' || :waits_for::text || ' ' LIKE '% ' || s.name || ' %'))
+                        THEN {now} ELSE :due_at::float8 END
+                WHERE id = :id""",
+                id=run.id, state=state, due_at=due_at if due_at is not None else 9e15, waits_for=waits_for,
+            )  # fmt: skip
+            return True
+
+        kept = await self.database.transact(give_back)
         await self.database.notify(f"queue:{run.queue}")
-        return changed == 1
+        return kept
 
     async def ask_to_cancel(self, run_id: str) -> str | None:
         """Ask a run to stop. Returns its state, None when there is none of that id. Who runs it sees that within a
         second; one that waits is made due, so that its clean-up can run; one that has not begun is over."""
-        async with self.database.transaction() as tx:
+
+        async def ask(tx: Transaction) -> Sequence[Row]:
             await tx.execute(
                 """UPDATE flowlang_runs SET state = 'cancelled', ended_at = {now}, cancel = 1, dedup = NULL, gate = NULL
                 WHERE id = :id AND state = 'queued' AND started_at IS NULL""",
@@ -229,7 +241,9 @@ class Store:
                 WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'lost')""",
                 id=run_id,
             )
-            rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id", id=run_id)
+            return await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id", id=run_id)
+
+        rows = await self.database.transact(ask)
         if not rows:
             return None
         await self.database.notify(f"run:{run_id}")
@@ -297,13 +311,11 @@ class Store:
         """Send a signal; the state of its run, None when there is none. A run that has ended takes none. Raises
         `StoreError` for a name that no signal has."""
         refuse_name("signal", name)
-        async with self.database.transaction() as tx:
+
+        async def send(tx: Transaction) -> Row | None:
             rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id FOR UPDATE", id=run_id)
-            if not rows:
-                return None
-            state = str(rows[0]["state"])
-            if state in ENDED:
-                return state
+            if not rows or rows[0]["state"] in ENDED:
+                return rows[0] if rows else None
             await tx.execute(
                 "INSERT INTO flowlang_signals (run_id, name, payload, sent_at) VALUES (:run, :name, :payload, {now})",
                 run=run_id, name=name, payload=payload,
@@ -313,14 +325,20 @@ class Store:
                 " WHERE id = :id AND state = 'waiting' AND ' ' || coalesce(waits_for, '') || ' ' LIKE :name",
                 id=run_id, name=f"% {name} %",
             )  # fmt: skip
+            return rows[0]
+
+        found = await self.database.transact(send)
+        if found is None or found["state"] in ENDED:
+            return str(found["state"]) if found is not None else None
         await self.database.notify(f"signal:{run_id}")
-        await self.database.notify(f"queue:{rows[0]['queue']}")
-        return state
+        await self.database.notify(f"queue:{found['queue']}")
+        return str(found["state"])
 
     async def take_signal(self, run: StoredRun, name: str, step: StoredStep, seq: int) -> StoredStep | None:
         """The first signal of `name` that nobody has taken, written into the journal as the outcome of `step` in the
         same transaction, as commit `seq`; None when there is none. Raises `Lost`."""
-        async with self.database.transaction() as tx:
+
+        async def take(tx: Transaction) -> StoredStep | None:
             await owned(tx, run)
             taken = f"{step.path}#{step.nth}"
             rows = await tx.fetch(  # what it took when the answer was lost, or else the first that is free
@@ -334,19 +352,28 @@ class Store:
             await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
             kept = replace(step, state="succeeded", outcome=rows[0]["payload"], ended_at=step.started_at)
             await append(tx, run, commits(seq, [kept]))
-        return kept
+            return kept
+
+        return await self.database.transact(take)
 
 
 class Lost(Exception):
     """The run is not this process's any more: it was taken over, cancelled from outside, or deleted."""
 
 
-async def owned(tx: Transaction, run: StoredRun) -> None:
-    """Nobody takes `run` over before the end of the transaction. Raises `Lost` when it is not ours any more."""
+async def is_owned(tx: Transaction, run: StoredRun, lock: Literal["SHARE", "UPDATE"] = "SHARE") -> bool:
+    """Whether `run` is ours; then nobody takes it over before the end of the transaction. `UPDATE` for one whose row
+    is changed there: two who had it as `SHARE` would wait for one another."""
     rows = await tx.fetch(
-        "SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR SHARE", id=run.id, token=run.token
-    )
-    if not rows:
+        f"SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR {lock}",  # noqa: S608 - a word of ours
+        id=run.id, token=run.token,
+    )  # fmt: skip
+    return bool(rows)
+
+
+async def owned(tx: Transaction, run: StoredRun, lock: Literal["SHARE", "UPDATE"] = "SHARE") -> None:
+    """As `is_owned`. Raises `Lost` when it is not ours any more."""
+    if not await is_owned(tx, run, lock):
         raise Lost(run.id)
 
 
