@@ -113,20 +113,20 @@ def show(run_id: str, full: bool, as_json: bool, store: str | None) -> int:
     import asyncio
 
     from flowlang import runs
-    from flowlang.history.story import Story, story
+    from flowlang.history.story import story
     from flowlang.views.story import story_text
 
-    async def told() -> Story:
+    async def told() -> int:
         async with runs.opened(store, make=False) as own:
-            return await story(own, run_id, runs.steps_of)
+            found = await story(own, run_id, runs.steps_of)
+        if as_json:
+            out_json(found.to_record())
+        else:
+            unicode = shows_unicode(sys.stdout)
+            out(story_text(found, time.time(), colour=colours(sys.stdout), unicode=unicode, full=full))
+        return 1 if found.damages else 0
 
-    found = asyncio.run(told())
-    if as_json:
-        out_json(found.to_record())
-    else:
-        unicode = shows_unicode(sys.stdout)
-        out(story_text(found, time.time(), colour=colours(sys.stdout), unicode=unicode, full=full))
-    return 1 if found.damages else 0
+    return asyncio.run(told())  # what it returns asyncio writes out as text, twice: not the story, which may be large
 
 
 @click.command()

@@ -20,6 +20,10 @@ only recorded; a worker writes it down when it finds one."""
 TURN = "concurrency@"  # begins what a run waits for that queues by the `concurrency` of its flow; see `durable.gates`
 _UNDER_WAY = ("running", "cancelling")
 NEVER = 1e15  # seconds since the epoch from which on a time stands for none
+_LISTED = ", ".join(
+    {"inputs": "'' AS inputs", "outputs": "NULL AS outputs"}.get(name, name) for name in StoredRun.__dataclass_fields__
+)
+"""Not what a run was given and what it gave, which may be large."""
 _LONGEST_ID = 200
 _MANY = 500  # beginnings of ids that one statement asks for
 _SHORTEST = 8  # characters of an id that are shown, when they are enough
@@ -40,7 +44,8 @@ class Filter:
 
 @frozen
 class Listed:
-    """A run, its state with what is known of its process, and how much of its id is enough to name it."""
+    """A run without its inputs and outputs, its state with what is known of its process, and how much of its id is
+    enough to name it."""
 
     run: StoredRun
     state: str
@@ -93,7 +98,7 @@ async def _matching(store: Store, wanted: Filter) -> list[StoredRun]:
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     bounded = wanted.limit is not None and not set(stored) & set(_UNDER_WAY)  # those are looked at one by one
     limit = f" LIMIT {int(wanted.limit or 0)}" if bounded else ""
-    statement = f"SELECT * FROM flowlang_runs{where} ORDER BY created_at DESC, id{limit}"  # noqa: S608 - our own words
+    statement = f"SELECT {_LISTED} FROM flowlang_runs{where} ORDER BY created_at DESC, id{limit}"  # noqa: S608 - our own words
     rows = await store.database.fetch(statement, **values, **places)
     return [run_of(row, shown=True) for row in rows]
 

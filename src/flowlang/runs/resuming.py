@@ -115,7 +115,7 @@ async def interrupted(store: Store) -> list[StoredRun]:
     """The runs whose processes are gone, the oldest first. One whose row is damaged is among them: to resume it says
     so."""
     rows: Iterable[Any] = await store.database.fetch(
-        "SELECT * FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
+        "SELECT id, owner FROM flowlang_runs WHERE owner IS NOT NULL AND durable = 1 ORDER BY created_at, id"
     )
     dead: dict[str, bool] = {}
     found = []
@@ -124,5 +124,6 @@ async def interrupted(store: Store) -> list[StoredRun]:
         if owner not in dead:
             dead[owner] = await gone(store, owner)
         if dead[owner]:
-            found.append(run_of(row, shown=True))
+            there = await store.database.fetch("SELECT * FROM flowlang_runs WHERE id = :id", id=row["id"])
+            found += [run_of(each, shown=True) for each in there]
     return found

@@ -25,7 +25,7 @@ def outputs_text(outputs: Mapping[str, Any], paint: Paint = plain) -> str:
 def _entry(name: str, value: Any, indent: str, paint: Paint, depth: int) -> list[str]:
     """One `name = value`, or the name and its value below."""
     shown = paint(name, "bold")
-    short = inline(value)
+    short = inline(value if depth >= DEEPEST else beginning(value, WIDTH))
     fits = "\n" not in short and len(indent) + len(name) + len(short) + 3 <= WIDTH
     if not _is_table(value) and (fits or depth >= DEEPEST or not isinstance(value, (str, Mapping, list, tuple))):
         return [f"{indent}{shown} = {visible(short)}"]
@@ -52,7 +52,7 @@ def _list(items: Sequence[Any], indent: str, paint: Paint, depth: int) -> list[s
 
 
 def _item(value: Any, indent: str, paint: Paint, depth: int) -> list[str]:
-    short = inline(value)
+    short = inline(value if depth >= DEEPEST else beginning(value, WIDTH))
     if depth >= DEEPEST or (len(short) + len(indent) + 2 <= WIDTH and "\n" not in short):
         return [f"{indent}- {visible(short)}"]
     if isinstance(value, str):
@@ -83,7 +83,7 @@ def _is_table(value: Any) -> bool:
 
 def _table(rows: Sequence[Mapping[str, Any]], indent: str, paint: Paint) -> list[str]:
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    body = [[cut(inline(row[key]), CELL) if key in row else "" for key in columns] for row in rows]
+    body = [[cut(inline(beginning(row[key], CELL)), CELL) if key in row else "" for key in columns] for row in rows]
     numbers = [at for at, key in enumerate(columns) if all(_is_number(row.get(key)) for row in rows)]
     return table(body, [visible(str(each)) for each in columns], right=numbers, indent=indent, paint=paint)
 
@@ -92,6 +92,37 @@ def _is_number(value: Any) -> bool:
     from decimal import Decimal
 
     return value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool))
+
+
+def beginning(value: Any, size: int) -> Any:
+    """As much of `value` as shows in the first `size` characters of its text, and the text of that is longer when that
+    of the whole is: what is cut off anyway is not looked at."""
+    return _beginning(value, [size])
+
+
+def _beginning(value: Any, left: list[int]) -> Any:
+    """`left`: characters, of which what is taken uses up at least one for each value."""
+    if isinstance(value, str):
+        kept = value[: left[0] + 1]
+        left[0] -= len(kept) or 1
+        return kept
+    left[0] -= 1
+    if isinstance(value, Mapping):
+        found = {}
+        for key, each in value.items():
+            if left[0] < 0:
+                break
+            left[0] -= len(key) if isinstance(key, str) else 1
+            found[key] = _beginning(each, left)
+        return found
+    if isinstance(value, (list, tuple)):
+        items = []
+        for each in value:
+            if left[0] < 0:
+                break
+            items.append(_beginning(each, left))
+        return items
+    return value
 
 
 def inline(value: Any) -> str:

@@ -11,7 +11,7 @@ from flowlang.history.story import Story, source_of
 from flowlang.history.tree import Node
 from flowlang.views.findings import failure_text
 from flowlang.views.jsontext import record_json
-from flowlang.views.result import inline, outputs_text
+from flowlang.views.result import beginning, inline, outputs_text
 from flowlang.views.states import STATES, moment
 from flowlang.views.text import Paint, cut, many, painter, plain, seconds
 
@@ -205,26 +205,34 @@ def _line(text: str) -> str:
 
 
 def _short(value: Any, width: int | None) -> str:
-    """A value on one line: objects as `name = value, …`."""
-    if isinstance(value, dict):
-        text = ", ".join(f"{name} = {_plain(each)}" for name, each in value.items())
-    else:
-        text = _plain(value)
+    """A value on one line: objects as `name = value, …`. Of one that is cut, no more is looked at than is shown."""
+    if not isinstance(value, dict):
+        text = _plain(value, width)
+        return text if width is None else cut(text, width)
+    parts, length = [], 0
+    for name, each in value.items():
+        parts.append(f"{name} = {_plain(each, width)}")
+        length += len(parts[-1])
+        if width is not None and length > width:
+            break
+    text = ", ".join(parts)
     return text if width is None else cut(text, width)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, width: int | None) -> str:
     if isinstance(value, dict) and set(value) == {"text", "values"}:  # a statement
-        bound = f" with {inline(value['values'])}" if value["values"] else ""
+        bound = f" with {_plain(value['values'], width)}" if value["values"] else ""
         return f"{' '.join(str(value['text']).split())}{bound}"
-    text = inline(value) if not isinstance(value, str) else value
+    text = inline(value if width is None else beginning(value, width))
     return " ".join(text.split("\n"))
 
 
 def _signals(story: Story) -> Iterator[str]:
     for each in story.signals:
         taken = f"taken by {each.taken_by.partition('#')[0]}" if each.taken_by else "nobody has taken it yet"
-        yield visible(f"  {each.name}  {moment(each.sent_at)}  {cut(record_json(each.payload), 60)}  {taken}")
+        yield visible(
+            f"  {each.name}  {moment(each.sent_at)}  {cut(record_json(beginning(each.payload, 60)), 60)}  {taken}"
+        )
 
 
 # ---------------------------------------------------------------- what to do

@@ -1,0 +1,71 @@
+"""Values that are large: of one that is cut to a line, no more is looked at than the line shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import flowlang
+from flowlang import runs
+from flowlang.cli.app import serve
+from flowlang.durable.store import open_store
+from flowlang.history.listing import Filter, listed
+from flowlang.history.story import Story
+from flowlang.views.result import beginning, inline, outputs_text
+from flowlang.views.text import cut
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
+    max_leaves=40,
+)
+
+
+class Long(list[Any]):
+    """A list of which nobody should look at more than the beginning."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for at, each in enumerate(super().__iter__()):
+            assert at < 500
+            yield each
+
+
+@given(VALUES, st.integers(2, 60))
+def test_a_value_is_cut_as_if_all_of_it_had_been_written_down(value: Any, width: int) -> None:
+    assert cut(inline(beginning(value, width)), width) == cut(inline(value), width)
+
+
+def test_what_is_not_shown_is_not_looked_at() -> None:
+    rows = Long(range(100_000))
+    assert inline(beginning({"rows": rows}, 100)).startswith('{"rows": [0, 1, 2')
+    assert outputs_text({"lists": [{"it": rows}]}).startswith("lists:")
+
+
+def test_the_story_of_a_run_with_large_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not written out for nobody to read, as asyncio does with what its main task returns."""
+    monkeypatch.setattr(Story, "__repr__", lambda _: pytest.fail("the whole story as one text"))
+    file, url = tmp_path / "f.yaml", f"sqlite:///{tmp_path}/runs.db"
+    file.write_text("flow: f\ninputs: [{name: rows, type: array}]\nsteps:\n  - log: hello\n")
+
+    async def begun() -> str:
+        result = await runs.run(flowlang.load(file), {"rows": list(range(20_000))}, store=url)
+        async with await open_store(url) as store:
+            (known,) = await listed(store, Filter())
+            assert (known.run.inputs, known.run.outputs) == ("", None), "a list is without them"
+        return str(result.run_id)
+
+    run_id = asyncio.run(begun())
+    capsys.readouterr()
+    assert serve(["runs", "show", run_id, "--store", url]) == 0
+    assert "inputs    rows = [0, 1, 2, 3" in capsys.readouterr().out
+    assert serve(["runs", "show", run_id, "--json", "--store", url]) == 0
+    assert json.loads(capsys.readouterr().out)["inputs"] == {"rows": list(range(20_000))}
