@@ -10,11 +10,16 @@ import sys
 from collections.abc import Generator
 from itertools import count, islice
 
+import hypothesis
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 pytest_plugins = ["tests.servers.fixtures"]
 CLEANED_UP = 120.0  # seconds within which a test has given back what it took
+
+# How long an example takes is the machine's affair, which has other tests to run.
+hypothesis.settings.register_profile("flowlang", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("flowlang")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

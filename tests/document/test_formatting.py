@@ -212,7 +212,7 @@ def data_of(node: Node | None) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(KEYS, DATA, min_size=1, max_size=4), RANDOM)
 def test_any_data_in_any_layout(data: dict[str, Any], random: Random) -> None:
     """However the same data is written: it stays the same data with the same comments in the same order."""
@@ -225,7 +225,7 @@ def test_any_data_in_any_layout(data: dict[str, Any], random: Random) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), RANDOM)
 def test_random_flows_in_any_layout(seed: int, random: Random) -> None:
     """A generated flow in a random layout is the flow that was generated."""
@@ -236,7 +236,7 @@ def test_random_flows_in_any_layout(seed: int, random: Random) -> None:
     assert numbers(done) == list(range(layout.written))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.deferred(lambda: st.sampled_from(sorted(texts()))), st.data())
 def test_changed_texts(name: str, data: st.DataObject) -> None:
     """A few signs put anywhere into a text that exists: refused, or formatted without a loss."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlang.diagnostics import has_errors, render
@@ -40,14 +40,14 @@ def survives(text: str | bytes) -> None:
         assert each.span.start <= each.span.end
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300))
 def test_any_bytes(data: bytes) -> None:
     """Random bytes."""
     survives(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(SIGNS), max_size=60).map("".join))
 def test_yaml_like_text(text: str) -> None:
     """Random text of the characters that mean something in YAML."""
@@ -65,7 +65,7 @@ def mutants(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(mutants())
 def test_mutants_of_valid_flows(text: str) -> None:
     """Valid flows, spoilt here and there."""
@@ -96,7 +96,7 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "$" in text and text[0] not in "[{" else text or "null"
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.dictionaries(st.sampled_from(PLACES), TREES))
 def test_any_tree_under_the_words_of_the_language(trees: dict[str, str]) -> None:
     """Well-formed YAML in which every word of the language may stand anywhere."""

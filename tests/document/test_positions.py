@@ -37,7 +37,7 @@ def documents(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(documents())
 def test_each_character_is_where_it_is_written(text: str) -> None:
     """A character of the value stands at its place in the file, except where an escape or a fold made it."""
@@ -62,7 +62,7 @@ def test_each_character_is_where_it_is_written(text: str) -> None:
         assert folded or escaped, (index, character, written)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(documents(), st.integers(-5, 30), st.integers(-5, 30))
 def test_any_offsets_give_a_place(text: str, start: int, end: int) -> None:
     """Offsets outside the value are moved to its ends, and never raise."""

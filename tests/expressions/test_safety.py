@@ -102,14 +102,14 @@ PIECES = (
 ).split(" ")
 
 
-@settings(max_examples=600, deadline=None, database=None)
+@settings(max_examples=600, database=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14), st.sampled_from(["", " "]), st.booleans())
 def test_any_mixture_of_tokens_is_computed_or_refused(pieces: list[str], glue: str, condition: bool) -> None:
     text = glue.join(pieces)
     outcome(text if condition else "${" + text + "}", condition=condition)
 
 
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=400, database=None)
 @given(st.text(max_size=60))
 def test_any_text_is_parsed_or_refused_with_positions_inside_it(text: str) -> None:
     for parse in (parse_template, parse_condition):

@@ -181,7 +181,7 @@ SHARED = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None, database=None)
+@settings(max_examples=250, database=None)
 @given(SHARED)
 def test_the_shared_subset_means_what_it_means_in_python(text: str) -> None:
     values = {"n": 3, "m": -4, "l": [1, 2, 3]}

@@ -54,7 +54,7 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=600, deadline=None, database=None)
+@settings(max_examples=600, database=None)
 @given(st.recursive(LEAVES, _grow, max_leaves=12))
 def test_a_value_is_the_one_python_gives(text: str) -> None:
     """Never another value than Python's; where the language is stricter (no truthiness, no `%` on text, …) it refuses

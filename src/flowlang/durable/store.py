@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -280,7 +280,7 @@ class Store:
                 run=run_id, last=last, some=_ROWS,
             )  # fmt: skip
             if rows:
-                last = add(known, map(tuple, rows), read, run_id)
+                last = add(known, cast("Sequence[Sequence[Any]]", rows), read, run_id)  # as both drivers have them
             if len(rows) < _ROWS:
                 return last + 1
 
