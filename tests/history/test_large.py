@@ -37,7 +37,7 @@ class Long(list[Any]):
             yield each
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(VALUES, st.integers(2, 60))
 def test_a_value_is_cut_as_if_all_of_it_had_been_written_down(value: Any, width: int) -> None:
     assert cut(inline(beginning(value, width)), width) == cut(inline(value), width)
