@@ -181,3 +181,28 @@ async def test_what_has_not_ended_is_not_retried(file_store: Store, flows: Any) 
     run_id = await flows.lost(file_store, file, "a")
     with pytest.raises(StoreError, match="has not ended"):
         await retry(file_store, run_id, file)
+
+
+async def test_a_step_to_begin_from_has_to_be_one_that_was(
+    file_store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    """With what there is instead; nothing is begun."""
+    loop = "- id: {}\n  for_each: {}\n  as: it\n  do:\n    - look: {{id: {}, value: '${{it}}'}}\n"
+    first = loop.format("loop", "[1, 2, 3]", "x") + loop.format("none", "[]", "w")
+    file = flows.write(first + "- look: {id: end}\n")
+    flows.broken("end")
+    run_id = str((await runs.run(file, store=file_store)).run_id)
+    flows.broken("end", on=False)
+    for start, told in (
+        ("loop[9].x", f"run `{run_id}` had no turn `loop[9]`: the last one was `loop[2]`"),
+        ("none[0].w", f"run `{run_id}` had no turn `none[0]`: `none` had no turns"),
+        ("loop[1].y", "there is no step `loop[1].y` in the flow `orders`: did you mean `loop[1].x`?"),
+        ("loop[*].x", "`loop[*].x` is a step of every turn"),
+    ):
+        code, _, err = await cli("runs", "retry", run_id, "--from", start, "--store", file_store.url)
+        assert (code, told in err) == (1, True), err
+    assert len(await file_store.database.fetch("SELECT id FROM flowlang_runs")) == 1
+    before = len(flows.effects())
+    code, _, _ = await cli("runs", "retry", run_id, "--from", "loop[2].x", "--store", file_store.url)
+    assert code == 0
+    assert flows.effects()[before:] == ["loop[2].x", "end"]
