@@ -93,6 +93,7 @@ async def execute(run: DurableRun) -> Outcome:
     """Run to the end and record it; a `Left` when the run stopped before, which is recorded as well."""
     try:
         result = await run.execute()
+        run.over = True
     finally:
         await run.journal.settled()
     if run.left is not None:

@@ -80,6 +80,7 @@ class DurableRun(Run):
         self.reuse: Reuse | None = None  # what may be taken over from the run that this one retries
         self.seed: str = record.options.get("seed") or record.id  # of what is left to chance
         self.left: Left | None = None
+        self.over = False  # all that is left is to write that down
         self.busy = 0  # operations under way; with none of them all that is left is to wait
         self.inside: dict[int, Inside] = {}  # by the identities of fibers: the innermost transaction that is open there
         self.gate: str | None = None  # where it counts for `concurrency`
@@ -110,8 +111,9 @@ class DurableRun(Run):
             super().cancel()
 
     def asked_to_cancel(self) -> None:
-        """Somebody asked the store to stop it. To ask again changes nothing."""
-        if not self._asked:
+        """Somebody asked the store to stop it. To ask again changes nothing, nor does it to ask one that is over, whose
+        end is just being written down."""
+        if not self._asked and not self.over:
             self._asked = True
             self.cancel()
 
