@@ -17,6 +17,7 @@ from tests.telemetry.conftest import Kept
 
 import flowlang
 from flowlang.telemetry.lines import Lines
+from flowlang.tracecontext import CURRENT
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -77,6 +78,25 @@ async def test_a_request_has_a_span_that_it_carries(server: Server, kept: Kept) 
     assert failed.kind is SpanKind.CLIENT
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, None)
     assert succeeded.status.status_code is StatusCode.UNSET
+
+
+async def test_behind_a_request_its_attempt_is_current_again(server: Server, kept: Kept) -> None:
+    """What comes after it is no part of it."""
+
+    class Behind:
+        detailed = True
+
+        def __init__(self) -> None:
+            self.found: list[str] = []
+
+        def __call__(self, event: Any) -> None:
+            if type(event).__name__ == "RequestEnded":
+                current = CURRENT.get()
+                self.found.append(current.parent if current is not None else "")
+
+    behind = Behind()
+    await get(server, on_event=[kept.sink, behind])
+    assert behind.found == [carried(kept.one("http_get"))]
 
 
 async def test_a_status_that_is_expected_is_no_error(server: Server, kept: Kept) -> None:
@@ -157,8 +177,14 @@ async def test_no_secret_is_in_the_address_of_a_request(
     told = "\n".join(each.to_json() for each in kept.spans) + str(kept.points())
     assert secret not in told
     assert quote(secret, safe="") not in told
-    url = facts(kept.one("GET"))["url.full"]
-    assert url == f"{server.url}/here?pin=***&n=1&key=***" if len(secret) > 6 else url.startswith("(withheld: ")
+    request, lease = facts(kept.one("GET")), facts(kept.one("lease api"))
+    if len(secret) > 6:
+        assert request["url.full"] == f"{server.url}/here?pin=***&n=1&key=***"
+        assert request["server.address"] == lease["server.address"] == "127.0.0.1"
+    else:
+        assert request["url.full"].startswith("(withheld: ")
+        assert request["server.address"].startswith("(withheld: ")
+        assert "server.address" not in lease
 
 
 async def test_lines_have_requests_and_other_listeners_do_not(server: Server, tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ class Lease:
         assert tell is not None
         self.requests += 1
         which = (self.path, self.slot.name, self.requests)
-        tell(RequestSent(run.run_id, run.epoch + began, *which, method, self._shown(url), server, port, resent))
+        url, server = self._shown(url), self._shown(server)
+        tell(RequestSent(run.run_id, run.epoch + began, *which, method, url, server, port, resent))
 
         def ended(status: int | None, error: str | None) -> None:
             now = run.clock.monotonic()
@@ -71,11 +72,11 @@ class Lease:
 
         return ended
 
-    def _shown(self, url: str) -> str:
-        """`url` without what its step was given of secrets, as a failure is told."""
+    def _shown(self, text: str) -> str:
+        """`text` without what the step was given of secrets, as a failure is told."""
         given = secrets_of(self.step, self.arguments) if self.step is not None and self.arguments is not None else ()
         masker = self.run.masker.over(given)
-        return WITHHELD if masker is None else self.slot.describe(masker.text(url))
+        return WITHHELD if masker is None else self.slot.describe(masker.text(text))
 
     def _tell(self, kind: type[LeaseTaken | LeaseReturned], *more: Any) -> None:
         run, slot = self.run, self.slot
