@@ -15,6 +15,7 @@ from flowlang.api import Flow, InvalidFlowError, load
 from flowlang.durable.codec import decode
 from flowlang.durable.host import hosting
 from flowlang.durable.names import refuse_name, refuse_priority
+from flowlang.durable.opening import data_folder
 from flowlang.durable.pruning import pruned_now_and_then
 from flowlang.durable.queues import DEFAULT, Limits, limits_of, remove_limits, set_limits, sizes
 from flowlang.durable.records import StoredRun
@@ -23,7 +24,7 @@ from flowlang.durable.run import DurableRun
 from flowlang.durable.schedules import StoredSchedule, pause, register, remove
 from flowlang.durable.schedules import schedules as all_schedules
 from flowlang.durable.schema import ENDED
-from flowlang.durable.store import Store, data_folder
+from flowlang.durable.store import Store
 from flowlang.durable.worker import Settings, Worker
 from flowlang.engine.inputs import accept
 from flowlang.engine.result import RunResult

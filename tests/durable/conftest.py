@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 
 HERE = Path(__file__).parent
 Kill = tuple[int, str]

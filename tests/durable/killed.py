@@ -30,8 +30,9 @@ from flowlang.connections.postgres.handle import Handle as PostgresHandle
 from flowlang.connections.sqlite.handle import Handle as SqliteHandle
 from flowlang.durable.host import Host
 from flowlang.durable.journal import Writer
+from flowlang.durable.opening import open_store
 from flowlang.durable.schema import ENDED
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.engine.result import RunResult
 
 STORE, FOLDER = sys.argv[1], sys.argv[2]

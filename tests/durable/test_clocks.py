@@ -100,7 +100,7 @@ async def test_the_clock_of_a_worker_jumps_for_real(
     postgres_url: str, tmp_path: Path, clock: tuple[tuple[str, ...], Callable[[str], None]], jump: str
 ) -> None:
     """While a run waits outside of it, and while another one waits for its turn: both go on, in time."""
-    from flowlang.durable.store import open_store
+    from flowlang.durable.opening import open_store
 
     under, turn = clock
     (tmp_path / "w.yaml").write_text(

@@ -17,9 +17,10 @@ from tests.faults.proxy import Proxy
 
 from flowlang import api, runs
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.opening import open_store
 from flowlang.durable.postgres import PostgresDatabase
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.events import Event, LogWritten, StepCancelled
 
 

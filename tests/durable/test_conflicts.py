@@ -19,11 +19,12 @@ from flowlang import api, runs
 from flowlang.durable import schedules, schema
 from flowlang.durable.decisions import Decisions, decide
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.opening import open_store
 from flowlang.durable.queues import Limits, claim
 from flowlang.durable.reaper import _reaped as take_back
 from flowlang.durable.records import State, StoredFlow, StoredRun, StoredStep
 from flowlang.durable.retention import Retention, delete, prune
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.plan import Schedule
 

@@ -17,9 +17,10 @@ from tests.durable.journals import rewrite
 from tests.durable.test_faults import effects, until
 
 from flowlang import api, runs
+from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredStep
 from flowlang.durable.schema import ENDED
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.runs import flows
 

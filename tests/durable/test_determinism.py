@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flowlang import api, runs
-from flowlang.durable.store import open_store
+from flowlang.durable.opening import open_store
 
 HERE = Path(__file__).parent
 LOCALES = ("tr_TR.UTF-8", "de_DE.ISO-8859-1", "C", "C.UTF-8")

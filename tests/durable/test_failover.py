@@ -21,7 +21,7 @@ from tests.servers.process import HOST, program
 
 from flowlang import api, runs, workers
 from flowlang.durable import postgres
-from flowlang.durable.store import open_store
+from flowlang.durable.opening import open_store
 from flowlang.exceptions import StoreUnavailable
 
 HERE = Path(__file__).parent

@@ -17,8 +17,9 @@ from flowlang import api, runs
 from flowlang.cli.app import serve
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.liveness import lives
+from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredFlow, StoredStep
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -18,7 +18,8 @@ from tests.servers.postgres import Postgres
 from tests.servers.process import HOST
 
 from flowlang import workers
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(os.name == "nt", reason="signals and namespaces of Linux")]
 PROMISED = 20.0  # seconds

@@ -20,7 +20,8 @@ from flowlang.durable import liveness, postgres
 from flowlang.durable.executors import Executor
 from flowlang.durable.liveness import Watch, gone, lives
 from flowlang.durable.locks import SessionLock
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreUnavailable
 
 

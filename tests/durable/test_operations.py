@@ -24,8 +24,9 @@ from tests.servers.postgres import FOLDERS
 from tests.servers.process import program
 
 from flowlang import api, runs, workers
+from flowlang.durable.opening import open_store
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 PAGE = ROOT / "docs/operations.md"
 BLOCKS = list(blocks(PAGE))

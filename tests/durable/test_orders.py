@@ -16,7 +16,8 @@ import asyncpg
 import pytest
 
 from flowlang import runs
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/approvals"

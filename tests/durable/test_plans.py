@@ -13,8 +13,9 @@ from tests.durable.test_soak import Place, wave
 from tests.durable.test_workers import Serving
 
 from flowlang import workers
+from flowlang.durable.opening import open_store
 from flowlang.durable.sqlite import SqliteDatabase, prepared
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 UNIT = 20  # instructions of SQLite's machine
 MANY = """INSERT INTO flowlang_runs (id, flow, hash, state, due_at, created_at, started_at, ended_at, inputs, options)

@@ -13,7 +13,7 @@ from tests.durable.workers import killed_and_taken_over
 from tests.servers.fixtures import require
 from tests.servers.pgbouncer import PgBouncer
 
-from flowlang.durable.store import open_store
+from flowlang.durable.opening import open_store
 from flowlang.exceptions import StoreError
 
 Pooler = Callable[..., str]

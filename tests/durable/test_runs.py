@@ -15,7 +15,8 @@ from tests.durable.workers import holding_flow, lines
 
 from flowlang import api, runs
 from flowlang.durable.lines import parsed
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 from flowlang.engine.result import RunResult
 
 HERE = Path(__file__).parent

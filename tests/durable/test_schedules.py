@@ -12,10 +12,11 @@ import pytest
 
 from flowlang import workers
 from flowlang.cli.app import serve
+from flowlang.durable.opening import open_store
 from flowlang.durable.queues import claim
 from flowlang.durable.records import StoredFlow
 from flowlang.durable.schedules import fire, pause, register, schedules, slots, to_fire
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.plan import Schedule
 
 FLOW = StoredFlow("0" * 64, "f", "/f.yaml", {"/f.yaml": "flow: f\nsteps: []\n"})

@@ -20,9 +20,10 @@ import pytest
 from tests.durable.soaked import held
 
 from flowlang import api, runs, workers
+from flowlang.durable.opening import open_store
 from flowlang.durable.retention import Pruned
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 HERE = Path(__file__).parent
 PATIENCE = 120.0  # seconds without any run that ends

@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.opening import open_store
 from flowlang.durable.postgres_errors import translated
 from flowlang.durable.records import StoredFlow, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Lost, Store, open_store
+from flowlang.durable.store import Lost, Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 
 FLOW = StoredFlow("h", "demo", "/flows/demo.yaml", {"/flows/demo.yaml": "flow: demo\n"})

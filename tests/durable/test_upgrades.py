@@ -18,7 +18,8 @@ from tests.durable.workers import PATIENCE, holding_flow, lines, reached, until,
 
 from flowlang import api, runs, workers
 from flowlang.durable import executors, schema
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 from flowlang.exceptions import InvalidFlowError, StoreError
 
 SIGNALLED = """

@@ -24,8 +24,9 @@ from tests.durable.workers import (
 
 from flowlang import workers
 from flowlang.cli.app import serve
+from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredRun
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.durable.worker import Settings, Worker
 
 

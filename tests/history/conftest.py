@@ -14,8 +14,9 @@ import pytest
 import flowlang
 from flowlang import runs
 from flowlang.cli.app import serve
+from flowlang.durable.opening import open_store
 from flowlang.durable.run import Left
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 TASKS = '''
 import asyncio, json, os

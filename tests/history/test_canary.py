@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flowlang import runs
+from flowlang.durable.opening import open_store
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import open_store
 from flowlang.masking import forms
 
 READ, GIVEN = "canary-of-the-environment-81", "canary/of the input+82"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import flowlang
 from flowlang import runs
 from flowlang.cli.app import serve
-from flowlang.durable.store import open_store
+from flowlang.durable.opening import open_store
 from flowlang.history.listing import Filter, listed
 from flowlang.history.story import Story
 from flowlang.views.result import beginning, inline, outputs_text

@@ -12,8 +12,9 @@ from typing import Any
 
 from flowlang import runs
 from flowlang.durable.liveness import Watch
+from flowlang.durable.opening import open_store
 from flowlang.durable.reaper import reap
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.history.story import story
 from flowlang.views.story import story_text
 

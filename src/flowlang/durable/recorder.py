@@ -17,8 +17,9 @@ from typing import Any
 from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.executors import Executor
 from flowlang.durable.lines import chunk
+from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredFlow, StoredRun
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.engine.result import RunResult
 from flowlang.events import Event
 from flowlang.exceptions import StoreError

@@ -8,11 +8,12 @@ from typing import Any
 from flowlang.api import InvalidFlowError
 from flowlang.durable import retention
 from flowlang.durable.execution import inputs_of
+from flowlang.durable.opening import data_folder
 from flowlang.durable.records import StoredRun
 from flowlang.durable.retention import Pruned, Retention
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import NoKey
-from flowlang.durable.store import Store, data_folder
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.listing import find
 from flowlang.masking import Masker

@@ -9,9 +9,9 @@ from flowlang.checking.checker import Checked
 from flowlang.checking.flows import check_text
 from flowlang.connections import plugin_registry
 from flowlang.durable.flows import laid_out, stored
+from flowlang.durable.opening import data_folder
 from flowlang.durable.places import places
 from flowlang.durable.records import StoredFlow
-from flowlang.durable.store import data_folder
 from flowlang.exceptions import StoreError
 from flowlang.plan import Plan, Step
 

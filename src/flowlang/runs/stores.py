@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
 
 
 @asynccontextmanager
