@@ -100,7 +100,7 @@ def tree(
 
 def _fold(nodes: dict[str, Node], told: Told) -> None:
     path, kind = told.get("path"), told["event"]
-    if path is None or kind in ("lease_taken", "lease_returned"):
+    if path is None or kind.startswith(("lease_", "request_")):
         return
     node = nodes.get(path)
     if node is None:
