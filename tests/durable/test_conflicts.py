@@ -298,6 +298,26 @@ async def test_a_store_is_opened_that_somebody_else_is_just_making(postgres_url:
         await session.close()
 
 
+async def test_a_run_whose_end_is_just_written_down_is_not_cancelled_any_more(
+    store: Store, postgres_url: str, tmp_path: Path
+) -> None:
+    """Who waits for it gets its result."""
+    shutil.copy(HERE / "effects.py", tmp_path)
+    flow = tmp_path / "flow.yaml"
+    flow.write_text("flow: f\ntasks: [effects.py]\nsteps:\n  - look: {id: a}\n")
+    async with runs.hosting(store) as host, asyncio.timeout(PATIENCE):
+        async with other(postgres_url) as they:
+            await they.execute("LOCK TABLE flowlang_events IN EXCLUSIVE MODE")
+            handle = await runs.begin(host, api.load(flow), files_root=str(tmp_path))
+            run, task = host.running[str(handle.run_id)]
+            await they.holds_up(task)
+            while not run.over:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.005)
+            assert await store.ask_to_cancel(run.run_id) == "cancelling"
+            run.asked_to_cancel()
+        assert (await handle).status == "succeeded"
+
+
 # ---------------------------------------------------------------- what was seen before the lock was had
 
 
