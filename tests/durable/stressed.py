@@ -21,8 +21,9 @@ from random import Random
 from typing import Any
 
 from flowlang import api, runs, workers
+from flowlang.durable.opening import open_store
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.history.listing import Filter, listed
 

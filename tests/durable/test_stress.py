@@ -19,9 +19,10 @@ import pytest
 from tests.durable.stressed import OPERATIONS, QUEUES, STEPS, written
 
 from flowlang import runs, workers
+from flowlang.durable.opening import open_store
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Store, open_store
+from flowlang.durable.store import Store
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
