@@ -28,6 +28,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # seconds
+# A shell starts background jobs with Ctrl-C ignored, `nohup` ignores a hang-up, and children inherit that: set back.
+START = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); from flowlang.cli import main; main()"
+)
+"""`python -c START …` is the command line where signals are to come through."""
 KNOWN = (str(ROOT / "src"), sys.prefix, sys.base_prefix)  # where the modules of every command lie
 
 

@@ -15,12 +15,7 @@ from tests import forks
 from flowlang.cli.app import serve
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
-# A shell starts background jobs with Ctrl-C ignored, `nohup` ignores a hang-up, and children inherit that: set back.
-START = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "signal.signal(signal.SIGHUP, signal.SIG_DFL); from flowlang.cli import main; main()"
-)
-COMMAND = [sys.executable, "-W", "error", "-c", START]
+COMMAND = [sys.executable, "-W", "error", "-c", forks.START]
 
 
 class Done(NamedTuple):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import forks
+
 from flowlang.durable.store import Store
 
 
@@ -51,7 +53,7 @@ async def test_ctrl_c_ends_one_and_leaves_the_others(file_store: Store, flows: A
     await interrupted(file_store, flows, "one", "two")
     flows.hang("one")
     before = len(flows.effects())
-    words = [sys.executable, "-m", "flowlang", "runs", "resume", "--store", file_store.url]
+    words = [sys.executable, "-c", forks.START, "runs", "resume", "--store", file_store.url]
     process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(60):
