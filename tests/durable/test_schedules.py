@@ -15,7 +15,7 @@ from flowlang.cli.app import serve
 from flowlang.durable.opening import open_store
 from flowlang.durable.queues import claim
 from flowlang.durable.records import StoredFlow
-from flowlang.durable.schedules import fire, pause, register, schedules, slots, to_fire
+from flowlang.durable.schedules import fire, pause, register, remove, schedules, slots, to_fire
 from flowlang.durable.store import Store
 from flowlang.plan import Schedule
 
@@ -115,6 +115,26 @@ async def test_times_that_come_while_a_run_is_not_over(store: Store, overlap: st
     await store.finish(run, "succeeded")
     await fire(store, NOON + 2 * 3600 + 1)
     assert len(await due(store)) == later
+
+
+@pytest.mark.parametrize("change", ["removed", "skip", "another queue"])
+async def test_runs_that_wait_their_turn_have_it_whatever_becomes_of_their_schedule(store: Store, change: str) -> None:
+    """One after the other, as was asked for when their times came."""
+    await register(store, FLOW, [hourly(overlap="queue", catchup="all")], OPTIONS, NOON - 10)
+    assert await begun(store, NOON + 2 * 3600) == 3
+    if change == "removed":
+        await remove(store, "f")
+    else:
+        queue = "other" if change == "another queue" else OPTIONS["queue"]
+        rule = hourly(overlap="skip" if change == "skip" else "queue", catchup="all")
+        await register(store, FLOW, [rule], {**OPTIONS, "queue": queue}, NOON + 2 * 3600 + 1)
+    for _ in range(3):
+        (run,) = await claim(store, "w", "default", 9)
+        await fire(store, NOON + 2 * 3600 + 2)
+        assert await due(store) == []
+        await store.finish(run, "succeeded")
+        await fire(store, NOON + 2 * 3600 + 2)
+    assert await claim(store, "w", "default", 9) == []
 
 
 async def test_what_passes_during_a_pause_is_gone(store: Store) -> None:

@@ -181,9 +181,9 @@ async def fire(store: Store, now: float | None = None) -> list[str]:
     )
     for row in rows:
         begun += await _fired(store, row["id"], moment)
-    for each in await schedules(store):
-        if each.rule.overlap in ("queue", "cancel_running"):
-            await _move_up(store, each)
+    overlaps = {_prefix(each.id): each.rule.overlap for each in await schedules(store)}
+    for queue, prefix in await _held(store):
+        await _move_up(store, queue, prefix, overlaps.get(prefix, "queue"))
     return begun
 
 
@@ -212,7 +212,7 @@ async def _fired(store: Store, schedule_id: str, now: float) -> list[str]:
 
 async def _begun(tx: Transaction, schedule: StoredSchedule, slot: float) -> str | None:
     """The run of a slot; None when its `overlap` skips it. One that has to wait its turn is not due by itself."""
-    under_way = await _under_way(tx, schedule)
+    under_way = await _under_way(tx, schedule.options["queue"], _prefix(schedule.id))
     if under_way and schedule.rule.overlap == "skip":
         return None
     held = bool(under_way) and schedule.rule.overlap != "allow"
@@ -224,38 +224,49 @@ async def _begun(tx: Transaction, schedule: StoredSchedule, slot: float) -> str 
             CASE WHEN :held::int = 1 THEN :never::float8 ELSE {now} END, {now}, 1, '{}', :options, :by)
         ON CONFLICT DO NOTHING""",
         id=run_id, flow=schedule.flow, hash=schedule.hash, queue=schedule.options["queue"],
-        priority=schedule.options["priority"], dedup=f"{_prefix(schedule)}{slot!r}", held=int(held), never=_NEVER,
+        priority=schedule.options["priority"], dedup=f"{_prefix(schedule.id)}{slot!r}", held=int(held), never=_NEVER,
         options=json.dumps({"files_root": schedule.options["files_root"]}), by=schedule.rule.kind,
     )  # fmt: skip
     return run_id if added else None
 
 
-def _prefix(schedule: StoredSchedule) -> str:
+def _prefix(schedule_id: str) -> str:
     """What the keys of its runs begin with; a run has its key until it is over."""
-    return f"schedule:{schedule.id}@"
+    return f"schedule:{schedule_id}@"
 
 
-async def _under_way(at: Statements, schedule: StoredSchedule) -> list[Row]:
-    """Its runs that are not over, and go on by themselves; the oldest first."""
+async def _under_way(at: Statements, queue: str, prefix: str) -> list[Row]:
+    """The runs of a schedule that are not over, and go on by themselves; the oldest first."""
     return list(
         await at.fetch(
             """SELECT id, started_at, due_at FROM flowlang_runs
             WHERE queue = :queue AND dedup IS NOT NULL AND substr(dedup, 1, length(:prefix::text)) = :prefix::text
                 AND state NOT IN ('needs_attention', 'parked') ORDER BY created_at, dedup""",
-            queue=schedule.options["queue"],
-            prefix=_prefix(schedule),
+            queue=queue,
+            prefix=prefix,
         )
     )
 
 
-async def _move_up(store: Store, schedule: StoredSchedule) -> None:
+async def _held(store: Store) -> list[tuple[str, str]]:
+    """The queues in which runs wait their turn, each with what the keys of such runs begin with. Their schedule may be
+    another by now, or gone: they run all the same."""
+    rows = await store.database.fetch(
+        """SELECT queue, dedup FROM flowlang_runs
+        WHERE dedup IS NOT NULL AND state = 'queued' AND due_at >= :never::float8""",
+        never=_NEVER,
+    )
+    return sorted({(row["queue"], row["dedup"].rpartition("@")[0] + "@") for row in rows})
+
+
+async def _move_up(store: Store, queue: str, prefix: str, overlap: str) -> None:
     """Runs that wait their turn: the first is due when no other is under way, or, with `cancel_running`, the last one
     asks all others to stop."""
-    runs = await _under_way(store.database, schedule)
+    runs = await _under_way(store.database, queue, prefix)
     held = [row["id"] for row in runs if row["started_at"] is None and row["due_at"] >= _NEVER]
     if not held:
         return
-    if schedule.rule.overlap == "cancel_running":
+    if overlap == "cancel_running":
         for row in runs:
             if row["id"] != held[-1]:
                 await store.ask_to_cancel(row["id"])
@@ -264,4 +275,4 @@ async def _move_up(store: Store, schedule: StoredSchedule) -> None:
         await store.database.execute(
             "UPDATE flowlang_runs SET due_at = {now} WHERE id = :id AND state = 'queued'", id=held[0]
         )
-        await store.database.notify(f"queue:{schedule.options['queue']}")
+        await store.database.notify(f"queue:{queue}")
