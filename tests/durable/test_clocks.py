@@ -95,11 +95,12 @@ def clock(tmp_path: Path) -> tuple[tuple[str, ...], Callable[[str], None]]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("jump", ["+3600s", "-3600s", "+378432000s"])
+@pytest.mark.parametrize("jump", ["+3600s", "-3600s", "-1s", "+0s x1.1", "+0s x0.9", "+378432000s"])
 async def test_the_clock_of_a_worker_jumps_for_real(
     postgres_url: str, tmp_path: Path, clock: tuple[tuple[str, ...], Callable[[str], None]], jump: str
 ) -> None:
-    """While a run waits outside of it, and while another one waits for its turn: both go on, in time."""
+    """Or repeats a second, as for a leap second, or goes too fast or too slow, as when it is brought back. While a run
+    waits outside of it, and while another one waits for its turn: both go on, in time."""
     from flowlang.durable.opening import open_store
 
     under, turn = clock
