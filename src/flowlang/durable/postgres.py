@@ -89,7 +89,11 @@ class PostgresDatabase:
     async def connected(self) -> asyncpg.Connection:
         """A connection of one's own, besides those of the pool. Raises what the driver raises."""
         connection: asyncpg.Connection = await self._hosts.connect(_CONNECT, command_timeout=_COMMAND)
-        await _prepared(connection)
+        try:
+            await _prepared(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def transact(self, work: Callable[[PostgresTransaction], Awaitable[T]]) -> T:
@@ -161,7 +165,9 @@ class PostgresDatabase:
                 for connection in own:
                     await connection.close()
                 await self.pool.close()
-        except (TimeoutError, OSError):
+        except (TimeoutError, OSError):  # their lines are cut
+            pass
+        finally:  # also of a wait for it that is cut short; what is closed stays so
             for connection in own:
                 connection.terminate()
             self.pool.terminate()
