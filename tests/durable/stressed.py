@@ -8,6 +8,7 @@ A worker is part of it. What is done once says so by a line in FOLDER/effects: t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -259,7 +260,8 @@ async def bereave(stress: Stress, store: Store, random: Random) -> None:
         return
     executor = random.choice(rows)["id"]
     if isinstance(store.database, SqliteDatabase):
-        os.unlink(f"{store.database.path}.locks/{executor}")
+        with contextlib.suppress(FileNotFoundError):  # it has ended since
+            os.unlink(f"{store.database.path}.locks/{executor}")
         return
     await store.database.execute("DELETE FROM flowlang_executors WHERE id = :id", id=executor)
     await store.database.fetch(

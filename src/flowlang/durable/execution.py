@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,6 +92,15 @@ def prepared(
 
 async def execute(run: DurableRun) -> Outcome:
     """Run to the end and record it; a `Left` when the run stopped before, which is recorded as well."""
+    try:
+        return await _executed(run)
+    except asyncio.CancelledError:
+        if run.left is None:
+            raise
+        return await _leave(run, run.left)  # it was abandoned while its end was written down
+
+
+async def _executed(run: DurableRun) -> Outcome:
     try:
         result = await run.execute()
         run.over = True

@@ -121,6 +121,8 @@ async def hosting(store: Store) -> AsyncIterator[Host]:
         try:
             await host.abandon_all(Left("released", "its process ends"))
         finally:
-            attending.cancel()
-            await asyncio.wait([attending])
-            await host.executor.close()
+            try:
+                attending.cancel()
+                await asyncio.wait([attending])
+            finally:  # whoever leaves may be cancelled once more
+                await host.executor.close()
