@@ -24,6 +24,7 @@ from flowlang.durable.queues import Limits, claim
 from flowlang.durable.reaper import _reaped as take_back
 from flowlang.durable.records import State, StoredFlow, StoredRun, StoredStep
 from flowlang.durable.retention import Retention, delete, prune
+from flowlang.durable.run import Left
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 from flowlang.plan import Schedule
@@ -316,6 +317,46 @@ async def test_a_run_whose_end_is_just_written_down_is_not_cancelled_any_more(
             assert await store.ask_to_cancel(run.run_id) == "cancelling"
             run.asked_to_cancel()
         assert (await handle).status == "succeeded"
+
+
+async def test_a_run_that_is_abandoned_while_its_end_is_written_down_says_so(
+    store: Store, postgres_url: str, tmp_path: Path
+) -> None:
+    """Who waits for it is not cancelled for that."""
+    shutil.copy(HERE / "effects.py", tmp_path)
+    flow = tmp_path / "flow.yaml"
+    flow.write_text("flow: f\ntasks: [effects.py]\nsteps:\n  - look: {id: a}\n")
+    async with runs.hosting(store) as host, asyncio.timeout(PATIENCE), other(postgres_url) as they:
+        await they.execute("LOCK TABLE flowlang_events IN EXCLUSIVE MODE")
+        handle = await runs.begin(host, api.load(flow), files_root=str(tmp_path))
+        run, task = host.running[str(handle.run_id)]
+        await they.holds_up(task)
+        while not run.over:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        run.abandon(Left("lost", "the test takes it away"))
+        assert (await handle).status == "interrupted"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_lock_is_given_back_however_often_leaving_is_cancelled(turns: int, tmp_path: Path) -> None:
+    async with await open_store(f"sqlite:///{tmp_path}/runs.db") as opened:
+
+        async def hosts() -> None:
+            async with runs.hosting(opened):
+                begun.set()
+                await asyncio.Event().wait()
+
+        begun = asyncio.Event()
+        task = asyncio.create_task(hosts())
+        await begun.wait()
+        task.cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.wait([task])
+            while list((tmp_path / "runs.db.locks").iterdir()):  # noqa: ASYNC110 - its thread gives it back
+                await asyncio.sleep(0.005)
 
 
 # ---------------------------------------------------------------- what was seen before the lock was had
