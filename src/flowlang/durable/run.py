@@ -166,23 +166,30 @@ class DurableRun(Run):
 
     async def commit(self) -> None:
         """Commit the journal. When that cannot be done the run ends here, and nothing new is begun."""
-        if not await self.committed():
+        try:
+            if (committing := self.journal.committing()) is not None:
+                await committing
+        except (Lost, StoreError) as error:
+            self._given_up(error)
             await _the_end()
 
     async def committed(self) -> bool:
-        """Commit the journal; False when that cannot be done, and the run was abandoned for it."""
+        """The same for its end: False when that cannot be done."""
         return await self._tried(self.journal.commit())
 
     async def _tried(self, committing: Awaitable[None]) -> bool:
         try:
             await committing
-        except Lost:
-            self.abandon(Left("lost", "another worker has taken it over"))
-            return False
-        except StoreError as error:
-            self.abandon(Left("store", str(error)))
+        except (Lost, StoreError) as error:
+            self._given_up(error)
             return False
         return True
+
+    def _given_up(self, error: Lost | StoreError) -> None:
+        if isinstance(error, Lost):
+            self.abandon(Left("lost", "another worker has taken it over"))
+        else:
+            self.abandon(Left("store", str(error)))
 
     # ------------------------------------------------------------ concurrency
 
@@ -214,10 +221,8 @@ class DurableRun(Run):
         try:
             ask = partial(gates.enter, self.store, self.record, gate, limits)
             return await self.journal.writer.persistently(ask)
-        except Lost:
-            self.abandon(Left("lost", "another worker has taken it over"))
-        except StoreError as error:
-            self.abandon(Left("store", str(error)))
+        except (Lost, StoreError) as error:
+            self._given_up(error)
         await _the_end()
         raise AssertionError("it goes on elsewhere")
 
@@ -248,11 +253,8 @@ class DurableRun(Run):
                     taken = await writer.persistently(
                         partial(self.store.take_signal, self.record, name, asked, self.journal.number())
                     )
-                except StoreError as error:
-                    self.abandon(Left("store", str(error)))
-                    await _the_end()
-                except Lost:
-                    self.abandon(Left("lost", "another worker has taken it over"))
+                except (Lost, StoreError) as error:
+                    self._given_up(error)
                     await _the_end()
                 if taken is not None:
                     return taken
@@ -295,7 +297,7 @@ class DurableRun(Run):
 
     def shown(self, arguments: Mapping[str, Any], secret: frozenset[str]) -> str | None:
         """A step's inputs for the history, masked; None where they cannot be written down, or are too long."""
-        shown = hidden(arguments, secret)
+        shown = hidden(arguments, secret) if secret else arguments
         if self.masker.active:
             shown = self.masker.value(shown)
         try:

@@ -27,7 +27,7 @@ from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
 
-_ROWS = 500  # of a log that are read at once
+_ROWS = 1000  # of a log that are read at once
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
 _TRIES = 10
 ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
