@@ -15,7 +15,7 @@ async def rewrite(store: Store, run_id: str, change: Change) -> int:
     """Put what `change` makes of each entry in its place, None for nothing. How many have changed."""
     changed = 0
     for row in await store.database.fetch("SELECT * FROM flowlang_journal WHERE run_id = :run", run=run_id):
-        (before,) = _decode(f"[{row['entries']}]")
+        before = _decode(row["entries"])
         after = [(each, change(each)) for each in before]
         changed += sum(old != new for old, new in after)
         (kept,) = commits(row["seq"], [new for _, new in after if new is not None])

@@ -20,13 +20,13 @@ from flowlang.durable.records import Recorded, StoredStep, key
 from flowlang.exceptions import StoreError
 
 Entry = TypeVar("Entry", bound=Recorded)
-Reader = Callable[[bytes], Iterable[Sequence[Entry]]]
-"""Reads an array of commits, each the array of its entries. Raises ValueError."""
+Reader = Callable[[bytes], Iterable[Entry]]
+"""Reads an array of entries. Raises ValueError."""
 
 _LONGEST = 8 * 1024 * 1024  # bytes of entries that share a row
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[list[StoredStep]]).decode
-outcomes: Reader[Recorded] = msgspec.json.Decoder(list[list[Recorded]]).decode
+_decode = msgspec.json.Decoder(list[StoredStep]).decode
+outcomes: Reader[Recorded] = msgspec.json.Decoder(list[Recorded]).decode
 """Reads of each entry only what came of the call."""
 
 
@@ -72,9 +72,8 @@ def commits(seq: int, steps: Sequence[StoredStep]) -> list[Commit]:
 def whole(known: Mapping[str, StoredStep]) -> Reader[StoredStep]:
     """Reads entries whole. One has the inputs that came with an earlier one of its call, in `known`."""
 
-    def read(data: bytes) -> Iterator[list[StoredStep]]:
-        found = _decode(data)
-        return ([_with_inputs(each, known.get(key(each.path, each.nth))) for each in entries] for entries in found)
+    def read(data: bytes) -> Iterator[StoredStep]:
+        return (_with_inputs(each, known.get(key(each.path, each.nth))) for each in _decode(data))
 
     return read
 
@@ -109,17 +108,16 @@ def _joined(rows: Iterable[Sequence[Any]]) -> bytes:
         data = entries.encode()
         if crc32(data) != checksum:
             raise ValueError(f"the checksum of number {seq} is wrong")
-        texts.append(data)
+        texts.append(data[1:-1])
     return b"[" + b",".join(texts) + b"]"
 
 
-def _put(known: dict[str, Entry], commits: Iterable[Sequence[Entry]]) -> None:
-    for entries in commits:
-        for each in entries:
-            if each.state == "withdrawn":
-                del known[key(each.path, each.nth)]
-            else:
-                known[key(each.path, each.nth) if each.nth else each.path] = each
+def _put(known: dict[str, Entry], entries: Iterable[Entry]) -> None:
+    for each in entries:
+        if each.state == "withdrawn":
+            del known[key(each.path, each.nth)]
+        else:
+            known[key(each.path, each.nth) if each.nth else each.path] = each
 
 
 def _with_inputs(step: StoredStep, before: StoredStep | None) -> StoredStep:
