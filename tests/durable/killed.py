@@ -28,6 +28,7 @@ from flowlang.api import load
 from flowlang.connections.mysql.handle import Handle as MySQLHandle
 from flowlang.connections.postgres.handle import Handle as PostgresHandle
 from flowlang.connections.sqlite.handle import Handle as SqliteHandle
+from flowlang.durable import signals
 from flowlang.durable.host import Host
 from flowlang.durable.journal import Writer
 from flowlang.durable.opening import open_store
@@ -123,7 +124,7 @@ async def signal_all(store: Store, run_id: str) -> None:
     wanted = set(re.findall(r"signal: (\w+)", "".join((await store.flow(run.hash)).texts.values())))
     rows = await store.database.fetch("SELECT name FROM flowlang_signals WHERE run_id = :run", run=run_id)
     for name in sorted(wanted - {row["name"] for row in rows}):
-        await store.signal(run_id, name, json.dumps(name))
+        await signals.send(store, run_id, name, json.dumps(name))
 
 
 def forked(flow: str, run_id: str, first: bool, kill: Any, decisions: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from tests.durable.workers import PATIENCE, holding_flow, lines, until
 from tests.faults.proxy import Proxy
 
 from flowlang import api, runs
+from flowlang.durable import signals
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.opening import open_store
 from flowlang.durable.postgres import PostgresDatabase
@@ -163,7 +164,7 @@ async def test_what_was_cancelled_before_its_beginning_was_committed(store: Stor
             (tmp_path / "go").touch()
             await cancelled.wait()
         await until(lambda: (tmp_path / "effects.jsonl").exists())
-    await store.signal(handle.run_id, "go", "1")
+    await signals.send(store, handle.run_id, "go", "1")
     assert (await runs.resume(handle.run_id, store=store)).status == "succeeded"
     effects = (tmp_path / "effects.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in effects] == ["try#3.catch1.c"]

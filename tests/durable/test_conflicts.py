@@ -16,7 +16,7 @@ import pytest
 from tests.durable.test_faults import HERE, effects
 
 from flowlang import api, runs
-from flowlang.durable import schedules, schema
+from flowlang.durable import schedules, schema, signals
 from flowlang.durable.decisions import Decisions, decide
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.opening import open_store
@@ -92,12 +92,12 @@ async def _commits(store: Store, run: StoredRun) -> object:
 
 
 async def _signals(store: Store, run: StoredRun) -> object:
-    assert await store.signal(run.id, "go", "1") == "running"
+    assert await signals.send(store, run.id, "go", "1") == "running"
     return (await store.database.fetch("SELECT count(*) AS n FROM flowlang_signals"))[0]["n"]
 
 
 async def _takes_signal(store: Store, run: StoredRun) -> object:
-    taken = await store.take_signal(run, "before", step("s", "started", None), 1)
+    taken = await signals.take(store, run, "before", step("s", "started", None), 1)
     rows = await store.database.fetch("SELECT count(*) AS n FROM flowlang_signals WHERE taken_by IS NOT NULL")
     return taken and taken.outcome, rows[0]["n"], sorted(each.path for each in await store.steps(run.id))
 
@@ -171,7 +171,7 @@ async def _met(
     """False when the other was told of the deadlock, and not the store."""
     run = await store.add(FLOW, "{}", {}, owner="me")
     over = await store.add(FLOW, "{}", {}, owner="me", run_id="over")
-    await store.signal(run.id, "before", "0")
+    await signals.send(store, run.id, "before", "0")
     await committed(store, over, step("o"))
     await committed(store, run, step("d", "started", None))
     assert await store.finish(over, "succeeded")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flowlang import api, runs
+from flowlang.durable import signals
 from flowlang.durable.opening import open_store
 
 HERE = Path(__file__).parent
@@ -116,7 +117,7 @@ async def test_one_journal_in_many_surroundings(tmp_path: Path, locales: Path, p
                 while len(await store.steps(handle.run_id)) < 5:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.02)
         before = len(await store.steps(handle.run_id))
-        await store.signal(handle.run_id, "go", '{"by":"ada"}')
+        await signals.send(store, handle.run_id, "go", '{"by":"ada"}')
     found: list[list[Any]] = []
     for number in range(processes):
         numbers = range(4 * number, 4 * number + 4)

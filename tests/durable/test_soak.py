@@ -20,6 +20,7 @@ import pytest
 from tests.durable.soaked import held
 
 from flowlang import api, runs, workers
+from flowlang.durable import signals
 from flowlang.durable.opening import open_store
 from flowlang.durable.retention import Pruned
 from flowlang.durable.sqlite import SqliteDatabase
@@ -177,7 +178,7 @@ async def wave(store: Store, place: Place, first: int, count: int) -> None:
     for n in range(first, first + count):
         run = await workers.submit(flow, {"n": n}, store=store)
         if n % 20 == 0:
-            await store.signal(run.id, "go", "{}")
+            await signals.send(store, run.id, "go", "{}")
     left, moved = count, time.monotonic()
     while left:
         await asyncio.sleep(0.1)

@@ -10,12 +10,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from flowlang.durable import signals
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.opening import open_store
+from flowlang.durable.ownership import Lost
 from flowlang.durable.postgres_errors import translated
 from flowlang.durable.records import StoredFlow, StoredStep
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Lost, Store
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError, StoreUnavailable
 
 FLOW = StoredFlow("h", "demo", "/flows/demo.yaml", {"/flows/demo.yaml": "flow: demo\n"})
@@ -88,30 +90,30 @@ async def test_who_has_ended_or_has_an_owner_cannot_be_taken(store: Store) -> No
 
 async def test_a_signal_is_taken_once_and_in_order(store: Store) -> None:
     mine = await store.add(FLOW, "{}", {}, owner="me")
-    assert await store.signal(mine.id, "go", "1") == "running"
-    assert await store.signal(mine.id, "go", "2") == "running"
-    assert await store.signal("nobody", "go", "3") is None
-    taken = [await store.take_signal(mine, "go", step(path), seq) for seq, path in enumerate("abc")]
+    assert await signals.send(store, mine.id, "go", "1") == "running"
+    assert await signals.send(store, mine.id, "go", "2") == "running"
+    assert await signals.send(store, "nobody", "go", "3") is None
+    taken = [await signals.take(store, mine, "go", step(path), seq) for seq, path in enumerate("abc")]
     assert [each and each.outcome for each in taken] == ["1", "2", None]
     await store.finish(mine, "succeeded")
-    assert await store.signal(mine.id, "go", "4") == "succeeded"
+    assert await signals.send(store, mine.id, "go", "4") == "succeeded"
     with pytest.raises(Lost):
-        await store.take_signal(mine, "go", step("d"), 9)
+        await signals.take(store, mine, "go", step("d"), 9)
 
 
 async def test_a_waiting_run_is_due_when_it_is_signalled(store: Store) -> None:
     for early in (True, False):
         mine = await store.add(FLOW, "{}", {}, owner="me")
         if early:
-            await store.signal(mine.id, "go", "1")
+            await signals.send(store, mine.id, "go", "1")
         assert await store.release(mine, "waiting", None, "go other")
         before = await store.run(mine.id)
         if not early:
             assert before is not None
             assert before.due_at > 1e12
-            await store.signal(mine.id, "unknown", "1")
+            await signals.send(store, mine.id, "unknown", "1")
             assert await store.run(mine.id) == before
-            await store.signal(mine.id, "go", "1")
+            await signals.send(store, mine.id, "go", "1")
         after = await store.run(mine.id)
         assert after is not None
         assert after.due_at < 1e11

@@ -17,7 +17,7 @@ from tests.durable.test_workers import Serving
 from tests.durable.workers import PATIENCE, holding_flow, lines, reached, until, worker
 
 from flowlang import api, runs, workers
-from flowlang.durable import executors, schema
+from flowlang.durable import executors, schema, signals
 from flowlang.durable.opening import open_store
 from flowlang.durable.store import Store
 from flowlang.exceptions import InvalidFlowError, StoreError
@@ -51,7 +51,7 @@ async def test_a_flow_that_is_edited_while_runs_of_it_wait(store: Store, tmp_pat
     told = []
     async with Serving(store):
         for run in (waiting, queued, late):
-            await store.signal(run.id, "go", '"gone"')
+            await signals.send(store, run.id, "go", '"gone"')
             told.append((await workers.result_of(run.id, store=store)).outputs["version"])
     assert told == [["gone", each, each] for each in ("one", "two", "three")]
 

@@ -24,6 +24,7 @@ from tests.durable.workers import (
 
 from flowlang import workers
 from flowlang.cli.app import serve
+from flowlang.durable import signals
 from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredRun
 from flowlang.durable.store import Store
@@ -143,7 +144,7 @@ async def test_a_run_that_waits_long_gives_its_place_to_others(store: Store, tmp
         assert (await reached(store, run.id, "waiting")).owner is None
         other = await workers.submit(tmp_path / "other.yaml", store=store)
         assert (await workers.result_of(other.id, store=store)).succeeded
-        await store.signal(run.id, "answer", '"yes"')
+        await signals.send(store, run.id, "answer", '"yes"')
         result = await workers.result_of(run.id, store=store)
     assert result.outputs == {"it": "yes"}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowlang import runs, workers
-from flowlang.durable import pruning
+from flowlang.durable import pruning, signals
 from flowlang.durable.flows import stored
 from flowlang.durable.retention import Pruned, Retention, delete, prune
 from flowlang.durable.store import Store
@@ -25,7 +25,7 @@ TABLES = ("flowlang_journal", "flowlang_events", "flowlang_signals")
 async def ended(store: Store, run_id: str, ago: float, state: str = "succeeded", **options: Any) -> None:
     """A run that ended so many seconds ago, with something in every table."""
     run = await store.add(options.pop("flow", FLOW), "{}", {}, run_id=run_id, owner="nobody", **options)
-    await store.signal(run_id, "go", "null")
+    await signals.send(store, run_id, "go", "null")
     assert await store.finish(run, state)
     await store.database.execute("UPDATE flowlang_runs SET ended_at = {now} - :ago WHERE id = :id", id=run_id, ago=ago)
     await store.database.execute(

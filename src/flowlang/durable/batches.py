@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowlang.durable.log import ADD
 from flowlang.durable.sqlite import SqliteDatabase, trouble
-from flowlang.durable.store import ADD
 from flowlang.exceptions import StoreError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from flowlang.durable.database import Transaction
 from flowlang.durable.log import commits
+from flowlang.durable.ownership import append, owned
 from flowlang.durable.records import StoredRun, StoredStep
-from flowlang.durable.store import Store, append, owned
+from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.records import frozen
 

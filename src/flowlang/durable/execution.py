@@ -13,10 +13,11 @@ from flowlang.durable.codec import decode
 from flowlang.durable.journal import Writer
 from flowlang.durable.lines import parsed
 from flowlang.durable.log import Past
+from flowlang.durable.ownership import Lost
 from flowlang.durable.places import site_of
 from flowlang.durable.records import Recorded, StoredRun
 from flowlang.durable.run import DurableRun, Left
-from flowlang.durable.store import Lost, Store
+from flowlang.durable.store import Store
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
 from flowlang.events import Event, LogWritten, Progress, RunFinished, RunStarted, Sink, StepReused

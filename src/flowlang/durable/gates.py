@@ -13,8 +13,9 @@ from typing import Any
 
 from flowlang.durable.codec import encode
 from flowlang.durable.database import Row, Transaction
+from flowlang.durable.ownership import owned
 from flowlang.durable.records import StoredRun
-from flowlang.durable.store import Store, owned
+from flowlang.durable.store import Store
 from flowlang.plan import Admission
 from flowlang.records import frozen
 

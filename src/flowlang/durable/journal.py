@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from flowlang.durable.lines import chunk
 from flowlang.durable.log import Commit, Past, commits
+from flowlang.durable.ownership import Lost
 from flowlang.durable.records import Place, Recorded, StoredRun, StoredStep, key
 from flowlang.durable.sqlite import SqliteDatabase
-from flowlang.durable.store import Lost, Store
+from flowlang.durable.store import Store
 from flowlang.events import Event
 from flowlang.exceptions import StoreUnavailable
 

@@ -23,6 +23,7 @@ Entry = TypeVar("Entry", bound=Recorded)
 Reader = Callable[[bytes], Iterable[Entry]]
 """Reads an array of entries. Raises ValueError."""
 
+ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
 _LONGEST = 8 * 1024 * 1024  # bytes of entries that share a row
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[StoredStep]).decode

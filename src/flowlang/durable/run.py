@@ -9,15 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flowlang.connections.errors import Classified
-from flowlang.durable import gates
+from flowlang.durable import gates, signals
 from flowlang.durable.codec import Unstorable, encode
 from flowlang.durable.fiber import DurableFiber
 from flowlang.durable.journal import Journal, Writer
 from flowlang.durable.log import Past
+from flowlang.durable.ownership import Lost
 from flowlang.durable.records import Recorded, StoredRun, StoredStep
 from flowlang.durable.reuse import Reuse
 from flowlang.durable.sealing import NoKey
-from flowlang.durable.store import Lost, Store
+from flowlang.durable.store import Store
 from flowlang.durable.transactions import Inside
 from flowlang.engine.failures import OperationError
 from flowlang.engine.result import RunResult
@@ -251,7 +252,7 @@ class DurableRun(Run):
                 await self.commit()
                 try:
                     taken = await writer.persistently(
-                        partial(self.store.take_signal, self.record, name, asked, self.journal.number())
+                        partial(signals.take, self.store, self.record, name, asked, self.journal.number())
                     )
                 except (Lost, StoreError) as error:
                     self._given_up(error)

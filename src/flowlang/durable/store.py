@@ -1,4 +1,4 @@
-"""The store: runs, the flows they run, their journals and signals. Every statement about the life of a run is here.
+"""The store: runs, the flows they run, their journals. Every statement about the life of a run is here.
 
     queued ─► running ─► succeeded · failed · timed_out · cancelled · skipped
       ▲         │  ▲
@@ -15,13 +15,12 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
-
-from msgspec.structs import replace
+from typing import Any, cast
 
 from flowlang.durable.database import Database, Row, Transaction
-from flowlang.durable.log import Commit, Entry, Past, Reader, add, commits, outcomes, whole
+from flowlang.durable.log import Entry, Past, Reader, add, outcomes, whole
 from flowlang.durable.names import refuse_name, refuse_priority
+from flowlang.durable.ownership import is_owned
 from flowlang.durable.records import Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
 from flowlang.durable.schema import ENDED
 from flowlang.durable.sealing import Sealer
@@ -30,7 +29,6 @@ from flowlang.exceptions import Failure, StoreError
 _ROWS = 1000  # of a log that are read at once
 _REMEMBERED, _MOST_REMEMBERED = 900.0, 1000  # seconds, flows
 _TRIES = 10
-ADD = "INSERT INTO flowlang_journal (run_id, seq, entries, checksum)"
 # The run that it retries is not deleted before this one is there, which keeps it.
 _ADD_RUN = """INSERT INTO flowlang_runs (id, flow, hash, state, durable, queue, priority, dedup, due_at,
         created_at, started_at, owner, token, attempt, inputs, options, started_by, origin)
@@ -299,83 +297,3 @@ class Store:
             run=run_id,
         )
         return [(row["seq"], row["lines"]) for row in rows]
-
-    # ------------------------------------------------------------ signals
-
-    async def signal(self, run_id: str, name: str, payload: str) -> str | None:
-        """Send a signal; the state of its run, None when there is none. A run that has ended takes none. Raises
-        `StoreError` for a name that no signal has."""
-        refuse_name("signal", name)
-
-        async def send(tx: Transaction) -> Row | None:
-            rows = await tx.fetch("SELECT state, queue FROM flowlang_runs WHERE id = :id FOR UPDATE", id=run_id)
-            if not rows or rows[0]["state"] in ENDED:
-                return rows[0] if rows else None
-            await tx.execute(
-                "INSERT INTO flowlang_signals (run_id, name, payload, sent_at) VALUES (:run, :name, :payload, {now})",
-                run=run_id, name=name, payload=payload,
-            )  # fmt: skip
-            await tx.execute(
-                "UPDATE flowlang_runs SET due_at = {now}"
-                " WHERE id = :id AND state = 'waiting' AND ' ' || coalesce(waits_for, '') || ' ' LIKE :name",
-                id=run_id, name=f"% {name} %",
-            )  # fmt: skip
-            return rows[0]
-
-        found = await self.database.transact(send)
-        if found is None or found["state"] in ENDED:
-            return str(found["state"]) if found is not None else None
-        await self.database.notify(f"signal:{run_id}")
-        await self.database.notify(f"queue:{found['queue']}")
-        return str(found["state"])
-
-    async def take_signal(self, run: StoredRun, name: str, step: StoredStep, seq: int) -> StoredStep | None:
-        """The first signal of `name` that nobody has taken, written into the journal as the outcome of `step` in the
-        same transaction, as commit `seq`; None when there is none. Raises `Lost`."""
-
-        async def take(tx: Transaction) -> StoredStep | None:
-            await owned(tx, run)
-            taken = f"{step.path}#{step.nth}"
-            rows = await tx.fetch(  # what it took when the answer was lost, or else the first that is free
-                """SELECT id, payload FROM flowlang_signals
-                WHERE run_id = :run AND name = :name AND (taken_by IS NULL OR taken_by = :taken)
-                ORDER BY CASE WHEN taken_by IS NULL THEN 1 ELSE 0 END, id LIMIT 1 FOR UPDATE""",
-                run=run.id, name=name, taken=taken,
-            )  # fmt: skip
-            if not rows:
-                return None
-            await tx.execute("UPDATE flowlang_signals SET taken_by = :by WHERE id = :id", by=taken, id=rows[0]["id"])
-            kept = replace(step, state="succeeded", outcome=rows[0]["payload"], ended_at=step.started_at)
-            await append(tx, run, commits(seq, [kept]))
-            return kept
-
-        return await self.database.transact(take)
-
-
-class Lost(Exception):
-    """The run is not this process's any more: it was taken over, cancelled from outside, or deleted."""
-
-
-async def is_owned(tx: Transaction, run: StoredRun, lock: Literal["SHARE", "UPDATE"] = "SHARE") -> bool:
-    """Whether `run` is ours; then nobody takes it over before the end of the transaction. `UPDATE` for one whose row
-    is changed there: two who had it as `SHARE` would wait for one another."""
-    rows = await tx.fetch(
-        f"SELECT 1 FROM flowlang_runs WHERE id = :id AND token = :token FOR {lock}",  # noqa: S608 - a word of ours
-        id=run.id, token=run.token,
-    )  # fmt: skip
-    return bool(rows)
-
-
-async def owned(tx: Transaction, run: StoredRun, lock: Literal["SHARE", "UPDATE"] = "SHARE") -> None:
-    """As `is_owned`. Raises `Lost` when it is not ours any more."""
-    if not await is_owned(tx, run, lock):
-        raise Lost(run.id)
-
-
-async def append(tx: Transaction, run: StoredRun, rows: Sequence[Commit]) -> None:
-    """Add commits to the log of a run that the caller owns; those that are there already are left as they are."""
-    for each in rows:
-        await tx.execute(
-            f"{ADD} VALUES (:run, :seq, :entries, :checksum) ON CONFLICT DO NOTHING",
-            run=run.id, seq=each.seq, entries=each.entries, checksum=each.checksum,
-        )  # fmt: skip

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from flowlang.api import InvalidFlowError
-from flowlang.durable import retention
+from flowlang.durable import retention, signals
 from flowlang.durable.execution import inputs_of
 from flowlang.durable.opening import data_folder
 from flowlang.durable.records import StoredRun
@@ -27,7 +27,7 @@ async def send_signal(run_id: str, name: str, payload: Any = None, *, store: Sto
     is not there, or over."""
     async with opened(store, make=False) as own:
         run = await find(own, run_id)
-        state = await own.signal(run.id, name, await _kept_payload(own, run, payload))
+        state = await signals.send(own, run.id, name, await _kept_payload(own, run, payload))
         if state is None or state in ENDED:
             raise StoreError(f"run `{run.id}` is over: {state or 'it was deleted'}")
         return state
