@@ -201,3 +201,22 @@ async def test_a_log_that_no_thread_can_copy_is_written_all_the_same(
                 journal.write(step(f"s{number}"))
                 await journal.commit()
         assert len(await store.steps(journal.run.id)) == 600
+
+
+async def test_long_rows_are_made_small_in_the_quick_way(postgres_url: str) -> None:
+    """Whichever of its sessions writes them. Short ones are left as they are."""
+    async with await open_store(postgres_url) as store:
+        journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
+        journal.write(step("short"))
+        await journal.commit()
+        for number in range(1000):
+            journal.write(step(f"a_{number}"))
+        await journal.commit()
+        await store.database.execute("UPDATE flowlang_flows SET texts = :long", long="some text, " * 5000)
+        known = await store.database.fetch("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+        if not known or "lz4" not in known[0]["enumvals"]:
+            pytest.skip("this server does not know LZ4")
+        kept = "SELECT pg_column_compression(entries) AS how FROM flowlang_journal ORDER BY seq"
+        assert [each["how"] for each in await store.database.fetch(kept)] == [None, "lz4"]
+        texts = await store.database.fetch("SELECT pg_column_compression(texts) AS how FROM flowlang_flows")
+        assert [each["how"] for each in texts] == ["lz4"]
