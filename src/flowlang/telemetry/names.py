@@ -120,8 +120,8 @@ SPANS = (
     ),
     SpanKind(
         "METHOD",
-        "a request of HTTP, until the head of its reply (kind *client*): each page, and each after a redirect or a "
-        "renewed token, has its own. For a method that is in no standard the name is `HTTP`",
+        "a request of HTTP, until the head of its reply (kind *client*): each page, each for a token, and each after a "
+        "redirect or a renewed token, has its own. For a method that is in no standard the name is `HTTP`",
         (CONNECTION, METHOD, METHOD_ORIGINAL, URL, SERVER, PORT, STATUS, RESENT, ERROR),
     ),
     SpanKind("connect CONNECTION", "the opening of a connection that succeeded", (CONNECTION, TYPE, *_PLACE)),

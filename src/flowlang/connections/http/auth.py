@@ -13,11 +13,13 @@ from urllib.parse import quote, quote_plus
 
 from flowlang.connections.http import urls
 from flowlang.connections.http.bodies import Body
+from flowlang.connections.http.calls import Call, Headers
 from flowlang.connections.http.errors import RequestFailed, class_of
 from flowlang.connections.http.replies import from_json
+from flowlang.connections.http.watched import Watched
 
-Fetch = Callable[[urls.Place, tuple[tuple[str, str], ...], Body], Awaitable[tuple[int, bytes]]]
-"""Sends one POST and gives the status and the content of its reply."""
+Fetch = Callable[[Call, Watched], Awaitable[tuple[int, bytes]]]
+"""Sends a request, tells its status to who watches it, and gives the status and the content of its reply."""
 
 _LEEWAY = 30.0  # seconds before its end at which a token counts as expired, a tenth of its life at most
 
@@ -29,7 +31,7 @@ class Auth:
     """Names of the query whose values nobody may see."""
     renews = False
 
-    def __init__(self, headers: tuple[tuple[str, str], ...] = (), query: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, headers: Headers = (), query: tuple[tuple[str, str], ...] = ()) -> None:
         self._headers = headers
         self.query = urls.encoded(dict(query))
         self.hidden = tuple(name for name, _ in query)
@@ -39,11 +41,11 @@ class Auth:
         """What was learnt while the connection was open and must not be shown; the config's are known already."""
         return ()
 
-    async def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers of one request."""
+    async def headers(self, timer: asyncio.Timeout | None) -> Headers:
+        """The headers of one request, whose time limit is `timer`."""
         return self._headers
 
-    def renew(self, refused: tuple[tuple[str, str], ...]) -> None:
+    def renew(self, refused: Headers) -> None:
         """The service does not take these headers any more."""
 
     async def close(self) -> None:
@@ -69,16 +71,18 @@ class ClientCredentials(Auth):
     def secrets(self) -> tuple[str, ...]:
         return (*self._old, *filter(None, [self._token]))
 
-    async def headers(self) -> tuple[tuple[str, str], ...]:
-        token = self._token
-        if token is None or asyncio.get_running_loop().time() >= self._ends:
-            if self._fetching is None or self._fetching.done():
-                self._fetching = asyncio.get_running_loop().create_task(self._renewed())
-                self._fetching.add_done_callback(_seen)
-            token = await asyncio.shield(self._fetching)  # others wait for it too: none may cancel it for all
-        return _bearer(token)
+    async def headers(self, timer: asyncio.Timeout | None) -> Headers:
+        if self._token is not None and asyncio.get_running_loop().time() < self._ends:
+            return _bearer(self._token)
+        if self._fetching is not None and not self._fetching.done():
+            return _bearer(await asyncio.shield(self._fetching))
+        call = self._asking()
+        with Watched(call, call.place, timer) as watched:  # it is the request of the operation that asks first
+            self._fetching = asyncio.get_running_loop().create_task(self._renewed(call, watched))
+            self._fetching.add_done_callback(_seen)
+            return _bearer(await asyncio.shield(self._fetching))  # others wait for it too: none may cancel it for all
 
-    def renew(self, refused: tuple[tuple[str, str], ...]) -> None:
+    def renew(self, refused: Headers) -> None:
         if self._token is not None and refused == _bearer(self._token):  # else another request has renewed it already
             self._old.add(self._token)
             self._token = None
@@ -89,17 +93,20 @@ class ClientCredentials(Auth):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _renewed(self) -> str:
+    def _asking(self) -> Call:
         config = self._config
         form = {"grant_type": "client_credentials", "scope": config.get("scope"), "audience": config.get("audience")}
-        headers: tuple[tuple[str, str], ...] = (("Accept", "application/json"),)
+        headers: Headers = (("Accept", "application/json"),)
         if config.get("send", "header") == "header":
             pair = f"{quote_plus(config['client_id'])}:{quote_plus(config['client_secret'])}"
             headers += (("Authorization", _basic(pair)),)
         else:
             form |= {"client_id": config["client_id"], "client_secret": config["client_secret"]}
-        content = urls.encoded(form).encode()
-        status, reply = await self._fetch(self._place, headers, Body((content,), "application/x-www-form-urlencoded"))
+        body = Body((urls.encoded(form).encode(),), "application/x-www-form-urlencoded")
+        return Call("POST", self._place, headers, body, key="token", key_header="")  # asking twice does no harm
+
+    async def _renewed(self, call: Call, watched: Watched) -> str:
+        status, reply = await self._fetch(call, watched)
         if status != 200:
             raise self._refused(status, reply)
         return self._taken(reply)
@@ -153,7 +160,7 @@ def _seen(task: asyncio.Task[str]) -> None:
         task.exception()
 
 
-def _bearer(token: str) -> tuple[tuple[str, str], ...]:
+def _bearer(token: str) -> Headers:
     return (("Authorization", f"Bearer {token}"),)
 
 

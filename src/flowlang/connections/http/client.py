@@ -27,11 +27,12 @@ from flowlang.connections.http.calls import (
     merged,
     request_maker,
 )
-from flowlang.connections.http.errors import RequestFailed, broken, invalid, reason_of, refused
+from flowlang.connections.http.errors import RequestFailed, broken, invalid, refused
 from flowlang.connections.http.network import PROGRESS, Backend, Progress
 from flowlang.connections.http.settings import Settings, header_problem
 from flowlang.connections.http.urls import Place
-from flowlang.tracecontext import CURRENT, WATCHER
+from flowlang.connections.http.watched import Watched
+from flowlang.tracecontext import CURRENT
 
 _IDLE = 15.0  # seconds an unused connection is kept
 _TOKEN_SIZE = 1024 * 1024  # bytes of the reply that brings a token
@@ -156,7 +157,7 @@ class Client:
         while True:
             ours = call.place.origin == self.settings.base.origin  # nobody else may see the credentials
             progress.stage = "authorizing"
-            credentials = await self._auth.headers() if ours else ()
+            credentials = await self._auth.headers(progress.timer) if ours else ()
             reply = await self._sent(call, credentials, progress, ours=ours, resent=hops + renewed)
             if reply.status == 401 and self._auth.renews and not renewed and ours:
                 await reply.stream.aclose()
@@ -200,19 +201,10 @@ class Client:
             headers = merged(headers, credentials, self.settings.headers)
         if call.key is not None and call.key_header:
             headers = (*headers, (call.key_header, call.key))
-        shown = urls.shown(place, hidden)
-        watcher = WATCHER.get()
-        told = watcher.sent(call.method, shown, place.host, place.port, resent) if watcher is not None else None
-        try:
+        with Watched(call, place, progress.timer, hidden, resent) as watched:
             response = await self._exchanged(call, place, _traced(headers) if ours else headers, progress)
-        except BaseException as error:
-            if told is not None:
-                told(None, reason_of(error, progress.timer))
-            raise
-        if told is not None:
-            failed = response.status >= 400 and not call.wants(response.status)
-            told(response.status, str(response.status) if failed else None)
-        return Reply(response.status, replies.Headers(response.headers), shown, response.stream)
+            watched.status = response.status
+        return Reply(response.status, replies.Headers(response.headers), watched.shown, response.stream)
 
     async def _exchanged(self, call: Call, place: Place, headers: Headers, progress: Progress) -> httpcore2.Response:
         """One exchange. An idle connection that the service closed while the request was on its way is no failure
@@ -231,13 +223,14 @@ class Client:
                 failed, cause = broken(error, self._named(call), sent=sent)
                 raise failed from cause
 
-    async def _fetch_token(self, place: Place, headers: Headers, body: Body) -> tuple[int, bytes]:
-        """One POST to the authorization server, which is sent nothing but this."""
+    async def _fetch_token(self, call: Call, watched: Watched) -> tuple[int, bytes]:
+        """One POST to the authorization server, which is sent nothing but this; the trace where it is the service."""
         progress = Progress()
-        call = Call("POST", place, body=body, key="token")  # asking twice does no harm
+        headers = _traced(call.headers) if call.place.origin == self.settings.base.origin else call.headers
         try:
             async with asyncio.timeout(self.settings.timeout):
-                response = await self._exchanged(call, place, headers, progress)
+                response = await self._exchanged(call, call.place, headers, progress)
+                watched.status = response.status
                 try:
                     held = replies.Headers(response.headers)
                     found = replies.pieces(response.aiter_stream(), held, _TOKEN_SIZE, limit="the size of a token")
