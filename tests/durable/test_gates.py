@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.durable.test_conflicts import other
 
 from flowlang import api, runs
 from flowlang.durable import gates
+from flowlang.durable.host import Host
+from flowlang.durable.opening import open_store
+from flowlang.durable.queues import claim, put_back
+from flowlang.durable.run import Left
 from flowlang.durable.store import Store
+from flowlang.engine.result import RunResult
 from flowlang.exceptions import StoreError
 
 Begin = Callable[..., object]
@@ -112,6 +119,8 @@ async def test_one_that_queues_leaves_its_worker_and_comes_back(store: Store, fl
         taken = await runs.taken(worker, added.id)
         left = await runs.handle_of(worker, await runs.again(worker, taken, leaves=True))
         assert left.status == "waiting"
+        (row,) = await store.database.fetch("SELECT due_at - {now} AS rest FROM flowlang_runs WHERE state = 'waiting'")
+        assert 0 < row["rest"] <= gates.LOOK
         await runs.send_signal(first.run_id, "go", store=store)
         assert (await first).status == "succeeded"
         due = await store.run(added.id)
@@ -121,3 +130,142 @@ async def test_one_that_queues_leaves_its_worker_and_comes_back(store: Store, fl
         await runs.send_signal(added.id, "go", store=store)
         back = await runs.handle_of(worker, await runs.again(worker, await runs.taken(worker, added.id), leaves=True))
         assert back.status == "succeeded"
+
+
+# ---------------------------------------------------------------- no turn is missed
+
+
+async def begun(store: Store, host: Host, gated: object, count: int = 1) -> list[api.RunHandle]:
+    """So many runs that are let in."""
+    before = await inside(store)
+    handles: list[api.RunHandle] = []
+    for number in range(1, count + 1):
+        handles.append(await runs.begin(host, gated))  # type: ignore[arg-type]
+        await until_inside(store, before + number)
+    return handles
+
+
+async def life(host: Host, run_id: str) -> RunResult:
+    """The next life of a run, up to its end or until it leaves to wait."""
+    return await runs.handle_of(host, await runs.again(host, await runs.taken(host, run_id), leaves=True))
+
+
+async def in_line(store: Store, host: Host, gated: object) -> str:
+    """A run that queues and has left its worker."""
+    added = await store.add(runs.captured(gated.checked), "{}", {})  # type: ignore[attr-defined]
+    assert (await life(host, added.id)).status == "waiting"
+    return str(added.id)
+
+
+async def over(store: Store, handle: api.RunHandle) -> None:
+    await runs.send_signal(handle.run_id, "go", store=store)
+    assert (await handle).status == "succeeded"
+
+
+async def due(store: Store) -> set[str]:
+    """The runs of the line whose turn it is."""
+    rows = await store.database.fetch("SELECT id FROM flowlang_runs WHERE state = 'waiting' AND due_at <= {now}")
+    return {row["id"] for row in rows}
+
+
+async def test_the_one_before_ends_just_before_a_run_leaves_to_queue(
+    store: Store, flow: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits yet that it could wake: who leaves then is due at once."""
+    gated, enter = flow("queue"), gates.enter
+    async with runs.hosting(store) as host:
+        (first,) = await begun(store, host, gated)
+
+        async def then_it_ends(*args: Any) -> gates.Answer:
+            answer = await enter(*args)
+            if not answer.entered:
+                await over(store, first)
+            return answer
+
+        monkeypatch.setattr(gates, "enter", then_it_ends)
+        second = await in_line(store, host, gated)
+        assert await due(store) == {second}
+
+
+async def test_the_one_before_ends_while_a_run_leaves_to_queue(postgres_url: str, flow: Begin) -> None:
+    """Who ends waits for who leaves, and sees it."""
+    async with await open_store(postgres_url) as store, runs.hosting(store) as host:
+        gated = flow("queue")
+        (first,) = await begun(store, host, gated)
+        second = await in_line(store, host, gated)
+        record = await store.take(second, host.executor.id)
+        async with other(postgres_url) as they:
+            gate = gates.queued_at(record)  # type: ignore[arg-type]
+            await they.execute(f"SELECT pg_advisory_xact_lock(hashtextextended('gate:{gate}', 0))")
+            ending = asyncio.ensure_future(over(store, first))
+            await they.holds_up(ending)
+            await they.execute(
+                "UPDATE flowlang_runs SET state = 'waiting', owner = NULL, token = NULL, due_at = 9e15"
+                f" WHERE id = '{second}'"
+            )
+        await ending
+        assert await due(store) == {second}
+
+
+async def test_two_that_end_wake_two(store: Store, flow: Begin) -> None:
+    """Also when none of those has come yet when the second ends."""
+    gated = flow("queue", 2)
+    async with runs.hosting(store) as host:
+        pair = await begun(store, host, gated, 2)
+        line = [await in_line(store, host, gated) for _ in pair]
+        for number, each in enumerate(pair, 1):
+            await over(store, each)
+            assert await due(store) == set(line[:number])
+
+
+async def test_who_comes_later_does_not_go_first(store: Store, flow: Begin) -> None:
+    """Not even while the one whose turn it is is on its way."""
+    gated = flow("queue")
+    async with runs.hosting(store) as host:
+        (first,) = await begun(store, host, gated)
+        second = await in_line(store, host, gated)
+        await over(store, first)
+        record = await runs.taken(host, second)
+        third = await in_line(store, host, gated)
+        run = await runs.again(host, record, leaves=True)
+        await runs.send_signal(second, "go", store=store)
+        assert (await runs.handle_of(host, run)).status == "succeeded"
+        assert await due(store) == {third}
+
+
+async def test_who_is_cancelled_while_it_queues_is_over_and_passes_its_turn_on(store: Store, flow: Begin) -> None:
+    gated = flow("queue")
+    async with runs.hosting(store) as host:
+        (first,) = await begun(store, host, gated)
+        line = [await in_line(store, host, gated) for _ in range(3)]
+        await store.ask_to_cancel(line[0])
+        assert (await life(host, line[0])).status == "cancelled"  # there is no room for it, and it needs none
+        assert await inside(store) == 1
+        await over(store, first)
+        await store.ask_to_cancel(line[1])
+        assert (await life(host, line[1])).status == "cancelled"
+        assert line[2] in await due(store)
+
+
+async def test_who_cannot_begin_passes_its_turn_on(store: Store, flow: Begin) -> None:
+    gated = flow("queue")
+    async with runs.hosting(store) as host:
+        (first,) = await begun(store, host, gated)
+        second, third = [await in_line(store, host, gated) for _ in range(2)]
+        await over(store, first)
+        (record,) = await claim(store, host.executor.id, "default", 5)
+        assert record.id == second
+        assert await put_back(store, record, "it lacks a plugin", 10) == "queued"
+        assert await due(store) == {third}
+        await runs.send_signal(third, "go", store=store)
+        assert (await life(host, third)).status == "succeeded"
+
+
+async def test_who_stops_for_somebody_to_decide_makes_way(store: Store, flow: Begin) -> None:
+    gated = flow("queue")
+    async with runs.hosting(store) as host:
+        (first,) = await begun(store, host, gated)
+        second = await in_line(store, host, gated)
+        host.running[str(first.run_id)][0].abandon(Left("attention", "somebody has to look", "steps[0]"))
+        await first
+        assert await due(store) == {second}

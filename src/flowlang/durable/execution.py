@@ -124,17 +124,26 @@ async def _executed(run: DurableRun) -> Outcome:
         return Left("lost", "another worker has taken it over")
     except StoreError as error:
         return Left("store", f"the end of the run could not be recorded: {error}")
-    if run.gate is not None:
-        await _make_way(run, run.gate)
+    await _make_way(run)
     return result
 
 
-async def _make_way(run: DurableRun, gate: str) -> None:
-    """Wake who waits for this run to end. It is over, whatever comes of that: the others look by themselves as well."""
+async def _make_way(run: DurableRun) -> None:
+    """Wake who waits for this run to end. It has, whatever comes of that: the others look by themselves as well."""
+    if run.gate is None:
+        return
     try:
-        await gates.left(run.store, gate, run.record.queue)
+        await gates.left(run.store, run.gate, run.record.queue)
     except StoreError as error:
         _LOG.warning("run %s is over, and who waits for its `concurrency` was not told: %s", run.record.id, error)
+
+
+async def _wait(run: DurableRun, left: Left) -> bool:
+    """Give back a run that waits: for its turn, or for what it said."""
+    limits = run.plan.concurrency
+    if run.queued and run.gate is not None and limits is not None:
+        return await gates.queue(run.store, run.record, run.gate, limits)
+    return await run.store.release(run.record, "waiting", left.due_at, left.waits_for)
 
 
 async def _finished(run: DurableRun, result: RunResult, outputs: str) -> bool:
@@ -183,9 +192,11 @@ async def _leave(run: DurableRun, left: Left) -> Left:
         elif left.why == "damaged":
             kept = await store.finish(record, "parked", reason=left.detail)
         elif left.why == "waiting":
-            kept = await store.release(record, "waiting", left.due_at, left.waits_for)
+            kept = await _wait(run, left)
         else:
             kept = await store.release(record, "queued", 0.0)
+        if kept and left.why in ("attention", "damaged"):
+            await _make_way(run)
     except Lost:
         return Left("lost", "another worker has taken it over")
     except StoreError as error:  # its owner is dead for the others soon, and it goes on there

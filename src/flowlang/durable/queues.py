@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from flowlang.durable.database import Statements, Transaction
+from flowlang.durable.gates import left, queued_at
 from flowlang.durable.names import refuse_name
 from flowlang.durable.records import StoredRun, run_of
+from flowlang.durable.schema import TURN_KEPT
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.records import frozen
@@ -21,17 +23,17 @@ DEFAULT = "default"
 
 # Those that were under way before come first where they are older; `begun` asks only for them (1), or only for new
 # ones (0). `without`: hashes of flows, with spaces between.
-_CLAIM = """WITH picked AS MATERIALIZED (
+_CLAIM = f"""WITH picked AS MATERIALIZED (
         SELECT id FROM flowlang_runs
-        WHERE queue = :queue AND state IN ('queued', 'waiting') AND due_at <= {now}
+        WHERE queue = :queue AND state IN ('queued', 'waiting') AND due_at <= {{now}}
             AND (:begun::int = -1 OR (CASE WHEN started_at IS NULL THEN 0 ELSE 1 END) = :begun::int)
             AND (:without::text = '' OR ' ' || :without::text || ' ' NOT LIKE '% ' || hash || ' %')
         ORDER BY priority DESC, due_at, id LIMIT :most::int FOR UPDATE SKIP LOCKED
     )
     UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
-        started_at = coalesce(started_at, {now}), waits_for = NULL
+        started_at = coalesce(started_at, {{now}}), waits_for = {TURN_KEPT}
     WHERE id IN (SELECT id FROM picked) AND state IN ('queued', 'waiting')
-    RETURNING *"""
+    RETURNING *"""  # noqa: S608 - a text of ours
 
 
 @frozen
@@ -181,6 +183,7 @@ async def put_back(store: Store, run: StoredRun, reason: str, park_after: int) -
     begun. Returns its state."""
     rows = await store.database.fetch(
         """UPDATE flowlang_runs SET owner = NULL, token = NULL, refused = refused + 1, reason = :reason,
+            waits_for = NULL,
             state = CASE WHEN refused + 1 >= :most::int THEN 'parked' ELSE 'queued' END,
             started_at = CASE WHEN EXISTS (SELECT 1 FROM flowlang_journal j WHERE j.run_id = flowlang_runs.id)
                 OR EXISTS (SELECT 1 FROM flowlang_events e WHERE e.run_id = flowlang_runs.id) THEN started_at END,
@@ -188,6 +191,8 @@ async def put_back(store: Store, run: StoredRun, reason: str, park_after: int) -
         WHERE id = :id AND token = :token RETURNING state""",
         id=run.id, token=run.token, reason=reason, most=park_after,
     )  # fmt: skip
+    if (gate := queued_at(run)) is not None:  # it has lost its place in the line
+        await left(store, gate, run.queue)
     return str(rows[0]["state"]) if rows else "lost"
 
 

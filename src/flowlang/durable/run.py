@@ -84,7 +84,7 @@ class DurableRun(Run):
         self.over = False  # all that is left is to write that down
         self.busy = 0  # operations under way; with none of them all that is left is to wait
         self.inside: dict[int, Inside] = {}  # by the identities of fibers: the innermost transaction that is open there
-        self.gate: str | None = None  # where it counts for `concurrency`
+        self.gate = gates.queued_at(record)  # where it counts for `concurrency`, or queues
         self._waits: list[tuple[float, str | None]] = []
         self._cancel_wanted = self._asked = record.cancel
         self.replaying = bool(recorded.known) or record.cancel  # nothing new was done yet in this life
@@ -212,8 +212,10 @@ class DurableRun(Run):
             if not told and self.emit is not None and not self.journal.seq:
                 self.emit(RunQueued(self.run_id, self.clock.time(), self.plan.flow, answer.ahead))
             told = self.queued = True
+            if self._cancel_wanted and not self.journal.known:  # it has nothing to clean up, and so no turn to wait for
+                await self.admit()
             if self.leaves:
-                self.abandon(Left("waiting", due_at=self.store.time() + gates.LOOK, waits_for=gates.waits_for(gate)))
+                self.abandon(Left("waiting", waits_for=gates.waits_for(gate)))
                 await _the_end()
             wait = partial(self.store.database.wait, [f"gate:{gate}"], _LOOK)
             await self.journal.writer.persistently(wait)

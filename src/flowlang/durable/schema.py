@@ -20,6 +20,9 @@ ENDED = frozenset({"succeeded", "failed", "timed_out", "cancelled", "skipped", "
 """Over for good (`lost`: one in memory, whose process died). The others go on by themselves, or when somebody decides
 (`needs_attention`, `parked`)."""
 
+TURN_KEPT = "CASE WHEN waits_for LIKE 'concurrency@%' THEN waits_for END"
+"""What a run that goes on still waits for: its turn, until it is let in (see `gates`)."""
+
 META = "CREATE TABLE IF NOT EXISTS flowlang_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"  # in every format
 TABLES = (
     # A flow as it was when a run began: all texts that it reaches, by the hash of them.

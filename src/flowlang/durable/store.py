@@ -22,7 +22,7 @@ from flowlang.durable.log import Entry, Past, Reader, add, outcomes, whole
 from flowlang.durable.names import refuse_name, refuse_priority
 from flowlang.durable.ownership import is_owned
 from flowlang.durable.records import Recorded, StoredFlow, StoredRun, StoredStep, failure_record, run_of
-from flowlang.durable.schema import ENDED
+from flowlang.durable.schema import ENDED, TURN_KEPT
 from flowlang.durable.sealing import Sealer
 from flowlang.exceptions import Failure, StoreError
 
@@ -160,12 +160,12 @@ class Store:
         """Make `owner` the owner of a run that has none, or whose owner is `dead`; None when somebody else was first,
         or it has ended."""
         rows = await self.database.fetch(
-            """UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
-                started_at = coalesce(started_at, {now}), waits_for = NULL,
+            f"""UPDATE flowlang_runs SET state = 'running', owner = :owner, token = :token,
+                started_at = coalesce(started_at, {{now}}), waits_for = {TURN_KEPT},
                 takeovers = takeovers + CASE WHEN owner IS NULL THEN 0 ELSE 1 END
             WHERE id = :id AND state NOT IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'lost')
                 AND durable = 1 AND (owner IS NULL OR owner = :dead::text)
-            RETURNING *""",
+            RETURNING *""",  # noqa: S608 - a text of ours
             id=run_id, owner=owner, token=uuid.uuid4().hex, dead=dead,
         )  # fmt: skip
         return run_of(rows[0]) if rows else None
