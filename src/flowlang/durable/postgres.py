@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CHANNEL = "flowlang"
 _COMMAND = 30.0  # seconds for one statement
 _CONNECT = 10.0
+_CLOSE = 5.0
 _POOL = 8
 _OWN = 5.0  # seconds for an answer of a session that is there
 _FRESH = 2.0  # seconds for which a topic is remembered that nobody waited for: everybody looks more often than that
@@ -163,7 +164,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         own = [connection for connection in (self._ear, self._pen) if connection is not None]
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(_CLOSE):
                 for connection in own:
                     await connection.close()
                 await self.pool.close()
