@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 import flowlang
 from flowlang import runs
 from flowlang.cli.app import serve
+from flowlang.durable.database import Row
 from flowlang.durable.opening import open_store
+from flowlang.durable.store import Store
+from flowlang.history.following import followed
 from flowlang.history.listing import Filter, listed
 from flowlang.history.story import Story
 from flowlang.views.result import beginning, inline, outputs_text
@@ -70,3 +73,31 @@ def test_the_story_of_a_run_with_large_inputs(
     assert "inputs    rows = [0, 1, 2, 3" in capsys.readouterr().out
     assert serve(["runs", "show", run_id, "--json", "--store", url]) == 0
     assert json.loads(capsys.readouterr().out)["inputs"] == {"rows": list(range(20_000))}
+
+
+async def test_who_follows_a_run_does_not_read_what_it_was_given(
+    store: Store, store_url: str, flows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look asks for what can have changed, and for the events behind the last that were seen."""
+    file = flows.write("- wait: {signal: go}\n- log: gone on", more="inputs: [{name: given, type: string}]\n")
+    async with await open_store(store_url) as reader, runs.hosting(store) as host:
+        read: list[str] = []
+        fetch = reader.database.fetch
+
+        async def spied(statement: str, **values: Any) -> Sequence[Row]:
+            rows = await fetch(statement, **values)
+            read.extend(str(dict(row)) for row in rows)
+            return rows
+
+        monkeypatch.setattr(reader.database, "fetch", spied)
+        handle = await runs.begin(host, flowlang.load(file), {"given": "x" * 100_000})
+        told = []
+        async for each in followed(reader, str(handle.run_id)[:13], follow=True):
+            if not told:
+                await runs.send_signal(str(handle.run_id), "go", store=store)
+            told.append(each["event"])
+        await handle
+    assert told[-1] == "run_finished"
+    assert read
+    assert max(map(len, read)) < 10_000
+    assert sum("run_started" in each for each in read) == 1

@@ -159,7 +159,7 @@ def logs(run_id: str, follow: bool, as_json: bool, store: str | None) -> int:
             async for each in followed(own, run_id, follow=follow):
                 if not tell(each):
                     return
-            _, state = await settled(own, run_id)
+            _, state = await settled(own, run_id, large=False)
             if state in (INTERRUPTED, LOST):
                 err("its process was lost: what it told in its last second may not be here")
 

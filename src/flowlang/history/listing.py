@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowlang.durable.liveness import lives
@@ -145,20 +146,31 @@ def short_id(run_id: str, ids: Sequence[str]) -> str:
     return run_id[:length]
 
 
-async def find(store: Store, start: str, *, shown: bool = False) -> StoredRun:
-    """The run of this id, or the only one whose id begins like this; `shown` as of `run_of`. Raises `StoreError`."""
+async def state_now(store: Store, run: StoredRun) -> str:
+    """The same of a run that was read a while ago: of its row this asks for no more than what can have changed. Raises
+    `StoreError` when it is gone."""
+    rows = await store.database.fetch("SELECT state, owner FROM flowlang_runs WHERE id = :id", id=run.id)
+    if not rows:
+        raise _missing(store, run.id)
+    return await seen_state(store, replace(run, state=rows[0]["state"], owner=rows[0]["owner"]))
+
+
+async def find(store: Store, start: str, *, shown: bool = False, large: bool = True) -> StoredRun:
+    """The run of this id, or the only one whose id begins like this; `shown` as of `run_of`. Its inputs and outputs are
+    there when it is to be `large`. Raises `StoreError`."""
     if not start or len(start) > _LONGEST_ID or not start.isprintable():
         raise StoreError("the id of a run is expected, or the beginning of one: `flowlang runs list` shows them")
-    rows = await store.database.fetch(
-        "SELECT * FROM flowlang_runs WHERE id = :id", id=start
-    ) or await store.database.fetch(
-        "SELECT * FROM flowlang_runs WHERE substr(id, 1, length(:start::text)) = :start::text"
-        " ORDER BY created_at DESC LIMIT 4",
-        start=start,
+    asked = f"SELECT {'*' if large else _LISTED} FROM flowlang_runs WHERE"  # noqa: S608 - our own words
+    rows = await store.database.fetch(f"{asked} id = :id", id=start) or await store.database.fetch(
+        f"{asked} substr(id, 1, length(:start::text)) = :start::text ORDER BY created_at DESC LIMIT 4", start=start
     )
     if not rows:
-        raise StoreError(f"there is no run `{start}` in {store.url}: `flowlang runs list` shows those there are")
+        raise _missing(store, start)
     if len(rows) > 1:
         told = ", ".join(f"`{row['id']}`" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
         raise StoreError(f"several runs begin with `{start}`: {told}; write more of the id")
     return run_of(rows[0], shown=shown)
+
+
+def _missing(store: Store, start: str) -> StoreError:
+    return StoreError(f"there is no run `{start}` in {store.url}: `flowlang runs list` shows those there are")
