@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowlang.exceptions import FlowExecutionError
 from flowlang.tasks import files
 from flowlang.tasks.files import csv_read, csv_write, file_read, file_write, json_read, json_write
+from flowlang.tasks.jsontext import to_json
 from flowlang.tasks.places import FILES_ROOT
 from flowlang.tasks.signature import spec_of
 from flowlang.tasks.stream import Stream
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +226,12 @@ async def test_json_is_always_valid(root: Path) -> None:
     }
     await json_write("b.json", [1, {}], indent=None)
     assert (root / "b.json").read_text() == "[1, {}]\n"
+
+
+@settings(max_examples=100, database=None)
+@given(JSON, st.none() | st.integers(-1, 9))
+def test_json_is_laid_out_as_python_does_it(value: Any, indent: int | None) -> None:
+    assert to_json(value, indent) == json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 @pytest.mark.parametrize("value", [float("inf"), {1: 2}, {"a": {None: 1}}, object(), "\ud800", Decimal("NaN")])
