@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.durable.workers import (
@@ -22,11 +23,12 @@ from tests.durable.workers import (
     worker,
 )
 
-from flowlang import workers
+from flowlang import api, runs, workers
 from flowlang.cli.app import serve
 from flowlang.durable import signals
 from flowlang.durable.opening import open_store
 from flowlang.durable.records import StoredRun
+from flowlang.durable.run import Left
 from flowlang.durable.store import Store
 from flowlang.durable.worker import Settings, Worker
 
@@ -113,6 +115,35 @@ async def test_a_stopped_worker_claims_nothing_and_lets_runs_end(store: Store, t
         (tmp_path / "go").touch()
     assert (await reached(store, run.id, "succeeded")).takeovers == 0
     assert (await reached(store, late.id, "queued")).started_at is None
+
+
+@pytest.mark.parametrize("stop", ["its worker", "the run"])
+async def test_what_is_stopped_while_its_end_is_written_down_has_ended(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    """It is not put back, and nothing is held against it."""
+    flow = tmp_path / "f.yaml"
+    flow.write_text("flow: f\nsteps:\n  - log: hello\n")
+    finish, ending, stopped = store.finish, asyncio.Event(), asyncio.Event()
+
+    async def held(*args: Any, **options: Any) -> bool:
+        ending.set()
+        await stopped.wait()
+        return await finish(*args, **options)
+
+    monkeypatch.setattr(store, "finish", held)
+    async with runs.hosting(store) as host, asyncio.timeout(30):
+        handle = await runs.begin(host, api.load(flow))
+        await ending.wait()
+        run, _ = host.running[str(handle.run_id)]
+        if stop == "the run":
+            run.cancel()
+        else:
+            run.abandon(Left("released", "its worker was stopped"))
+        stopped.set()
+        assert (await handle).status == "succeeded"
+    (row,) = await store.database.fetch("SELECT state, refused FROM flowlang_runs")
+    assert (row["state"], row["refused"]) == ("succeeded", 0)
 
 
 async def test_a_worker_that_lost_its_lock_begins_anew(

@@ -98,23 +98,26 @@ class DurableRun(Run):
     # ------------------------------------------------------------ leaving
 
     def abandon(self, left: Left) -> None:
-        """Stop at once, and clean nothing up: the run goes on later, here or elsewhere."""
-        if not self.abandoned:
+        """Stop at once, and clean nothing up: the run goes on later, here or elsewhere. Where it is only to make room,
+        and is over, its end is written down: to put it back would take as long."""
+        if not self.abandoned and not (self.over and left.why == "released"):
             self.abandoned = True
             self.left = left
             super().cancel()
 
     def cancel(self) -> None:
-        """As in memory, but what is recorded is gone through first, so that the clean-up sees what it cleans up."""
+        """As in memory, but what is recorded is gone through first, so that the clean-up sees what it cleans up. To one
+        that is over, whose end is just being written down, it comes too late."""
+        if self.over:
+            return
         if self.replaying:
             self._cancel_wanted = True
         else:
             super().cancel()
 
     def asked_to_cancel(self) -> None:
-        """Somebody asked the store to stop it. To ask again changes nothing, nor does it to ask one that is over, whose
-        end is just being written down."""
-        if not self._asked and not self.over:
+        """Somebody asked the store to stop it. To ask again changes nothing."""
+        if not self._asked:
             self._asked = True
             self.cancel()
 
