@@ -23,6 +23,7 @@ from flowlang.durable.postgres import PostgresDatabase
 from flowlang.durable.sqlite import SqliteDatabase
 from flowlang.durable.store import Store
 from flowlang.events import Event, LogWritten, StepCancelled
+from flowlang.exceptions import StoreError
 
 
 async def states(store: Store, journal: Journal) -> dict[str, str]:
@@ -121,6 +122,21 @@ async def test_to_commit_a_beginning_twice_is_to_lose_nothing(store: Store) -> N
         journal.write(step("a", "started"))
         await journal.commit()
     assert await states(store, journal) == {"a": "started"}
+
+
+async def test_a_commit_that_is_written_twice_is_written_once(store: Store) -> None:
+    """As by a server whose answer was lost; another one of its number is not taken for it."""
+    journal = Journal(Writer(store), await store.add(FLOW, "{}", {}, owner="me"))
+    journal.write(step("a"))
+    part = journal.taken()
+    for _ in range(2):
+        assert await journal.writer._write([part]) == set()
+    assert await states(store, journal) == {"a": "succeeded"}
+    journal.commits = 0
+    journal.write(step("a", "failed"))
+    with pytest.raises(StoreError, match="another commit of number 0"):
+        await journal.commit()
+    assert await states(store, journal) == {"a": "succeeded"}
 
 
 FLOW_WITH_A_LIMIT = """

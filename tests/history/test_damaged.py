@@ -49,6 +49,20 @@ async def test_a_journal_up_to_its_damage(store: Store, store_url: str, flows: A
         assert (code, len(shown.splitlines())) == (0, 3)
 
 
+async def test_what_stands_before_a_damage_is_told_by_the_journal(
+    store: Store, store_url: str, flows: Any, cli: Callable[..., Any]
+) -> None:
+    """Where there are no events that would tell it."""
+    run_id = await failed(store, flows)
+    await store.database.execute("DELETE FROM flowlang_events WHERE run_id = :run", run=run_id)
+    await store.database.execute(
+        "UPDATE flowlang_journal SET checksum = 0 WHERE run_id = :run AND seq = 2", run=run_id
+    )  # brings the end of `c`
+    code, shown, _ = await cli("runs", "show", run_id, "--json", "--store", store_url)
+    states = {each["path"]: each["state"] for each in json.loads(shown)["steps"]}
+    assert (code, states) == (1, {"a": "succeeded", "c": "unknown"})
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

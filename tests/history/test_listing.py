@@ -53,6 +53,14 @@ async def test_a_run_whose_process_is_gone_is_told_as_that(store: Store, flows: 
         await runs.resume("in-mem", store=store)
 
 
+async def test_a_limit_counts_those_that_are_in_the_state_asked_for(file_store: Store, flows: Any) -> None:
+    run_id = await flows.lost(file_store, flows.write("- look: {id: a}"), "a")
+    async with runs.hosting(file_store) as host:
+        await file_store.add(FLOW, "{}", {}, run_id="alive", owner=host.executor.id)
+        assert await ids(file_store, states=frozenset({"running"}), limit=1) == ["alive"]
+        assert await ids(file_store, states=frozenset({"interrupted"}), limit=1) == [run_id]
+
+
 async def test_the_beginning_of_an_id_is_enough_while_it_is_the_only_one(store: Store) -> None:
     for name in ("abc-1", "abd-2", "xyz"):
         await store.add(FLOW, "{}", {}, run_id=name)

@@ -19,6 +19,7 @@ from flowlang.exceptions import StoreError
 
 FLOW = stored("orders", "/flows/orders.yaml", {"/flows/orders.yaml": "flow: orders\nsteps: []\n"})
 OTHER = stored("other", "/flows/other.yaml", {"/flows/other.yaml": "flow: other\nsteps: []\n"})
+SCHEDULED = stored("later", "/flows/later.yaml", {"/flows/later.yaml": "flow: later\nsteps: []\n"})
 TABLES = ("flowlang_journal", "flowlang_events", "flowlang_signals")
 
 
@@ -95,22 +96,30 @@ async def test_runs_in_memory_whose_process_is_gone_go_as_well(store: Store) -> 
     async with runs.hosting(store) as host:
         await store.add(FLOW, "{}", {}, run_id="alive", owner=host.executor.id, durable=False)
         await store.database.execute("UPDATE flowlang_runs SET started_at = started_at - 100")
+        await store.add(FLOW, "{}", {}, run_id="lost just now", owner="gone", durable=False)
         assert await prune(store, Retention(older_than=50)) == Pruned(1, 0)
-        assert await left(store) == {"alive"}
+        assert await left(store) == {"alive", "lost just now"}
 
 
 async def test_flows_that_no_run_has_go_with_their_folders(store: Store, folder: Path) -> None:
     await ended(store, "old", 1000.0, flow=OTHER)
     await ended(store, "new", 1.0)
+    await store.put_flow(SCHEDULED)
+    await store.database.execute(
+        "INSERT INTO flowlang_schedules (id, hash, flow, rule, options) VALUES ('s', :hash, 'later', 'x', 'x')",
+        hash=SCHEDULED.hash,
+    )
     place = folder / "data" / "flows"
     for each in (FLOW, OTHER):
         (place / each.hash).mkdir(parents=True)
         os.utime(place / each.hash, (0, 0))
+    (place / "young").mkdir()
     assert await prune(store, Retention(older_than=500), folder=str(place)) == Pruned(1, 0), "it may be on its way"
     await store.database.execute("UPDATE flowlang_flows SET stored_at = stored_at - 4000")
     assert await prune(store, Retention(older_than=500), folder=str(place)) == Pruned(0, 1)
-    assert [each.name for each in place.iterdir()] == [FLOW.hash]
+    assert {each.name for each in place.iterdir()} == {FLOW.hash, "young"}
     assert (await store.flow(FLOW.hash)).name == "orders"
+    assert (await store.flow(SCHEDULED.hash)).name == "later"
 
 
 async def test_a_flow_whose_folder_was_cleared_away_is_laid_out_again(file_store: Store, flows: Any) -> None:

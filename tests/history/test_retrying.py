@@ -10,11 +10,14 @@ import pytest
 
 import flowlang
 from flowlang import runs
+from flowlang.durable.records import StoredStep
+from flowlang.durable.reuse import Reuse
 from flowlang.durable.run import DurableRun
 from flowlang.durable.store import Store
 from flowlang.exceptions import StoreError
 from flowlang.history.story import story, told_by
 from flowlang.history.told import event_of
+from flowlang.masking import MASK
 from flowlang.views.progress import Live
 from flowlang.views.story import story_text
 
@@ -72,6 +75,35 @@ async def test_from_a_step_on_all_is_done_again(file_store: Store, flows: Any) -
     assert run.reuse.why == {"b": "asked for", "c": "`b`, which comes before it, was done again"}
     with pytest.raises(StoreError, match="no step `nope`"):
         await retry(file_store, str(first.run_id), file, "nope")
+
+
+async def test_another_operation_is_not_taken_over(file_store: Store, flows: Any) -> None:
+    first = await runs.run(flows.write("- charge: {id: a, value: 1}"), store=file_store)
+    result, run = await retry(file_store, str(first.run_id), flows.write("- pay: {id: a, value: 1}"))
+    assert result.status == "succeeded"
+    assert flows.effects() == ["a", "a"]
+    assert run.reuse is not None
+    assert run.reuse.why == {"a": "it was `charge` then, and is `pay` now"}
+
+
+async def test_from_a_loop_on_all_of_its_turns_are_done_again(file_store: Store, flows: Any) -> None:
+    file = flows.write("- id: loop\n  for_each: [1, 2]\n  do:\n    - charge: {id: a}\n")
+    first = await runs.run(file, store=file_store)
+    _, run = await retry(file_store, str(first.run_id), file, "loop")
+    assert flows.effects() == ["loop[0].a", "loop[1].a"] * 2
+    assert run.reuse is not None
+    assert set(run.reuse.why.values()) == {"asked for"}
+
+
+async def test_inputs_with_a_secret_are_not_compared(file_store: Store, flows: Any) -> None:
+    """Where it stood is the same mask for every secret."""
+    file = flows.write("- charge: {id: a, value: 1}")
+    plan = flowlang.load(file).plan
+    for inputs, why in (('{"value":"x"}', None), (f'{{"value":"{MASK}"}}', "cannot be compared")):
+        known = StoredStep("a", 0, "succeeded", "{}", "charge", inputs, 1.0, 2.0)
+        reuse = Reuse([known], plan, None, [])
+        assert reuse.take("a", 0, "charge", inputs) == (None if why else known)
+        assert (why or "") in reuse.why.get("a", "")
 
 
 async def test_turns_and_branches_at_once_do_not_hang_on_each_other(store: Store, flows: Any) -> None:
@@ -149,6 +181,28 @@ async def test_a_retry_that_is_lost_goes_on_as_it_would_have(store: Store, flows
     flows.hang("c", on=False)
     assert (await runs.resume(run.run_id, store=store)).status == "succeeded"
     assert flows.effects() == ["a", "b", "b", "c", "c", "d", "e"]
+
+
+async def test_what_a_lost_retry_did_again_is_before_all_that_follows(store: Store, flows: Any) -> None:
+    """Also in its next life, in which that is in its own journal."""
+    file = flows.write("- charge: {id: a}\n- charge: {id: b}\n- look: {id: c}\n- charge: {id: d}")
+    first = await runs.run(file, store=store)
+    flows.hang("c")
+    before = len(flows.effects())
+    from flowlang.durable.run import Left
+
+    async with runs.hosting(store) as host:
+        run = await runs.retried(host, str(first.run_id), flowlang.load(file), start="b")
+        handle = runs.handle_of(host, run)
+        async with asyncio.timeout(20):
+            while "c" not in flows.effects()[before:]:  # noqa: ASYNC110 - tasks tell by a file
+                await asyncio.sleep(0.005)
+        await run.journal.flushed()
+        run.abandon(Left("lost", "the test takes it for dead"))
+        await handle
+    flows.hang("c", on=False)
+    assert (await runs.resume(run.run_id, store=store)).status == "succeeded"
+    assert flows.effects()[before:] == ["b", "c", "c", "d"]
 
 
 async def test_the_command_says_what_it_took_over_and_why_not(

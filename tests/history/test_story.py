@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ async def test_a_run_that_goes_on_tells_each_step_once_with_its_own_times(store:
     assert after["second"].state == "succeeded"
     assert len(found.begun) == 2
     assert found.run.takeovers == 1
+    times = Counter((each["event"], each.get("path")) for each in await told_by(store, run_id))
+    assert {each for each, often in times.items() if often > 1} <= {("run_started", None), ("step_started", "second")}
 
 
 async def test_messages_that_were_lost_with_a_process_are_told_when_the_run_goes_on(
