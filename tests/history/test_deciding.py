@@ -163,6 +163,41 @@ async def test_a_run_whose_workers_died_may_go_on(store: Store, flows: Any) -> N
     assert record.takeovers == 0
 
 
+async def test_a_run_that_stops_for_a_person_is_no_defect(
+    store_url: str, store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    run_id = await stopped(store, flows)
+    code, _, err = await cli("runs", "resume", run_id, "--store", store_url)
+    assert code == 1
+    assert "error[needs_attention]: " in err
+    assert "--retry 'pay'" in err
+    assert "flowlang explain" not in err  # what `internal` means is a defect of ours
+
+
+async def test_a_signal_to_a_run_whose_process_is_gone_says_so(
+    store_url: str, store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    run_id = await flows.lost(store, flows.write("- look: {id: a}"), "a")
+    code, _, err = await cli("runs", "signal", run_id[:8], "go", "--store", store_url)
+    assert code == 0
+    assert err == f"sent to a run whose process is gone: `flowlang runs resume {run_id}` lets it go on\n"
+
+
+async def test_inputs_are_shown_as_the_values_that_they_are(
+    file_store: Store, flows: Any, cli: Callable[..., Any]
+) -> None:
+    file = flows.write(
+        "- sqlite_query: {id: made, query: 'SELECT ${uuid()} AS it'}",
+        more="connections: {db: {type: sqlite, database: ':memory:'}}\n",
+    )
+    code, _, err = await cli("run", file, "--durable", "--store", file_store.url)
+    assert code == 0, err
+    run_id = err.split()[1]
+    _, shown, _ = await cli("runs", "show", run_id, "--store", file_store.url)
+    assert "query = SELECT ? AS it with [" in shown
+    assert "$uuid" not in shown
+
+
 async def test_the_commands_that_show_names_are_those_that_help(
     store_url: str, store: Store, flows: Any, cli: Callable[..., Any]
 ) -> None:

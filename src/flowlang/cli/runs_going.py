@@ -147,7 +147,7 @@ def signal(run_id: str, name: str, payload: str | None, store: str | None) -> in
 
     from flowlang import runs
     from flowlang.cli.given import json_value
-    from flowlang.history.listing import TURN, find
+    from flowlang.history.listing import INTERRUPTED, TURN, find, seen_state
 
     try:
         value = None if payload is None else json_value(payload)
@@ -156,8 +156,11 @@ def signal(run_id: str, name: str, payload: str | None, store: str | None) -> in
 
     async def sent() -> str:
         async with runs.opened(store, make=False) as own:
-            awaited = (await find(own, run_id)).waits_for or ""
+            run = await find(own, run_id)
+            awaited = run.waits_for or ""
             state = await runs.send_signal(run_id, name, value, store=own)
+            if await seen_state(own, run) == INTERRUPTED:
+                return f"sent to a run whose process is gone: `flowlang runs resume {run.id}` lets it go on"
         if not awaited or awaited.startswith(TURN) or name in (awaited, *awaited.split(" ")):
             return f"sent to a run that is {state}"
         return f"sent to a run that waits for `{awaited}`; `{name}` is kept until it waits for that"

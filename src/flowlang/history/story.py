@@ -53,6 +53,11 @@ class Story:
     damages: tuple[str, ...] = ()
     whole: bool = True
 
+    @property
+    def over(self) -> bool:
+        """Whether it can never go on."""
+        return self.run.state in ENDED
+
     def to_record(self) -> dict[str, Any]:
         return run_record(self.run, self.state) | {
             "file": self.file, "inputs": self.inputs, "outputs": self.outputs,

@@ -30,6 +30,8 @@ def shown(text: str | None, what: str, damages: Damages) -> Any:
 def shown_inputs(text: str, what: str, damages: Damages) -> Any:
     """The inputs of a call as the journal has them. Of statements, their text with `?` for each value."""
     try:
+        return decode(text)
+    except Untaggable:  # a value that was cut
         return json.loads(text)
     except (ValueError, RecursionError):
         damages.append(what)

@@ -33,12 +33,14 @@ def failure_text(
     first, *rest = failure.detail.strip().splitlines() or [""]
     notes = [line for line in rest if line.strip()][:_LONGEST_NOTES]
     start = Position(failure.line or 1, failure.column or 1)
+    # A run that somebody has to decide about is no defect, and its notes say what to do.
+    stopped = failure.type == "internal" and failure.outcome_unknown and bool(failure.notes)
     finding = Diagnostic(
-        failure.type,
+        "needs_attention" if stopped else failure.type,
         first,
         Span(start, _end(start, source), failure.file or failure.flow or ""),
         notes=(*notes, *_facts(failure, run_id), *failure.notes, *_causes(failure)),
-        suggestion=f"`flowlang explain {failure.type}` says what `{failure.type}` means",
+        suggestion=None if stopped else f"`flowlang explain {failure.type}` says what `{failure.type}` means",
     )
     return render(finding, source if failure.line is not None else None, colour=colour)
 

@@ -228,8 +228,9 @@ def _plain(value: Any, width: int | None) -> str:
 
 
 def _signals(story: Story) -> Iterator[str]:
+    untaken = "nobody took it" if story.over else "nobody has taken it yet"
     for each in story.signals:
-        taken = f"taken by {each.taken_by.partition('#')[0]}" if each.taken_by else "nobody has taken it yet"
+        taken = f"taken by {each.taken_by.partition('#')[0]}" if each.taken_by else untaken
         yield visible(
             f"  {each.name}  {moment(each.sent_at)}  {cut(record_json(beginning(each.payload, 60)), 60)}  {taken}"
         )
