@@ -114,7 +114,8 @@ class Failure:
     """What is known of one failure, in the shape of RFC 9457 (problem details).
 
     `type` is an error class, `detail` the cause in its own words, `cause` the chain below it (outermost
-    first). `file`, `line`, `column` (from 1) say where in the flow; `connection` names the connection used.
+    first). `file`, `line`, `column` (from 1) say where in the flow; `connection` names the connection used. `code` is
+    what its service calls the failure: an SQLSTATE, the number of an error.
     """
 
     type: str
@@ -131,6 +132,7 @@ class Failure:
     outcome_unknown: bool = False
     cause: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    code: str | None = None
 
     @property
     def title(self) -> str:

@@ -40,13 +40,30 @@ steps:
   - http_request: {id: other, connection: api, method: REPORT, path: /here}
   - pg_query: {id: known, connection: pg, query: "SELECT ${inputs.who} AS who"}
   - {pg_query: {id: wrong, connection: pg, query: SELECT nope}, continue_on_error: true}
+  - {mysql_query: {id: wrong_my, connection: maria, query: SELECT nope}, continue_on_error: true}
+  - sqlite_execute: {connection: lite, query: CREATE TABLE only (one INTEGER PRIMARY KEY)}
+  - for_each: ${[1, 1]}
+    do:
+      - {sqlite_execute: {id: twice, connection: lite, query: "INSERT INTO only VALUES (1)"}, continue_on_error: true}
   - mysql_query: {connection: maria, query: SELECT 1 AS one}
   - sqlite_query: {connection: lite, query: SELECT 1 AS one}
   - redis_set: {connection: cache, key: "%(key)s", value: v}
   - redis_get: {connection: cache, key: "%(key)s"}
+  - {redis_incr: {id: text, connection: cache, key: "%(key)s"}, continue_on_error: true}
   - mongo_insert: {connection: docs, collection: people, documents: [{who: Ada}]}
   - mongo_find: {connection: docs, collection: people}
+  - {mongo_find: {id: wrong_op, connection: docs, collection: people, filter: {$nope: 1}}, continue_on_error: true}
+  - {mongo_batch_insert: {id: same, connection: docs, collection: people, documents: [{_id: 1}, {_id: 1}]},
+     continue_on_error: true}
 """
+CODES = {  # what each server calls the failures of the flow above
+    "pg_query": ["42703"],
+    "mysql_query": ["1054"],
+    "sqlite_execute": ["1555"],  # SQLITE_CONSTRAINT_PRIMARYKEY
+    "redis_incr": ["ERR"],
+    "mongo_find": ["2"],
+    "mongo_batch_insert": ["11000"],
+}
 CACHED = """
 flow: twice
 steps:
@@ -146,11 +163,38 @@ async def test_calls_of_databases_say_what_the_conventions_ask_for(
     place = {"db.system.name": "postgresql", "db.namespace": server.path[1:]}
     place |= {"server.address": server.hostname, "server.port": server.port}
     assert facts(query) == {**place, "db.query.text": "SELECT ? AS who"}
-    assert facts(wrong) == {**place, "db.query.text": "SELECT nope", "error.type": "not_found"}
+    assert facts(wrong) == {**place, "db.query.text": "SELECT nope", "error.type": "not_found",
+                            "db.response.status_code": "42703"}  # fmt: skip
     assert facts(told.one("connect pg")) == facts(told.named("lease pg")[0]) == place
     command = facts(told.one("redis_get"))
     assert (command["db.operation.name"], command["db.namespace"]) == ("GET", urlsplit(redis_url).path[1:] or "0")
     insert = facts(told.one("mongo_insert"))
     assert (insert["db.operation.name"], insert["db.collection.name"]) == ("insert", "people")
     assert facts(told.one("sqlite_query"))["db.namespace"] == ":memory:"
-    assert query.kind is told.one("redis_get").kind is told.one("mongo_find").kind is SpanKind.CLIENT
+    assert query.kind is told.one("redis_get").kind is told.named("mongo_find")[0].kind is SpanKind.CLIENT
+
+
+async def test_a_failure_has_the_code_of_the_server(told: Kept) -> None:
+    """Only an attempt, only of a database, and only one that fails."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for span in told.spans:
+        code = facts(span).get("db.response.status_code")
+        if code is not None:
+            found[span.name].append(code)
+            assert (kind_of(span), span.status.status_code) == ("TASK", StatusCode.ERROR)
+    assert found == CODES
+
+
+async def test_a_code_is_withheld_with_what_was_said(kept: Kept, postgres_url: str) -> None:
+    """What a step that was given a short secret was answered is told neither in words nor by code."""
+    text = f"""
+flow: f
+connections: {{pg: {{type: postgres, url: "{postgres_url}", pool_size: 1}}}}
+inputs: [{{name: pin, type: string, secret: true, required: true}}]
+steps:
+  - {{pg_query: {{connection: pg, query: "SELECT ${{inputs.pin}}::text::int"}}, continue_on_error: true}}
+"""
+    result = await flowlang.run(text=text, inputs={"pin": "p7"}, on_event=kept.sink)
+    assert result.status == "succeeded", (result.failure, [str(each) for each in result.findings])
+    told = facts(kept.one("pg_query"))
+    assert (told["error.type"], "db.response.status_code" in told) == ("validation", False)

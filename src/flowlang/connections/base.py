@@ -92,6 +92,12 @@ class ConnectionPlugin:
     async def ping(self, connection: Any) -> None:
         """Raise when the service does not answer on this handle. By default it is taken at its word."""
 
+    def error_code(self, error: BaseException) -> str | None:
+        """What the service calls a failure, for those who watch: an SQLSTATE, the number of an error. It is asked of
+        the error that was raised and of each of its causes; None for one that the service did not send. It tells
+        nothing of data."""
+        return None
+
     def endpoints(self, config: dict[str, Any]) -> Sequence[Endpoint]:
         """Where `connect()` would go with this config, for `flowlang connection test`, which tries these places before
         it opens the connection: `Server`, `Socket` and `File` of `flowlang.connections.endpoints`. Nothing is opened

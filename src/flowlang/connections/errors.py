@@ -24,6 +24,7 @@ Phase = Literal["connect", "task"]
 _LOG = logging.getLogger("flowlang.connections")
 _LONGEST_CHAIN = 32
 _LONGEST_LINE = 500
+_LONGEST_CODE = 100
 # Where exceptions that wrap another one without chaining it keep the other.
 _WRAPPED = ("reason", "orig", "last_exception", "last_error")
 
@@ -33,12 +34,14 @@ class Classified:
     """A failure's class (a key of `ERROR_CLASSES`), and what follows from it.
 
     `retry_after`: seconds the service asked to wait. `outcome_unknown`: the operation may have taken place.
+    `code`: what the service calls the failure, for those who watch.
     """
 
     error_class: str
     retryable: bool
     retry_after: float | None = None
     outcome_unknown: bool = False
+    code: str | None = None
 
 
 Verdict = str | Classified | None
@@ -88,7 +91,7 @@ def classify(error: BaseException, plugin: ConnectionPlugin | None, phase: Phase
 
     Along each line of causes: what an error of FlowLang's own states, else the plugin's table, else the standard
     one. What nothing knows is `connect` or `task`, by phase. `retryable` and `retry_after` that any error on the
-    line states count more than the class.
+    line states count more than the class. The code is that of the first error on the line for which the plugin has one.
     """
     import asyncio
 
@@ -98,8 +101,8 @@ def classify(error: BaseException, plugin: ConnectionPlugin | None, phase: Phase
     for line in lines:
         verdict = _stated(line) or _by_plugin(line, plugin) or _by_standard(line, phase)
         if verdict is not None:
-            return _complete(verdict, line, phase)
-    return _complete(phase, lines[0], phase)
+            return _coded(_complete(verdict, line, phase), line, plugin)
+    return _coded(_complete(phase, lines[0], phase), lines[0], plugin)
 
 
 def cause_lines(error: BaseException) -> tuple[str, ...]:
@@ -210,6 +213,19 @@ def _asked(table: Callable[[BaseException], Verdict], error: BaseException) -> V
     except Exception:  # noqa: BLE001 - a defect in a plugin's table must not replace the failure it was asked about
         _LOG.warning("a plugin's error table failed on %s", type(error).__name__, exc_info=True)
         return None
+
+
+def _coded(known: Classified, line: Sequence[BaseException], plugin: ConnectionPlugin | None) -> Classified:
+    """`known` with the service's own code."""
+    if plugin is None:
+        return known
+    try:
+        codes = (plugin.error_code(each) for each in line)
+        code = next((each for each in codes if isinstance(each, str) and 0 < len(each) <= _LONGEST_CODE), None)
+    except Exception:  # noqa: BLE001 - as above
+        _LOG.warning("a plugin's error codes failed on %s", type(line[-1]).__name__, exc_info=True)
+        return known
+    return known if code is None else replace(known, code=code)
 
 
 def _by_standard(line: Sequence[BaseException], phase: Phase) -> Verdict:

@@ -198,6 +198,7 @@ class Activation:
             retry_after=classified.retry_after,
             cause=cause_lines(error),
             notes=tuple(notes),
+            code=classified.code,
         )
         return StepError(self.scrubbed(failure))
 
@@ -210,10 +211,10 @@ class Activation:
         """The failure with secrets masked. What a connection with a too short secret said is withheld whole, and so is
         what a task said that was `given` one, when the failure `quotes` it."""
         if failure.connection is not None and failure.connection in self.withheld:
-            failure = replace(failure, detail=self._withheld(failure.connection), cause=())
+            failure = replace(failure, detail=self._withheld(failure.connection), cause=(), code=None)
         masker = self.run.masker.over(given)
         if masker is None:
-            failure = replace(failure, detail=WITHHELD if quotes else failure.detail, cause=())
+            failure = replace(failure, detail=WITHHELD if quotes else failure.detail, cause=(), code=None)
         return (masker or self.run.masker).value(failure)  # type: ignore[no-any-return]
 
     def clean(self, connection: str, text: str) -> str:

@@ -125,6 +125,7 @@ def _operation_failure(error: OperationError, site: Site, fiber: Fiber) -> Failu
         outcome_unknown=classified.outcome_unknown,
         cause=cause_lines(cause) if cause is not None else (),
         notes=(*error.notes, *notes_of(cause)),
+        code=classified.code,
     )
 
 

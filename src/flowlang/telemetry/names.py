@@ -36,6 +36,7 @@ NAMESPACE = "db.namespace"
 QUERY = "db.query.text"
 COMMAND = "db.operation.name"
 COLLECTION = "db.collection.name"
+CODE = "db.response.status_code"
 URL = "url.full"
 RESENT = "http.request.resend_count"
 METHOD_ORIGINAL = "http.request.method_original"
@@ -68,6 +69,7 @@ ATTRIBUTES = {
     QUERY: "a statement of SQL as the flow has it, with `?` for each value; not there when one of them is secret",
     COMMAND: "the command of MongoDB or Redis",
     COLLECTION: "the collection of MongoDB",
+    CODE: "of a database, what its server calls a failure: an SQLSTATE, a number, the first word of Redis's answer",
     METHOD: "of a request; `_OTHER` for one that is in no standard",
     METHOD_ORIGINAL: "that one",
     URL: "where it goes, as results show it: secrets are masked, the signatures of presigned links are `REDACTED`",
@@ -107,6 +109,7 @@ SPANS = (
             QUERY,
             COMMAND,
             COLLECTION,
+            CODE,
             STATUS,
             STATE,
             DELAY,

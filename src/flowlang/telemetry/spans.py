@@ -142,6 +142,7 @@ class Spans(Folds[_Run]):
             return
         if step.attempt is not None:
             step.attempt.span.set_attribute(names.DELAY, event.delay)
+            self._coded(run, step, event.failure)
             _end(step.attempt.span, event.at, "failed", event.failure)
         self._attempt(step, event.attempt + 1, _ns(event.at + event.delay))
 
@@ -167,6 +168,7 @@ class Spans(Folds[_Run]):
         if failure.step == event.path:
             step.span.set_attribute(names.ATTEMPTS, failure.attempt)
         if step.attempt is not None:
+            self._coded(run, step, failure)
             self._ended(step.attempt, event.at, "failed", failure)
         _end(step.span, event.at, "failed", failure)
 
@@ -187,6 +189,13 @@ class Spans(Folds[_Run]):
             contexts.attach(step.outer)
             CURRENT.set(step.outer_trace)
         return step
+
+    @staticmethod
+    def _coded(run: _Run, step: _Step, failure: Failure) -> None:
+        """An attempt on a database fails, with what the server calls it."""
+        kind = run.kinds.get(step.shown.get(names.CONNECTION, ""), "")
+        if kind in databases.SYSTEMS and step.attempt is not None and failure.code is not None:
+            step.attempt.span.set_attribute(names.CODE, failure.code)
 
     @staticmethod
     def _ended(attempt: _Attempt, at: float, state: str, failure: Failure | None) -> None:

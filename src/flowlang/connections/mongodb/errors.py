@@ -120,6 +120,17 @@ def _of_bulk(details: Mapping[str, Any]) -> Classified:
     return _plain("task")
 
 
+def code_of(error: BaseException) -> str | None:
+    """The server's code, as text; of a bulk write that of the first thing that went wrong."""
+    if not type(error).__module__.startswith("pymongo."):
+        return None
+    found = getattr(error, "details", None)
+    details: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    stated = (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ()), details)
+    codes = (*(each.get("code") for each in stated), getattr(error, "code", None))
+    return next((str(each) for each in codes if isinstance(each, int)), None)
+
+
 def _code(error: Any) -> int | None:
     details = error.details
     found = details.get("code") if isinstance(details, dict) else None

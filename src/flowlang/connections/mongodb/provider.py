@@ -19,7 +19,7 @@ from flowlang.connections.base import ConnectionPlugin
 from flowlang.connections.mongodb.aggregating import AggregatingTasks
 from flowlang.connections.mongodb.changing import ChangingTasks
 from flowlang.connections.mongodb.collections import CollectionTasks
-from flowlang.connections.mongodb.errors import told, verdict
+from flowlang.connections.mongodb.errors import code_of, told, verdict
 from flowlang.connections.mongodb.reading import ReadingTasks
 from flowlang.connections.mongodb.settings import client_options, problem
 from flowlang.connections.mongodb.writing import WritingTasks
@@ -47,6 +47,7 @@ class MongoDBPlugin(ReadingTasks, AggregatingTasks, WritingTasks, ChangingTasks,
     category = "database"
     task_prefix = "mongo"
     error_table = staticmethod(verdict)
+    error_code = staticmethod(code_of)
     shareable = True
 
     def __init__(self) -> None:

@@ -70,6 +70,14 @@ def of_server(error: BaseException) -> bool:
     return number >= 1000 and not 2000 <= number < 3000 and number not in (1053, 1927, 4031, 1152, 1184)
 
 
+def code_of(error: BaseException) -> str | None:
+    """The server's number, as text."""
+    from asyncmy import errors
+
+    number = number_of(error) if isinstance(error, errors.MySQLError) else 0
+    return str(number) if number >= 1000 and not 2000 <= number < 3000 else None
+
+
 def may_end_transaction(error: BaseException) -> bool:
     return number_of(error) in _NO_TRANSACTION_LEFT
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowlang.connections._sql.dialect import MYSQL
 from flowlang.connections._sql.plugin import SqlPlugin
 from flowlang.connections.mysql.config import SCHEMA, problem, settings
-from flowlang.connections.mysql.errors import verdict
+from flowlang.connections.mysql.errors import code_of, verdict
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
@@ -32,6 +32,7 @@ class MySQLPlugin(SqlPlugin):
     task_prefix = "mysql"
     dialect = MYSQL
     error_table = staticmethod(verdict)
+    error_code = staticmethod(code_of)
     shareable = True
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────

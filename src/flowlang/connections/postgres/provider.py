@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._sql.dialect import POSTGRES
 from flowlang.connections.postgres.config import SCHEMA, Refused, settings_of
-from flowlang.connections.postgres.errors import verdict
+from flowlang.connections.postgres.errors import state_of, verdict
 from flowlang.connections.postgres.tasks import PostgresTasks
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class PostgresPlugin(PostgresTasks):
     task_prefix = "pg"
     dialect = POSTGRES
     error_table = staticmethod(verdict)
+    error_code = staticmethod(state_of)
     shareable = True
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────

@@ -96,6 +96,16 @@ def code_of(error: BaseException) -> str:
     return named or (found[1] if found else "ERR")
 
 
+def status_of(error: BaseException) -> str | None:
+    """The code, when the error is an answer of the server."""
+    if not type(error).__module__.startswith("redis."):
+        return None
+    from redis.exceptions import ResponseError
+
+    named = any(each.__name__ in _BY_DRIVER for each in type(error).__mro__)
+    return code_of(error) if named or isinstance(error, ResponseError) else None
+
+
 def verdict(error: BaseException) -> Classified | None:
     """The class of an error of the driver's; None for anything else, and where the system's own error says more."""
     if not type(error).__module__.startswith("redis."):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowlang.connections._pooled import PooledPlugin
-from flowlang.connections.redis.errors import verdict
+from flowlang.connections.redis.errors import status_of, verdict
 from flowlang.connections.redis.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class RedisPlugin(PooledPlugin):
     version = "1.0.0"
     category = "cache"
     error_table = staticmethod(verdict)
+    error_code = staticmethod(status_of)
     shareable = True
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────

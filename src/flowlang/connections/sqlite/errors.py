@@ -73,6 +73,12 @@ def is_busy(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", None) == _BUSY
 
 
+def code_of(error: BaseException) -> str | None:
+    """The extended result code, as text: `2067`."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return str(code) if isinstance(code, int) else None
+
+
 def verdict(error: BaseException) -> Classified | None:
     """The class of an error of the `sqlite3` module; None for anything else."""
     import sqlite3

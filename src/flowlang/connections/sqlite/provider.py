@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from flowlang.connections._sql.dialect import SQLITE
 from flowlang.connections._sql.plugin import SqlPlugin
 from flowlang.connections.sqlite.config import MEMORY, SCHEMA, check_path, problem, settings_of
-from flowlang.connections.sqlite.errors import verdict
+from flowlang.connections.sqlite.errors import code_of, verdict
 
 if TYPE_CHECKING:
     from flowlang.connections._pool import Pool
@@ -37,6 +37,7 @@ class SQLitePlugin(SqlPlugin):
     task_prefix = "sqlite"
     dialect = SQLITE
     error_table = staticmethod(verdict)
+    error_code = staticmethod(code_of)
 
     # ── how it is configured ────────────────────────────────────────────────────────────────────────────────
 
