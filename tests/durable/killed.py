@@ -76,7 +76,7 @@ class Deadly:
 
     def at_work(self) -> None:
         Writer._write = self.around(Writer._write)  # type: ignore[method-assign]
-        Store.take_signal = self.around(Store.take_signal)  # type: ignore[method-assign,assignment]
+        signals.take = self.around(signals.take)  # type: ignore[assignment]
         Store.finish = self.around(Store.finish)  # type: ignore[method-assign,assignment]
         for kind in (SqliteHandle, PostgresHandle, MySQLHandle):
             kind.commit = self.around_commit(kind.commit)  # type: ignore[method-assign]

@@ -197,7 +197,7 @@ async def resume(stress: Stress, store: Store, random: Random) -> None:
     open_ = [each.path for each in await store.steps(run_id) if each.state == "started"]
     with (stress.folder / "decided").open("a") as file:
         file.write(f"{run_id}\n")
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):  # four processes that write into one file wait long for one another
         with_outputs: dict[str, Any] = {path: {} for path in open_}
         await _for_a_while(runs.resume(run_id, skip=with_outputs, store=store))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +18,7 @@ from tests.faults.proxy import Proxy
 
 from flowlang import api, runs
 from flowlang.durable import signals
-from flowlang.durable.journal import Journal, Writer
+from flowlang.durable.journal import Journal, Part, Writer
 from flowlang.durable.opening import open_store
 from flowlang.durable.postgres import PostgresDatabase
 from flowlang.durable.sqlite import SqliteDatabase
@@ -84,6 +85,54 @@ async def test_what_a_cancelled_batch_has_taken_goes_with_the_next_one(store: St
         await each.commit()
         assert await states(store, each) == {"a": "succeeded"}
     assert ['"hello"' in lines for _, lines in await store.events(journals[0].run.id)] == [True]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_what_is_asked_for_is_there_whoever_takes_it_along(seed: int, tmp_path: Path) -> None:
+    """Branches of several runs, and the commits beside them, whatever the order in which they come by: none goes on
+    before what it has recorded is in the store, with all that was recorded of its run before that."""
+    random, there, order = Random(seed), set[str](), list[str]()
+
+    class Slow(Writer):
+        async def _write(self, parts: Sequence[Part]) -> set[str]:
+            for _ in range(random.randrange(6)):
+                await asyncio.sleep(0)
+            lost = await super()._write(parts)
+            there.update(f"{part.journal.run.id} {each.path}" for part in parts for each in part.steps)
+            return lost
+
+    async def tried(committing: Awaitable[None]) -> bool:
+        await committing
+        return True
+
+    async def branch(journal: Journal, name: str) -> None:
+        for number in range(30):
+            path = f"{name}.{number}"
+            journal.write(step(path, "started"))
+            order.append(f"{journal.run.id} {path}")
+            before = {each for each in order if each.startswith(journal.run.id)}
+            await journal.commit()
+            assert before <= there, f"{path} goes on before {min(before - there)} is there"
+            journal.write(step(path))
+            for _ in range(random.randrange(6)):
+                await asyncio.sleep(0)
+            if random.random() < 0.5:
+                journal._begin_beside(tried)  # as after some milliseconds
+
+    async with await open_store(f"sqlite:///{tmp_path}/runs.db?synchronous=normal") as store:
+        records = [await store.add(FLOW, "{}", {}, owner="me") for _ in range(3)]
+        writer = Slow(store, {each.id: None for each in records})
+        journals = [Journal(writer, each) for each in records]
+        for each in journals:
+            each.alone = False
+        async with asyncio.TaskGroup() as group:
+            for each in journals:
+                for name in ("x", "y", "z"):
+                    group.create_task(branch(each, name))
+        for each in journals:
+            await each.commit()
+            await each.settled()
+            assert len(await store.steps(each.run.id)) == 90
 
 
 async def test_a_beginning_that_reaches_the_server_late(postgres_url: str) -> None:

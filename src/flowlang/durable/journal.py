@@ -113,21 +113,17 @@ class Journal:
         self.pending[step.path, step.nth] = step
 
     async def commit(self) -> None:
-        """Whatever is pending is in the store when this returns. Raises `Lost`, and `StoreUnavailable` when the store
-        could not be written for as long as anybody would wait."""
+        """Whatever is recorded is in the store when this returns, whoever writes it. Raises `Lost`, and
+        `StoreUnavailable` when the store could not be written for as long as anybody would wait."""
         if (committing := self.committing()) is not None:
             await committing
 
     def committing(self) -> Awaitable[None] | None:
-        """What to wait for to have it committed, if anything is pending: `commit` without a coroutine of its own, for
-        a thousand branches that wait at once."""
-        if self._beside is not None:
-            return self._after(self._beside)
-        return self.writer.commit(self) if self.pending or (self.told and self.flush) else None
-
-    async def _after(self, beside: asyncio.Task[bool]) -> None:
-        await asyncio.wait([beside])
-        await self.commit()
+        """What to wait for to have it there, if anything is missing: `commit` without a coroutine of its own, for a
+        thousand branches that wait at once."""
+        if self.pending or (self.told and self.flush):
+            return self.writer.commit(self)
+        return self.writer.under_way(self)
 
     def hurry(self, tried: Callable[[Awaitable[None]], Coroutine[Any, Any, bool]]) -> None:
         """Commit soon, beside whatever the run does meanwhile, also when that takes long and commits nothing. The next
@@ -139,7 +135,7 @@ class Journal:
     def _begin_beside(self, tried: Callable[[Awaitable[None]], Coroutine[Any, Any, bool]]) -> None:
         self._hurried = None
         if self.pending and self._beside is None:
-            self._beside = asyncio.get_running_loop().create_task(tried(self.writer.commit(self)))
+            self._beside = asyncio.get_running_loop().create_task(tried(self.writer.queued(self)))
             self._beside.add_done_callback(self._done_beside)
 
     def _done_beside(self, _: asyncio.Task[bool]) -> None:
@@ -195,16 +191,31 @@ class Writer:
         self.store = store
         self._running = {} if running is None else running
         self._asked: dict[Journal, list[asyncio.Future[None]]] = {}
+        self._taken: dict[Journal, list[asyncio.Future[None]]] = {}  # the batch that is being written
         self._task: asyncio.Task[None] | None = None
 
     def commit(self, journal: Journal) -> Awaitable[None]:
         if journal.alone and len(self._running) <= 1 and self._task is None and not journal.full:
             return self._at_once(journal)
+        return self.queued(journal)
+
+    def queued(self, journal: Journal) -> asyncio.Future[None]:
+        """Commit it behind what is being written, with whatever else there is by then: what a journal has recorded
+        first is there first."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._asked.setdefault(journal, []).append(future)
         if self._task is None:
             self._task = loop.create_task(self._work())
+        return future
+
+    def under_way(self, journal: Journal) -> asyncio.Future[None] | None:
+        """What to wait for, where something of a journal is being written that somebody else has asked for."""
+        waiting = self._taken.get(journal)
+        if waiting is None:
+            return None
+        future = asyncio.get_running_loop().create_future()
+        waiting.append(future)
         return future
 
     async def _at_once(self, journal: Journal) -> None:
@@ -222,10 +233,10 @@ class Writer:
         """One batch after the other, until nobody asks any more."""
         try:
             while self._asked:
-                asked, self._asked = self._asked, {}
-                await self._batch(asked)
+                self._taken, self._asked = self._asked, {}
+                await self._batch(self._taken)
         finally:
-            self._task = None
+            self._task, self._taken = None, {}
 
     async def _batch(self, asked: dict[Journal, list[asyncio.Future[None]]]) -> None:
         told = [journal.told for journal in asked]
