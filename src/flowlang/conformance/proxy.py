@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _CHUNK = 65536
+_CLOSING = 0.5  # seconds for a link to close as it should
 HOST = "127.0.0.1"
 
 
@@ -126,8 +127,13 @@ class Proxy:
         await self._drop_links()
 
     async def _end(self) -> None:
+        """Nothing is left of any link, nor of those that had ended by themselves and are being closed. Who is cancelled
+        closes its link; who waits for that is cancelled once more."""
         await self._close_listener()
-        await self._drop_links()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for each in others:
+                each.cancel()
+            await asyncio.wait(others, timeout=_CLOSING)
 
     async def _drop_links(self) -> None:
         links = list(self._links)
@@ -156,8 +162,12 @@ class Proxy:
             for each in (writer, far):
                 if each is not None:
                     each.close()
-                    with contextlib.suppress(OSError, asyncio.CancelledError):
+                    try:
                         await each.wait_closed()
+                    except OSError:
+                        pass  # it was broken: it is closed all the same
+                    except asyncio.CancelledError:
+                        each.transport.abort()  # what it has not sent, nobody takes
 
     async def _requests(
         self, source: asyncio.StreamReader, near: asyncio.StreamWriter, far: asyncio.StreamWriter
