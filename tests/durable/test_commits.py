@@ -118,6 +118,10 @@ async def test_what_is_asked_for_is_there_whoever_takes_it_along(seed: int, tmp_
                 await asyncio.sleep(0)
             if random.random() < 0.5:
                 journal._begin_beside(tried)  # as after some milliseconds
+            if random.random() < 0.5:  # before a step that may be done again, of which nothing is recorded
+                before = {each for each in order if each.startswith(journal.run.id)}
+                await journal.commit()
+                assert before <= there, f"what follows {path} begins before {min(before - there)} is there"
 
     async with await open_store(f"sqlite:///{tmp_path}/runs.db?synchronous=normal") as store:
         records = [await store.add(FLOW, "{}", {}, owner="me") for _ in range(3)]
